@@ -1,0 +1,19 @@
+#!/bin/sh
+# Compile each requirements.txt from its pyproject.toml: names, versions and hashes, for every platform.
+# The later ones are held to the versions of the earlier ones, so that what is tested is what is deployed.
+set -eu
+
+compile() {
+    output=$1
+    shift
+    "$UV" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+        --no-emit-index-url --no-emit-find-links ${UPGRADE:+--upgrade} --output-file "$output" "$@"
+}
+
+echo "# The standard library only." > layers/contract/requirements.txt
+compile functions/gateway/requirements.txt functions/gateway/pyproject.toml
+compile functions/processor/requirements.txt functions/processor/pyproject.toml
+compile infra/local/requirements.txt infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
+    --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
+compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
+    --constraints infra/local/requirements.txt

@@ -1,0 +1,33 @@
+"""What the tests share: which parts this machine has, and a skip that becomes a failure when every tier is required."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from typing import NoReturn
+
+import pytest
+
+
+def missing(part: str) -> NoReturn:
+    """Skip the test for want of `part`, or fail it where `REQUIRE_ALL=1` says that the machine must have everything."""
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(f"REQUIRE_ALL=1, but {part} is missing", pytrace=False)
+    pytest.skip(f"{part} is missing")
+
+
+def executable(*names: str) -> str:
+    """The path of the first of `names` on this machine's PATH; skips (or fails, see `missing`) when there is none."""
+    for name in names:
+        if path := shutil.which(name):
+            return path
+    missing(" or ".join(names))
+
+
+def free_port() -> int:
+    """A TCP port on the loopback interface that nothing listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
