@@ -1,0 +1,56 @@
+"""The messages between the gateway and the processor: one JSON object each way.
+
+    gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000}
+    processor {"measurement": {...}}  or  {"problem": {"code": "corrupt_image", "detail": "..."}}
+
+A bad image is data in the answer and not a raised exception, so that a Lambda `FunctionError` always means a crash.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from contract.measurement import ImageFormat, Measurement
+    from contract.problems import ProblemError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One image to measure, with the limits that the gateway's settings put on it.
+
+    image: the file's bytes. allowed_formats: what the content may be. max_pixels: the most pixels that may be decoded.
+    """
+
+    image: bytes
+    allowed_formats: tuple[ImageFormat, ...]
+    max_pixels: int
+
+    def to_event(self) -> dict[str, Any]:
+        """Return the event to send, with the image in base64 (four thirds of its size)."""
+        return {
+            "image": b64encode(self.image).decode("ascii"),
+            "allowed_formats": list(self.allowed_formats),
+            "max_pixels": self.max_pixels,
+        }
+
+    @classmethod
+    def from_event(cls, event: dict[str, Any]) -> Self:
+        """Read an event. Raises KeyError, TypeError or ValueError where it is not one that `to_event` makes."""
+        return cls(
+            image=b64decode(event["image"], validate=True),
+            allowed_formats=tuple(event["allowed_formats"]),
+            max_pixels=int(event["max_pixels"]),
+        )
+
+
+def measured(measurement: Measurement) -> dict[str, Any]:
+    """Return the answer that carries a measurement."""
+    return {"measurement": asdict(measurement)}
+
+
+def refused(problem: ProblemError) -> dict[str, Any]:
+    """Return the answer that says why there is no measurement."""
+    return {"problem": {"code": problem.code.value, "detail": problem.detail}}

@@ -1,0 +1,17 @@
+"""The limits that more than one part needs, with where each number comes from."""
+
+from __future__ import annotations
+
+# A synchronous Lambda invocation, request or response, is at most 6 MB of JSON.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LAMBDA_PAYLOAD_BYTES = 6_291_456
+
+# The promised size of an upload, 5 MB: the Flask service that this one replaces had the same.
+DEFAULT_MAX_CONTENT_LENGTH = 5_242_880
+
+# Above the sensors in common use (50 MP phones, 61 MP full frame); the memory that it costs is in infra/decisions.md.
+DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
+
+# Every scan of a progressive JPEG costs a pass over all pixels, however few bytes it has, so the pixel limit does not
+# bound the work. Encoders write about ten; 100 is what libvips allows.
+MAX_JPEG_SCANS = 100

@@ -1,0 +1,63 @@
+"""The one table of what can go wrong: its codes are part of the HTTP API, in RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ProblemCode(StrEnum):
+    """What went wrong, for programs."""
+
+    MISSING_IMAGE = "missing_image"
+    EMPTY_FILE = "empty_file"
+    MALFORMED_REQUEST = "malformed_request"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    CORRUPT_IMAGE = "corrupt_image"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    FILE_TOO_LARGE = "file_too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    INTERNAL_ERROR = "internal_error"
+    PROCESSOR_FAILED = "processor_failed"
+    PROCESSOR_BUSY = "processor_busy"
+    PROCESSOR_TIMEOUT = "processor_timeout"
+
+
+class ProblemType(NamedTuple):
+    """The HTTP status of a kind of problem, and what it is called."""
+
+    status: int
+    title: str
+
+
+PROBLEM_TYPES = {
+    ProblemCode.MISSING_IMAGE: ProblemType(400, "No image was sent"),
+    ProblemCode.EMPTY_FILE: ProblemType(400, "The file is empty"),
+    ProblemCode.MALFORMED_REQUEST: ProblemType(400, "The request is malformed"),
+    ProblemCode.UNSUPPORTED_FORMAT: ProblemType(400, "The image format is not supported"),
+    ProblemCode.CORRUPT_IMAGE: ProblemType(400, "The image is damaged"),
+    ProblemCode.NOT_FOUND: ProblemType(404, "There is nothing here"),
+    ProblemCode.METHOD_NOT_ALLOWED: ProblemType(405, "The method is not allowed"),
+    ProblemCode.FILE_TOO_LARGE: ProblemType(413, "The file is too large"),
+    ProblemCode.TOO_MANY_PIXELS: ProblemType(413, "The image has too many pixels"),
+    ProblemCode.TOO_MANY_REQUESTS: ProblemType(429, "Too many requests"),
+    ProblemCode.INTERNAL_ERROR: ProblemType(500, "Something went wrong on our side"),
+    ProblemCode.PROCESSOR_FAILED: ProblemType(502, "The image processor failed"),
+    ProblemCode.PROCESSOR_BUSY: ProblemType(503, "The image processor is busy"),
+    ProblemCode.PROCESSOR_TIMEOUT: ProblemType(504, "The image processor took too long"),
+}
+
+
+class ProblemError(Exception):
+    """What ends a request without a measurement: a code, and a sentence for the person who sent the image.
+
+    `detail` is shown to the user: it says what is wrong and, where there is one, what to do. It names nothing internal.
+    """
+
+    def __init__(self, code: ProblemCode, detail: str) -> None:
+        """Keep both parts; the message of the exception is both, for logs and tests."""
+        super().__init__(f"{code.value}: {detail}")
+        self.code = code
+        self.detail = detail
