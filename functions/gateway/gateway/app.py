@@ -1,0 +1,57 @@
+"""The application, made of what it is given: no environment is read here and nothing is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+
+from gateway import __version__
+from gateway.health import make_health_router
+from gateway.openapi import add_problem_schema
+from gateway.problems import add_problem_handlers
+from gateway.request import FaultMiddleware, RequestLogMiddleware
+from gateway.routes import make_intensity_router
+from gateway.service import Service
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from fastapi import FastAPI
+
+    from gateway.cache import Cache
+    from gateway.processor_client import Processor
+    from gateway.settings import Settings
+
+DESCRIPTION = """\
+Upload a PNG or JPEG and get its average grayscale intensity: 0 is black, 255 is white.
+
+The number is exact or there is an error that says why. Errors are `application/problem+json` (RFC 9457); every answer
+has an `X-Request-ID`.
+"""
+EXPOSED_HEADERS = ["X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"]
+# Browsers keep a preflight's answer for two hours at the most.
+PREFLIGHT_SECONDS = 7200
+
+
+def create_app(settings: Settings, *, cache: Cache, processor: Processor, logger: Logger) -> FastAPI:
+    """Return the ASGI application that measures by `processor` and remembers by `cache`."""
+    # FastAPI's own page of documentation loads its scripts from another company's servers.
+    app = FastAPIOffline(title="Image Intensity Service", version=__version__, description=DESCRIPTION, redoc_url=None)
+    service = Service(settings, cache, processor)
+    app.include_router(make_intensity_router(service))
+    app.include_router(make_health_router(service))
+    add_problem_handlers(app)
+    add_problem_schema(app)
+    # The last one added is the outermost.
+    app.add_middleware(FaultMiddleware, logger=logger)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Content-Type", "X-Request-ID"],
+        expose_headers=EXPOSED_HEADERS,
+        max_age=PREFLIGHT_SECONDS,
+    )
+    app.add_middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name)
+    return app

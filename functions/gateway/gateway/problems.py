@@ -1,0 +1,72 @@
+"""Problems as answers: `application/problem+json` of RFC 9457, one shape for everything that goes wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI, Request
+
+    from gateway.request import RequestLog
+
+MEDIA_TYPE = "application/problem+json"
+# Seconds after which a busy processor is worth another try.
+RETRY_AFTER = {ProblemCode.TOO_MANY_REQUESTS: "1", ProblemCode.PROCESSOR_BUSY: "1"}
+
+
+def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str, str | int]:
+    """Return the members of a problem (RFC 9457, section 3.1, and two of ours)."""
+    kind = PROBLEM_TYPES[code]
+    return {
+        "type": f"urn:image-intensity:problem:{code.value}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "code": code.value,
+        "request_id": request_id,
+    }
+
+
+def problem_response(
+    code: ProblemCode, detail: str, log: RequestLog, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return the answer for a problem, and note its code for the log line."""
+    log.problem = code
+    retry = {"Retry-After": RETRY_AFTER[code]} if code in RETRY_AFTER else {}
+    return JSONResponse(
+        problem_content(code, detail, log.request_id),
+        PROBLEM_TYPES[code].status,
+        headers={**(headers or {}), **retry},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of the framework's and ours a problem; faults are for `gateway.request`."""
+
+    @app.exception_handler(ProblemError)
+    async def known(request: Request, error: ProblemError) -> JSONResponse:
+        return problem_response(error.code, error.detail, request.state.log)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        reasons = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+        return problem_response(ProblemCode.MALFORMED_REQUEST, reasons, request.state.log)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        path = request.url.path
+        details = {
+            404: (ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs."),
+            405: (ProblemCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {path}."),
+        }
+        code, detail = details.get(error.status_code, (ProblemCode.MALFORMED_REQUEST, str(error.detail)))
+        return problem_response(code, detail, request.state.log, headers=error.headers)

@@ -1,0 +1,113 @@
+"""The gateway's side of the processor."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from pydantic import TypeAdapter, ValidationError
+
+from contract.invocation import Invocation
+from contract.limits import LAMBDA_PAYLOAD_BYTES
+from contract.measurement import Measurement
+from contract.problems import ProblemCode, ProblemError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from types_boto3_lambda import LambdaClient
+
+    from gateway.settings import Settings
+
+MEASUREMENT = TypeAdapter(Measurement)
+
+# API Gateway ends a request after 29 s; both together leave it time to carry our answer.
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 25
+
+# What Lambda says when it has no room for a further invocation, or not yet.
+BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ENILimitReachedException", "ResourceNotReadyException"}
+BUSY_DETAIL = "All image processors are busy. Please try again in a moment."
+TIMEOUT_DETAIL = "Measuring this image took too long and was stopped."
+FAILED_DETAIL = "The image processor failed. This is not the image's fault as far as we know; please try again."
+
+
+class Processor(Protocol):
+    """Measures images: on Lambda, or in this process."""
+
+    def measure(self, image: bytes) -> Measurement:
+        """Return the measurement of a file.
+
+        Raises ProblemError: what is wrong with the image, or processor_failed, processor_busy, processor_timeout.
+        """
+
+
+class LambdaProcessor:
+    """The processor Lambda, invoked synchronously."""
+
+    def __init__(self, client: LambdaClient, settings: Settings, logger: Logger) -> None:
+        """Invoke the function that `settings` names by `client`."""
+        self.client = client
+        self.settings = settings
+        self.logger = logger
+
+    def measure(self, image: bytes) -> Measurement:
+        """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
+        invocation = Invocation(
+            image=image,
+            allowed_formats=self.settings.allowed_image_formats,
+            max_pixels=self.settings.max_image_pixels,
+        )
+        payload = json.dumps(invocation.to_event()).encode()
+        if len(payload) > LAMBDA_PAYLOAD_BYTES:
+            detail = f"A file of {len(image):,} bytes does not fit into one Lambda invocation."
+            raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
+        return self.read_answer(self.invoke(payload))
+
+    def invoke(self, payload: bytes) -> bytes:
+        """Return the function's answer. Raises ProblemError: processor_busy, processor_timeout, processor_failed."""
+        try:
+            response = self.client.invoke(FunctionName=self.settings.processor_function_name, Payload=payload)
+            answer = response["Payload"].read()
+        except (ReadTimeoutError, ConnectTimeoutError) as error:
+            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
+        except ClientError as error:
+            if error.response["Error"]["Code"] in BUSY:
+                raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL) from error
+            raise self.failure(str(error)) from error
+        except BotoCoreError as error:
+            raise self.failure(str(error)) from error
+        if response.get("FunctionError"):
+            report = answer.decode("utf-8", "replace")
+            if "Task timed out" in report or "Sandbox.Timedout" in report:
+                raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
+            raise self.failure(report)
+        return answer
+
+    def read_answer(self, answer: bytes) -> Measurement:
+        """Return the measurement in an answer. Raises ProblemError: the one that it carries, or processor_failed."""
+        try:
+            content: dict[str, Any] = json.loads(answer)
+            if "problem" in content:
+                problem = content["problem"]
+                raise ProblemError(ProblemCode(problem["code"]), str(problem["detail"]))
+            return MEASUREMENT.validate_python(content["measurement"])
+        except (ValueError, TypeError, KeyError, ValidationError) as error:
+            raise self.failure(f"not an answer of the contract: {answer[:500]!r}") from error
+
+    def failure(self, reason: str) -> ProblemError:
+        """Log what the user is not told, and return what is."""
+        self.logger.error("processor failed", extra={"error": reason})
+        return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
+
+
+def make_lambda_client() -> LambdaClient:
+    """Return a client with our timeouts; an endpoint other than AWS is named by AWS_ENDPOINT_URL_LAMBDA."""
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1},
+    )
+    return boto3.client("lambda", config=config)

@@ -1,0 +1,120 @@
+"""The upload: one file in a multipart form (RFC 7578), its size limited while it arrives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from contract.problems import ProblemCode, ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from fastapi import Request
+
+FIELD = "image"
+# Room for the boundaries and headers of a form around a file of just the allowed size.
+FORM_BYTES = 64 * 1024
+# A client that is cut off while it sends sees a broken connection in place of the answer. So the rest of a body that is
+# too large is read and dropped, up to this many times the limit.
+DISCARD_FACTOR = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it was sent: its name, never trusted, and its bytes."""
+
+    filename: str
+    content: bytes
+
+
+class CompleteMultiPartParser(MultiPartParser):
+    """Starlette's parser, in memory, that tells a complete form from one that was cut off."""
+
+    complete = False
+
+    def on_end(self) -> None:
+        """Note the closing boundary."""
+        self.complete = True
+
+
+async def read_upload(request: Request, max_content_length: int) -> Upload:
+    """Read the file in field `image`; of a body that is too large, no more than the limit is ever in memory.
+
+    Raises ProblemError: malformed_request (not a multipart form, or not exactly one file and no other field),
+    missing_image (no such file, or one without a name), empty_file, file_too_large.
+    """
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "multipart/form-data":
+        detail = f"Send the image as multipart/form-data, in a file field named {FIELD}."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+    parser = CompleteMultiPartParser(request.headers, limited(request, max_content_length + FORM_BYTES), max_files=1)
+    # The limit bounds the memory; a copy on disk would only cost time (and on Lambda, a disk).
+    parser.spool_max_size = max_content_length + FORM_BYTES
+    try:
+        form = await parser.parse()
+    except TooLargeError as error:
+        raise too_large(max_content_length) from error
+    except (MultiPartException, UnicodeDecodeError) as error:
+        reason = error.message if isinstance(error, MultiPartException) else "Invalid multipart data."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {reason}") from error
+    if not parser.complete:
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The form is cut short: its closing boundary is missing.")
+    try:
+        return await the_file(form.multi_items(), max_content_length)
+    finally:
+        await form.close()
+
+
+async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length: int) -> Upload:
+    """Return the one file of a form that has nothing else."""
+    for name, value in items:
+        if name != FIELD:
+            detail = (
+                f"The form has a field {name!r}, which this service does not know: send one file field named {FIELD}."
+            )
+            raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+        if not isinstance(value, UploadFile):
+            detail = (
+                f"The field {FIELD} is text, not a file (or its file has no name). With curl: -F {FIELD}=@photo.jpg"
+            )
+            raise ProblemError(ProblemCode.MISSING_IMAGE, detail)
+    if len(items) > 1:
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send one image at a time.")
+    if not items or not isinstance(file := items[0][1], UploadFile) or not file.filename:
+        raise ProblemError(ProblemCode.MISSING_IMAGE, f"The form has no file in its field {FIELD}.")
+    content = await file.read()
+    if not content:
+        raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
+    if len(content) > max_content_length:
+        raise too_large(max_content_length)
+    return Upload(file.filename, content)
+
+
+class TooLargeError(Exception):
+    """The body is over its limit."""
+
+
+async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """Yield the body in the pieces that it arrives in. Raises TooLargeError when it is over `limit` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
+        # The client asks before it sends (curl does, above 1 MB): nothing need be read.
+        raise TooLargeError
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received <= limit:
+            yield chunk
+        elif received > limit * DISCARD_FACTOR:
+            break
+    if received > limit:
+        raise TooLargeError
+
+
+def too_large(max_content_length: int) -> ProblemError:
+    """Return the problem that says what the limit is."""
+    detail = f"The file is larger than {max_content_length:,} bytes, the most that this service takes."
+    return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
