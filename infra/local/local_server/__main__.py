@@ -1,0 +1,68 @@
+"""`make run`: serve page and API until Ctrl+C."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+
+import uvicorn
+from uvicorn.supervisors import ChangeReload
+
+from gateway.settings import SettingsError
+from local_server.app import REPOSITORY, make_app
+from local_server.settings import LocalSettings
+
+CODE = ("functions", "infra/local", "layers")
+# How long Ctrl+C waits for the requests under way.
+SHUTDOWN_SECONDS = 5
+
+
+def main() -> None:
+    """Serve. A setting that cannot work, or a port in use, is one line on standard error and exit status 1."""
+    # CloudWatch's metric records would only be noise on a terminal.
+    os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+    try:
+        settings = LocalSettings.load(os.environ)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                "local_server.app:make_app" if settings.reload else make_app(),
+                factory=settings.reload,
+                reload=settings.reload,
+                reload_dirs=[str(REPOSITORY / folder) for folder in CODE] if settings.reload else None,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+        listener = listen(settings.host, settings.port)
+    except SettingsError as error:
+        sys.exit(f"Cannot start: {error}")
+    address = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}:{listener.getsockname()[1]}"
+    print(f"Image Intensity Service: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - the address is for a person
+    # uvicorn has stopped serving by the time that it passes the interrupt on.
+    with listener, suppress(KeyboardInterrupt):
+        if settings.reload:
+            ChangeReload(server.config, target=server.run, sockets=[listener]).run()
+        else:
+            server.run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address. Raises SettingsError when that cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        # Without it the port of a server that has just stopped counts as in use for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
+        raise SettingsError(message) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The processor in this process: the same code as the Lambda's, without the network."""
+
+from __future__ import annotations
+
+import os
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+
+from contract.invocation import Invocation
+from contract.problems import ProblemCode, ProblemError
+from gateway.processor_client import BUSY_DETAIL, FAILED_DETAIL
+from processor.measure import measure
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from contract.measurement import Measurement
+    from gateway.settings import Settings
+
+# How long a request may wait for its turn: what the gateway gives the Lambda for all of it.
+QUEUE_SECONDS = 25
+
+
+class InProcessProcessor:
+    """Measures on the calling thread, as many images at a time as there are cores: decoding releases Python's lock."""
+
+    def __init__(self, settings: Settings, logger: Logger) -> None:
+        """Measure within the limits of `settings`."""
+        self.settings = settings
+        self.logger = logger
+        # More at a time would be no faster, and each takes its memory.
+        self.turns = BoundedSemaphore(os.cpu_count() or 1)
+
+    def measure(self, image: bytes) -> Measurement:
+        """Measure one image. Raises ProblemError: what is wrong with it, processor_busy or processor_failed."""
+        if not self.turns.acquire(timeout=QUEUE_SECONDS):
+            raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
+        try:
+            return measure(
+                Invocation(
+                    image=image,
+                    allowed_formats=self.settings.allowed_image_formats,
+                    max_pixels=self.settings.max_image_pixels,
+                )
+            )
+        except ProblemError:
+            raise
+        except Exception as error:
+            # What would be a FunctionError on Lambda.
+            self.logger.exception("processor failed")
+            raise ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL) from error
+        finally:
+            self.turns.release()
