@@ -23,26 +23,22 @@ SETTINGS_PREFIXES = ("REDIS_", "MAX_", "ALLOWED_", "CACHE_", "APP_ENV", "FLASK_E
 def running_server(**settings: str) -> Iterator[str]:
     """Run what `make run` runs, with `settings` in its environment, and yield its address. It must end cleanly."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIXES)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local_server"],
-        env={**inherited, "PORT": "0", **settings},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        first_line = process.stdout.readline()
-        assert first_line.startswith("Image Intensity Service: http://"), first_line
-        address = first_line.split()[3]
-        # It listens before it says so, hence nothing to poll for; its log must not fill the pipe.
-        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):
-            httpx.get(f"{address}/health").raise_for_status()
-            yield address
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=15) == 0
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-m", "local_server"]
+    environment = {**inherited, "PORT": "0", **settings}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            first_line = process.stdout.readline()
+            assert first_line.startswith("Image Intensity Service: http://"), first_line
+            address = first_line.split()[3]
+            # It listens before it says so, hence nothing to poll for; its log must not fill the pipe.
+            with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):
+                httpx.get(f"{address}/health").raise_for_status()
+                yield address
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=15) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")
