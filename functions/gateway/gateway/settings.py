@@ -110,5 +110,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            reasons = [f"{item['loc'][0]}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()]
-            raise SettingsError("; ".join(reasons)) from None
+            # A list has an error for each of its items, a setting that is not there has the name of its field.
+            reasons = {str(item["loc"][0]).upper(): item["msg"] for item in error.errors()}
+            lines = [f"{name}: {reason.removeprefix('Value error, ')}" for name, reason in reasons.items()]
+            raise SettingsError("; ".join(lines)) from None

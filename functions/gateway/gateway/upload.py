@@ -47,7 +47,10 @@ async def read_upload(request: Request, max_content_length: int) -> Upload:
     Raises ProblemError: malformed_request (not a multipart form, or not exactly one file and no other field),
     missing_image (no such file, or one without a name), empty_file, file_too_large.
     """
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "multipart/form-data":
+    content_type = request.headers.get("content-type")
+    if content_type is None:
+        raise missing_image("Nothing was sent.")
+    if content_type.split(";")[0].strip().lower() != "multipart/form-data":
         detail = f"Send the image as multipart/form-data, in a file field named {FIELD}."
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     parser = CompleteMultiPartParser(request.headers, limited(request, max_content_length + FORM_BYTES), max_files=1)
@@ -70,21 +73,20 @@ async def read_upload(request: Request, max_content_length: int) -> Upload:
 
 async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length: int) -> Upload:
     """Return the one file of a form that has nothing else."""
-    for name, value in items:
-        if name != FIELD:
-            detail = (
-                f"The form has a field {name!r}, which this service does not know: send one file field named {FIELD}."
-            )
-            raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
-        if not isinstance(value, UploadFile):
-            detail = (
-                f"The field {FIELD} is text, not a file (or its file has no name). With curl: -F {FIELD}=@photo.jpg"
-            )
-            raise ProblemError(ProblemCode.MISSING_IMAGE, detail)
-    if len(items) > 1:
+    images = [value for name, value in items if name == FIELD]
+    others = sorted({name for name, _ in items if name != FIELD})
+    if not images:
+        raise missing_image(f"The form has no field {FIELD}" + (f", only {', '.join(others)}." if others else "."))
+    if others:
+        detail = f"The form has fields that this service does not know: {', '.join(others)}."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+    if len(images) > 1:
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send one image at a time.")
-    if not items or not isinstance(file := items[0][1], UploadFile) or not file.filename:
-        raise ProblemError(ProblemCode.MISSING_IMAGE, f"The form has no file in its field {FIELD}.")
+    file = images[0]
+    if not isinstance(file, UploadFile):
+        raise missing_image(f"The field {FIELD} is text, or its file has no name.")
+    if not file.filename:
+        raise missing_image("No file was chosen: it has no name.")
     content = await file.read()
     if not content:
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
@@ -112,6 +114,12 @@ async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
             break
     if received > limit:
         raise TooLargeError
+
+
+def missing_image(reason: str) -> ProblemError:
+    """Return the problem that says how an image is sent."""
+    detail = f"{reason} Send the image as a file in the field {FIELD}; with curl: -F {FIELD}=@photo.jpg"
+    return ProblemError(ProblemCode.MISSING_IMAGE, detail)
 
 
 def too_large(max_content_length: int) -> ProblemError:

@@ -29,7 +29,7 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
     """
     image_format = sniff(data)
     if image_format is None or image_format not in allowed_formats:
-        accepted = " and ".join(allowed_formats)
+        accepted = " or ".join(allowed_formats)
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, f"The content of this file is not {accepted}.")
     structure = png.read(data) if image_format == "PNG" else jpeg.read(data)
     width, height = structure.size

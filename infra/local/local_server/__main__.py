@@ -33,6 +33,7 @@ def main() -> None:
                 reload_dirs=[str(REPOSITORY / folder) for folder in CODE] if settings.reload else None,
                 log_level="warning",
                 access_log=False,
+                server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             )
         )
