@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from json import dumps
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import redis
@@ -84,29 +85,36 @@ class Breaker:
         self.what = what
         self.logger = logger
         self.open_until: float | None = None
+        # Requests on several threads find out at the same moment.
+        self.lock = Lock()
 
     def allows(self) -> bool:
         """Tell whether to try; after a rest, the first who asks is the one to find out."""
-        now = time.monotonic()
-        if self.open_until is None:
+        with self.lock:
+            now = time.monotonic()
+            if self.open_until is None:
+                return True
+            if now < self.open_until:
+                return False
+            self.open_until = now + BREAK_SECONDS
             return True
-        if now < self.open_until:
-            return False
-        self.open_until = now + BREAK_SECONDS
-        return True
 
     def failed(self, error: Exception) -> None:
         """Open. One line in the log for a whole outage."""
-        if self.open_until is None:
-            reason = f"{type(error).__name__}: {error}"
+        with self.lock:
+            was_open = self.open_until is not None
+            self.open_until = time.monotonic() + BREAK_SECONDS
+        if not was_open:
+            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
             self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
-        self.open_until = time.monotonic() + BREAK_SECONDS
 
     def succeeded(self) -> None:
         """Close."""
-        if self.open_until is not None:
+        with self.lock:
+            was_open = self.open_until is not None
+            self.open_until = None
+        if was_open:
             self.logger.info("%s works again", self.what)
-        self.open_until = None
 
 
 class RedisCache:
