@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi_offline import FastAPIOffline
-from starlette.middleware.cors import CORSMiddleware
 
 from gateway import __version__
+from gateway.cors import ProblemCORSMiddleware
+from gateway.drain import DrainMiddleware
 from gateway.health import make_health_router
 from gateway.openapi import add_problem_schema
 from gateway.problems import add_problem_handlers
@@ -30,6 +31,8 @@ The number is exact or there is an error that says why. Errors are `application/
 has an `X-Request-ID`.
 """
 EXPOSED_HEADERS = ["X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"]
+# How much of a body that nobody wants is read, in files of the largest size.
+DISCARD_FACTOR = 20
 # Browsers keep a preflight's answer for two hours at the most.
 PREFLIGHT_SECONDS = 7200
 
@@ -37,7 +40,13 @@ PREFLIGHT_SECONDS = 7200
 def create_app(settings: Settings, *, cache: Cache, processor: Processor, logger: Logger) -> FastAPI:
     """Return the ASGI application that measures by `processor` and remembers by `cache`."""
     # FastAPI's own page of documentation loads its scripts from another company's servers.
-    app = FastAPIOffline(title="Image Intensity Service", version=__version__, description=DESCRIPTION, redoc_url=None)
+    app = FastAPIOffline(
+        title="Image Intensity Service",
+        version=__version__,
+        description=DESCRIPTION,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     service = Service(settings, cache, processor)
     app.include_router(make_intensity_router(service))
     app.include_router(make_health_router(service))
@@ -46,12 +55,13 @@ def create_app(settings: Settings, *, cache: Cache, processor: Processor, logger
     # The last one added is the outermost.
     app.add_middleware(FaultMiddleware, logger=logger)
     app.add_middleware(
-        CORSMiddleware,
+        ProblemCORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Content-Type", "X-Request-ID"],
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
     )
+    app.add_middleware(DrainMiddleware, limit=DISCARD_FACTOR * settings.max_content_length)
     app.add_middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name)
     return app

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contract.invocation import Invocation
 from contract.limits import LAMBDA_PAYLOAD_BYTES
@@ -21,7 +21,27 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
 
-MEASUREMENT = TypeAdapter(Measurement)
+
+class Measured(BaseModel):
+    """The answer that carries a measurement."""
+
+    measurement: Measurement
+
+
+class Refusal(BaseModel):
+    """What is wrong with the image."""
+
+    code: ProblemCode
+    detail: str
+
+
+class Refused(BaseModel):
+    """The answer that says why there is no measurement."""
+
+    problem: Refusal
+
+
+ANSWER: TypeAdapter[Measured | Refused] = TypeAdapter(Measured | Refused)
 
 # API Gateway ends a request after 29 s; both together leave it time to carry our answer.
 CONNECT_TIMEOUT_SECONDS = 2
@@ -89,13 +109,12 @@ class LambdaProcessor:
     def read_answer(self, answer: bytes) -> Measurement:
         """Return the measurement in an answer. Raises ProblemError: the one that it carries, or processor_failed."""
         try:
-            content: dict[str, Any] = json.loads(answer)
-            if "problem" in content:
-                problem = content["problem"]
-                raise ProblemError(ProblemCode(problem["code"]), str(problem["detail"]))
-            return MEASUREMENT.validate_python(content["measurement"])
-        except (ValueError, TypeError, KeyError, ValidationError) as error:
+            content = ANSWER.validate_json(answer, strict=True)
+        except ValidationError as error:
             raise self.failure(f"not an answer of the contract: {answer[:500]!r}") from error
+        if isinstance(content, Refused):
+            raise ProblemError(content.problem.code, content.problem.detail)
+        return content.measurement
 
     def failure(self, reason: str) -> ProblemError:
         """Log what the user is not told, and return what is."""

@@ -95,8 +95,8 @@ class Settings(BaseModel):
         """Refuse what no browser sends as its origin, such as a trailing slash: it would never match."""
         for value in values:
             scheme, _, host = value.partition("://")
-            if value != "*" and (scheme not in {"http", "https"} or not host or "/" in host):
-                message = "an origin is * or scheme://host[:port], without a path"
+            if value != "*" and (scheme not in {"http", "https"} or not host or set("*/") & set(host)):
+                message = "an origin is * or scheme://host[:port], without a path or a wildcard"
                 raise ValueError(message)
         return values
 

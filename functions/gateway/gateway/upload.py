@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.problems import ProblemCode, ProblemError
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 FIELD = "image"
 # Room for the boundaries and headers of a form around a file of just the allowed size.
 FORM_BYTES = 64 * 1024
-# A client that is cut off while it sends sees a broken connection in place of the answer. So the rest of a body that is
-# too large is read and dropped, up to this many times the limit.
-DISCARD_FACTOR = 20
+# A number of bytes with more digits is over any limit, and Python refuses to read some of them.
+MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +31,20 @@ class Upload:
 
 
 class CompleteMultiPartParser(MultiPartParser):
-    """Starlette's parser, in memory, that tells a complete form from one that was cut off."""
+    """Starlette's parser, which takes a form that was cut off for a whole one, made to refuse it."""
 
     complete = False
+
+    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], *, max_files: int) -> None:
+        """Parse `stream`, a body of the type in `headers`."""
+        super().__init__(headers, self.to_its_end(stream), max_files=max_files)
+
+    async def to_its_end(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Yield the stream; raise where the parser still closes its files if its end is missing."""
+        async for chunk in stream:
+            yield chunk
+        if not self.complete:
+            raise MultiPartException("Its closing boundary is missing.")
 
     def on_end(self) -> None:
         """Note the closing boundary."""
@@ -60,11 +70,11 @@ async def read_upload(request: Request, max_content_length: int) -> Upload:
         form = await parser.parse()
     except TooLargeError as error:
         raise too_large(max_content_length) from error
-    except (MultiPartException, UnicodeDecodeError) as error:
-        reason = error.message if isinstance(error, MultiPartException) else "Invalid multipart data."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {reason}") from error
-    if not parser.complete:
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The form is cut short: its closing boundary is missing.")
+    except MultiPartException as error:
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error.message}") from error
+    except ValueError as error:
+        # The form names a character set that it is not written in, or one that does not exist.
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
     try:
         return await the_file(form.multi_items(), max_content_length)
     finally:
@@ -92,7 +102,8 @@ async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
     if len(content) > max_content_length:
         raise too_large(max_content_length)
-    return Upload(file.filename, content)
+    # Some character sets decode to halves of characters, which JSON cannot carry.
+    return Upload(file.filename.encode(errors="replace").decode(), content)
 
 
 class TooLargeError(Exception):
@@ -100,20 +111,17 @@ class TooLargeError(Exception):
 
 
 async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body in the pieces that it arrives in. Raises TooLargeError when it is over `limit` bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
-        # The client asks before it sends (curl does, above 1 MB): nothing need be read.
+    """Yield the body in the pieces that it arrives in. Raises TooLargeError as soon as it is over `limit` bytes."""
+    declared = request.headers.get("content-length", "0")
+    # Before a byte is asked for: curl and others wait for that, above 1 MB.
+    if len(declared) > MAX_DIGITS or (declared.isdecimal() and int(declared) > limit):
         raise TooLargeError
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
-        if received <= limit:
-            yield chunk
-        elif received > limit * DISCARD_FACTOR:
-            break
-    if received > limit:
-        raise TooLargeError
+        if received > limit:
+            raise TooLargeError
+        yield chunk
 
 
 def missing_image(reason: str) -> ProblemError:

@@ -58,6 +58,8 @@ def listen(host: str, port: int) -> socket.socket:
         # Without it the port of a server that has just stopped counts as in use for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # From here on clients wait for an answer instead of being refused.
+        listener.listen()
     except OSError as error:
         message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
         raise SettingsError(message) from error

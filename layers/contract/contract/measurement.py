@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+BLACK, WHITE = 0, 255
+
 # Part of every cache key and record. Raise it when the number for any image could change, and never otherwise.
 ALGORITHM_VERSION = "1"
 
@@ -32,3 +34,16 @@ class Measurement:
     pixel_count: int
     image_size_bytes: int
     algorithm: str = ALGORITHM_VERSION
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no image can have, wherever it comes from: a cache, a processor, a mistake here."""
+        width, height = self.image_size
+        possible = (
+            BLACK <= self.average_intensity <= WHITE
+            and width > 0
+            and height > 0
+            and self.pixel_count == width * height
+            and self.image_size_bytes > 0
+        )
+        if not possible:
+            raise ValueError(f"no image measures like this: {self}")
