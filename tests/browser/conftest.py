@@ -1,0 +1,81 @@
+"""A browser, the page in it, and pictures to give it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+
+from tests.browser.screen import Screen
+from tests.support import executable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+# No sandbox, since CI runs as root in a container; the others keep the browser from talking to anybody else.
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The machine's Chromium, once for this folder.
+
+    Not for the whole session: while Playwright's synchronous API is open its event loop counts as running in this
+    thread, and every later test that calls `asyncio.run` would fail.
+    """
+    path = executable("chromium", "chromium-browser", "google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, server: str) -> Iterator[BrowserContext]:
+    """A browser profile of its own for every test, at the real server."""
+    context = chromium.new_context(base_url=server, viewport={"width": 1100, "height": 800})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def screen(context: BrowserContext) -> Iterator[Screen]:
+    """A tab for the page, not yet loaded. Whatever the test does, no script may fail."""
+    screen = Screen(context.new_page())
+    yield screen
+    assert screen.errors == []
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Callable[..., Path]:
+    """Makes an image file that no cache has seen: noise, so that no two have the same mean either."""
+
+    def make(name: str = "photo.jpg", size: tuple[int, int] = (120, 80), mode: str = "RGB") -> Path:
+        width, height = size
+        noise = np.random.default_rng().integers(0, 256, (height, width, 3), dtype=np.uint8)
+        path = tmp_path / name
+        Image.fromarray(noise).convert(mode).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def photo(picture: Callable[..., Path]) -> Path:
+    """One such image: a JPEG of 120 by 80 pixels."""
+    return picture()

@@ -1,0 +1,118 @@
+"""How the page looks where it can be measured: phone and desktop, light and dark, long names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from PIL import Image
+from playwright.sync_api import FloatRect, Locator, expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.browser.screen import Screen
+
+# WCAG 2.2, 1.4.3: text that is not large.
+MINIMUM_CONTRAST = 4.5
+
+# The color of an element's text and of the nearest background that is painted behind it.
+COLORS = """element => {
+    let behind = element;
+    while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;
+    return [getComputedStyle(element).color, getComputedStyle(behind).backgroundColor];
+}"""
+
+
+def box(locator: Locator) -> FloatRect:
+    found = locator.bounding_box()
+    assert found is not None
+    return found
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of a CSS `rgb(…)`, 0 to 1, as WCAG 2.2 defines it."""
+    channels = [int(channel) / 255 for channel in re.findall(r"\d+", color)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(locator: Locator) -> float:
+    text, behind = (luminance(color) for color in locator.evaluate(COLORS))
+    return (max(text, behind) + 0.05) / (min(text, behind) + 0.05)
+
+
+def panels(screen: Screen) -> tuple[FloatRect, FloatRect]:
+    regions = screen.page.get_by_role("region")
+    return box(regions.filter(has_text="Preview")), box(regions.filter(has_text="Result"))
+
+
+def test_preview_and_result_stand_side_by_side_on_a_desktop(screen: Screen, photo: Path) -> None:
+    screen.open()
+    screen.measure(photo)
+    preview, result = panels(screen)
+    assert preview["y"] == result["y"]
+    assert preview["x"] + preview["width"] <= result["x"]
+
+
+def test_the_controls_stand_in_one_row(screen: Screen) -> None:
+    screen.open()
+    tops = {box(control)["y"] for control in (screen.picker, screen.analyze, screen.clear)}
+    assert len(tops) == 1
+
+
+@pytest.mark.parametrize("width", [320, 390, 640])
+def test_on_a_phone_they_are_stacked_and_nothing_scrolls_sideways(
+    screen: Screen, picture: Callable[..., Path], width: int
+) -> None:
+    screen.page.set_viewport_size({"width": width, "height": 700})
+    screen.open()
+    screen.measure(picture("a-long-name-" * 15 + ".png", size=(1200, 300)))
+    preview, result = panels(screen)
+    assert preview["y"] + preview["height"] <= result["y"]
+    assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(screen.field("rounded")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_enough_contrast(screen: Screen, photo: Path, scheme: Literal["light", "dark"]) -> None:
+    screen.page.emulate_media(color_scheme=scheme)
+    screen.open()
+    checked = ["h1", "header p", ".hint", "footer p", "footer a", ".picker", "#clear"]
+    ratios = {selector: contrast(screen.page.locator(selector).first) for selector in checked}
+    screen.measure(photo)
+    for selector in ("#analyze", "[data-field=rounded]", "dt", "dd"):
+        ratios[selector] = contrast(screen.page.locator(selector).first)
+    screen.page.route("**/intensity", lambda route: route.abort())
+    screen.analyze.click()
+    expect(screen.alert).to_be_visible()
+    ratios |= {selector: contrast(screen.page.locator(selector)) for selector in ("#alert-message", "#dismiss")}
+    assert {selector: ratio for selector, ratio in ratios.items() if ratio < MINIMUM_CONTRAST} == {}
+
+
+def test_dark_mode_is_dark_and_light_mode_is_light(screen: Screen) -> None:
+    screen.open()
+    lights = {}
+    for scheme in ("light", "dark"):
+        screen.page.emulate_media(color_scheme=scheme)
+        lights[scheme] = luminance(screen.page.locator("h1").evaluate(COLORS)[1])
+    assert lights["dark"] < 0.05
+    assert lights["light"] > 0.8
+
+
+def test_the_swatch_has_the_gray_that_was_measured(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "gray.png"
+    Image.new("L", (3, 3), 200).save(path)
+    screen.open()
+    screen.measure(path)
+    expect(screen.page.locator("#swatch")).to_have_css("background-color", "rgb(200, 200, 200)")
+
+
+def test_the_page_has_landmarks_a_language_and_a_description(screen: Screen) -> None:
+    screen.open()
+    for role in ("banner", "main", "contentinfo"):
+        expect(screen.page.get_by_role(role)).to_have_count(1)
+    expect(screen.page.locator("html")).to_have_attribute("lang", "en")
+    expect(screen.page.locator("meta[name=description]")).to_have_attribute("content", re.compile("255"))

@@ -1,0 +1,131 @@
+"""Files that the page refuses before it sends anything, and files that only the server can judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.browser.screen import Screen
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def expect_refused(screen: Screen, path: Path, reason: str) -> None:
+    screen.file.set_input_files(path)
+    expect(screen.alert).to_contain_text(path.name)
+    expect(screen.alert).to_contain_text(reason)
+    expect(screen.analyze).to_be_disabled()
+    expect(screen.preview).to_have_count(0)
+    expect(screen.picker).to_have_text("Choose image file")
+    assert screen.uploads == []
+
+
+def test_a_gif_renamed_to_png_is_refused_and_not_sent(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "renamed.png"
+    Image.new("P", (4, 4)).save(path, format="GIF")
+    screen.open()
+    expect_refused(screen, path, "not a PNG or JPEG")
+
+
+def test_a_png_named_as_text_is_accepted(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "image.txt"
+    Image.new("L", (4, 4), 77).save(path, format="PNG")
+    screen.open()
+    screen.measure(path)
+    assert screen.exact == 77
+
+
+def test_an_empty_file_is_refused_and_not_sent(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "empty.png"
+    path.touch()
+    screen.open()
+    expect_refused(screen, path, "empty")
+
+
+def test_a_file_over_the_limit_is_refused_and_not_sent(screen: Screen, tmp_path: Path) -> None:
+    screen.open_and_wait_for_limits()
+    limit = screen.page.request.get("/health").json()["limits"]["max_content_length"]
+    path = tmp_path / "large.png"
+    path.write_bytes(PNG_SIGNATURE.ljust(limit + 1, b"\0"))
+    expect_refused(screen, path, f"the limit is {limit:,}")
+
+
+def test_a_file_of_exactly_the_limit_is_not_refused_by_the_page(screen: Screen, tmp_path: Path) -> None:
+    screen.open_and_wait_for_limits()
+    limit = screen.page.request.get("/health").json()["limits"]["max_content_length"]
+    path = tmp_path / "just-right.png"
+    path.write_bytes(PNG_SIGNATURE.ljust(limit, b"\0"))
+    screen.choose(path)
+
+
+def test_without_health_the_server_judges_the_size_and_its_answer_is_shown(screen: Screen, tmp_path: Path) -> None:
+    screen.page.route("**/health", lambda route: route.abort())
+    screen.open_and_wait_for_limits()
+    limit = screen.page.request.get("/health").json()["limits"]["max_content_length"]
+    path = tmp_path / "large.png"
+    path.write_bytes(PNG_SIGNATURE.ljust(limit + 1, b"\0"))
+    screen.choose(path)
+    with screen.page.expect_response("**/intensity") as answer:
+        screen.analyze.click()
+    assert answer.value.status == 413
+    expect(screen.alert).to_contain_text(answer.value.json()["detail"])
+    expect(screen.alert).to_contain_text(answer.value.json()["request_id"])
+
+
+@pytest.mark.parametrize("limits", ['{"status": "ok"}', "<html>not the service</html>"])
+def test_an_unexpected_health_answer_does_not_stop_the_page(screen: Screen, photo: Path, limits: str) -> None:
+    screen.page.route("**/health", lambda route: route.fulfill(body=limits))
+    screen.open_and_wait_for_limits()
+    screen.measure(photo)
+
+
+def test_an_image_that_the_browser_cannot_show_is_left_to_the_server(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.png"
+    path.write_bytes(PNG_SIGNATURE + b"not a picture")
+    screen.open()
+    screen.choose(path)
+    expect(screen.page.get_by_text("No preview")).to_be_visible()
+    with screen.page.expect_response("**/intensity") as answer:
+        screen.analyze.click()
+    assert (answer.value.status, answer.value.json()["code"]) == (400, "corrupt_image")
+    expect(screen.alert).to_contain_text(answer.value.json()["detail"])
+    expect(screen.result).to_be_hidden()
+
+
+def test_a_file_that_changed_after_it_was_chosen_is_asked_for_again(screen: Screen, photo: Path) -> None:
+    screen.open()
+    screen.choose(photo)
+    photo.write_bytes(photo.read_bytes() + b"edited")
+    screen.analyze.click()
+    expect(screen.alert).to_contain_text("choose it again")
+    assert screen.uploads == []
+
+
+def test_a_refused_file_takes_the_last_result_off_the_page(
+    screen: Screen, photo: Path, picture: Callable[..., Path], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    screen.open()
+    screen.measure(photo)
+    screen.file.set_input_files(empty)
+    expect(screen.alert).to_contain_text("empty")
+    expect(screen.result).to_be_hidden()
+    screen.measure(picture("next.png"))
+    expect(screen.alert).to_be_hidden()
+
+
+def test_a_file_name_is_text_and_never_markup(screen: Screen, picture: Callable[..., Path]) -> None:
+    name = "<img src=x onerror=document.title='broken'>.png"
+    screen.open()
+    screen.measure(picture(name))
+    expect(screen.picker).to_have_text(name)
+    expect(screen.page.locator("img")).to_have_count(1)
+    expect(screen.page).to_have_title("Image Intensity")
