@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-SETTINGS_PREFIXES = ("REDIS_", "MAX_", "ALLOWED_", "CACHE_", "APP_ENV", "FLASK_ENV", "SECRET_KEY", "POWERTOOLS_")
+SETTINGS_PREFIXES = (
+    *("REDIS_", "MAX_", "ALLOWED_", "CACHE_", "APP_ENV", "FLASK_ENV", "SECRET_KEY", "POWERTOOLS_"),
+    *("HOST", "PORT", "RELOAD"),
+)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Request
-from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
 from contract.problems import ProblemCode, ProblemError
@@ -16,6 +16,10 @@ from gateway.upload import read_upload
 
 if TYPE_CHECKING:
     from gateway.service import Service
+
+
+# How many measurements wait or run at a time; Starlette allows as many of everything.
+MEASUREMENT_THREADS = 40
 
 
 class Intensity(BaseModel):
@@ -67,6 +71,8 @@ Log = Annotated[RequestLog, Depends(request_log)]
 def make_intensity_router(service: Service) -> APIRouter:
     """Return the route that measures by `service`."""
     router = APIRouter()
+    # Of their own, so that measurements waiting for the processor hold no thread of the page and the health checks.
+    threads = CapacityLimiter(MEASUREMENT_THREADS)
 
     @router.post("/intensity", summary="Measure an image", responses=problem_responses(), openapi_extra=IMAGE_FORM)
     async def intensity(request: Request, log: Log) -> Intensity:
@@ -81,7 +87,7 @@ def make_intensity_router(service: Service) -> APIRouter:
         with log.timed("upload"):
             upload = await read_upload(request, service.settings.max_content_length)
         begun = time.perf_counter()
-        measurement = await run_in_threadpool(service.measure, upload.content, log)
+        measurement = await to_thread.run_sync(service.measure, upload.content, log, limiter=threads)
         return Intensity(
             average_intensity=measurement.average_intensity,
             filename=upload.filename,

@@ -100,6 +100,15 @@ class Settings(BaseModel):
                 raise ValueError(message)
         return values
 
+    @field_validator("redis_host")
+    @classmethod
+    def bare_host(cls, value: str) -> str:
+        """Refuse an address with a scheme or a port: no name server knows it, and the cache would be off in silence."""
+        if "/" in value or value.count(":") == 1:
+            message = "a host name or an IP address, without scheme and port"
+            raise ValueError(message)
+        return value
+
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
         """Read the settings from environment variables; an empty one counts as not set.

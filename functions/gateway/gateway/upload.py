@@ -84,7 +84,7 @@ async def read_upload(request: Request, max_content_length: int) -> Upload:
 async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length: int) -> Upload:
     """Return the one file of a form that has nothing else."""
     images = [value for name, value in items if name == FIELD]
-    others = sorted({name for name, _ in items if name != FIELD})
+    others = sorted({printable(name) for name, _ in items if name != FIELD})
     if not images:
         raise missing_image(f"The form has no field {FIELD}" + (f", only {', '.join(others)}." if others else "."))
     if others:
@@ -102,8 +102,12 @@ async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
     if len(content) > max_content_length:
         raise too_large(max_content_length)
-    # Some character sets decode to halves of characters, which JSON cannot carry.
-    return Upload(file.filename.encode(errors="replace").decode(), content)
+    return Upload(printable(file.filename), content)
+
+
+def printable(name: str) -> str:
+    """Return the name as JSON can carry it: some character sets decode to halves of characters."""
+    return name.encode(errors="replace").decode()
 
 
 class TooLargeError(Exception):

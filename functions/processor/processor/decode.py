@@ -39,7 +39,7 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
             f"The image has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are measured.",
         )
     structure.verify()
-    return image_format, load(structure.essentials, image_format)
+    return image_format, load(bytes(structure.essentials), image_format)
 
 
 def sniff(data: bytes) -> ImageFormat | None:

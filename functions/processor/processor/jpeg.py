@@ -22,106 +22,117 @@ from processor.pixels import load
 SIGNATURE = b"\xff\xd8\xff"
 
 # Markers (T.81, table B.1), by their second byte.
-TEM, SOI, EOI, SOS, DNL, COM = 0x01, 0xD8, 0xD9, 0xDA, 0xDC, 0xFE
+TEM, SOI, EOI, SOS, DRI, COM = 0x01, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
 APP0, APP14, APP15 = 0xE0, 0xEE, 0xEF
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-# Baseline, extended sequential and progressive, the first two also arithmetic coded: what libjpeg decodes.
-# The rest is lossless, hierarchical or reserved.
-DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
-PROGRESSIVE = {0xC2, 0xCA}
-# A marker that ends entropy-coded data: not a stuffed zero, not a restart marker.
-MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+# Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical or reserved, or
+# arithmetic coded: nothing in use writes them, and no decoder here can tell when such data is damaged.
+PROGRESSIVE = 0xC2
+DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
+COEFFICIENTS = 64
+# A marker that ends entropy-coded data: not a stuffed zero, not a restart marker, not a fill byte.
+MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
+# With the fill bytes before it; looking behind keeps a long run of them from being tried from each of its bytes.
+RESTART = re.compile(rb"(?<!\xff)\xff+([\xd0-\xd7])")
+
+# libjpeg looks at these two segments alone to tell how samples become colors (jdmarker.c), from this length on.
+# The version of JFIF does not matter, but an unknown one is a warning that would hide those that do.
+JFIF, JFIF_BYTES = b"JFIF\0", 14
+JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+ADOBE, ADOBE_BYTES = b"Adobe", 12
 
 # The warnings of libjpeg (jerror.h) after which samples are a guess. The others are harmless: surplus bytes between
 # segments, an unknown Adobe transform.
-DAMAGE = ("premature end", "bad huffman code", "bad arithmetic code", "found marker", "progression sequence")
-
-# Bytes that are codes of some kind in any Huffman table, and no marker.
+DAMAGE = ("premature end", "bad huffman code", "found marker", "progression sequence")
+# Two series of bytes that are codes of some kind in any Huffman table, no markers, and different from their first bit.
 SURPLUS = bytes(range(0x11, 0xEF, 0x0D)) * 4
+INVERSE = bytes(0xFF ^ byte for byte in SURPLUS)
 
 
 @dataclass(slots=True)
 class Jpeg:
     """The first picture of a file.
 
-    size: width and height in pixels. frame: its SOF marker. components: their ids. scans: for each scan its components,
-    first and last coefficient, and the bit position that it completes. essentials: the file again without EXIF, ICC
-    profiles, previews, comments and further pictures. scan_ends: where in it the data of each scan ends.
+    size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
+    by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: for each component and
+    coefficient, the bit position down to which the scans so far have it. essentials: the file again without EXIF, ICC
+    profiles, previews, comments and further pictures. data_ends: where in it the data of each scan or restart interval
+    ends.
     """
 
     size: tuple[int, int] = (0, 0)
     frame: int = 0
-    components: tuple[int, ...] = ()
-    scans: list[tuple[tuple[int, ...], range, int]] = field(default_factory=list)
-    essentials: bytes = b""
-    scan_ends: list[int] = field(default_factory=list)
+    sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
+    restart_interval: int = 0
+    scans: list[tuple[int, ...]] = field(default_factory=list)
+    low_bits: dict[tuple[int, int], int] = field(default_factory=dict)
+    data_ends: list[int] = field(default_factory=list)
+    essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
 
     def verify(self) -> None:
         """Raise ProblemError, corrupt_image, unless every coefficient of every component is in the file and decodes."""
-        for component in self.components:
-            missing = set(range(64)) if self.frame in PROGRESSIVE else {0}
-            for components, coefficients, low_bit in self.scans:
-                if component in components and low_bit == 0:
-                    missing.difference_update(coefficients)
-            if missing:
+        for component in self.sampling:
+            if any(self.low_bits.get((component, index)) != 0 for index in range(COEFFICIENTS)):
                 corrupt("some of its scans are missing")
+
         # libjpeg converts CMYK to nothing but CMYK, and everything else to gray.
-        colorspace = "CMYK" if len(self.components) == 4 else "GRAY"  # noqa: PLR2004 - cyan, magenta, yellow, key
+        colorspace = "CMYK" if len(self.sampling) == 4 else "GRAY"  # noqa: PLR2004 - cyan, magenta, yellow, key
+        data = bytes(self.essentials)
         try:
-            simplejpeg.decode_jpeg(self.essentials, colorspace, min_height=1, min_width=1, min_factor=8, strict=True)
+            simplejpeg.decode_jpeg(data, colorspace, min_height=1, min_width=1, min_factor=8, strict=True)
         except ValueError as error:
             message = str(error)
             if any(damage in message.lower() for damage in DAMAGE):
                 raise ProblemError(ProblemCode.CORRUPT_IMAGE, f"This JPEG is damaged: {message}.") from error
             # A harmless warning, which hides any later one, or a sampling that TurboJPEG does not know.
-            if self.runs_out_of_data():
+            if load(self.padded(SURPLUS), "JPEG").tobytes() != load(self.padded(INVERSE), "JPEG").tobytes():
                 corrupt("it is cut short")
 
-    def runs_out_of_data(self) -> bool:
-        """Tell whether a scan is short: bytes put behind a whole one change no pixel, behind a short one they do."""
-        padded = bytearray()
-        start = 0
-        for end in self.scan_ends:
-            padded += self.essentials[start:end] + SURPLUS
+    def padded(self, surplus: bytes) -> bytes:
+        """Return the file with bytes put behind its data: they change pixels where it is short, and only there."""
+        padded, start = bytearray(), 0
+        for end in self.data_ends:
+            padded += self.essentials[start:end] + surplus
             start = end
-        padded += self.essentials[start:]
-        return load(self.essentials, "JPEG").tobytes() != load(bytes(padded), "JPEG").tobytes()
+        return bytes(padded + self.essentials[start:])
+
+    def mcus(self, components: tuple[int, ...]) -> int:
+        """Return how many minimum coded units a scan of these components has (T.81, A.2)."""
+        width, height = self.size
+        across = max(horizontal for horizontal, _ in self.sampling.values())
+        down = max(vertical for _, vertical in self.sampling.values())
+        if len(components) > 1:
+            return -(-width // (8 * across)) * -(-height // (8 * down))
+        horizontal, vertical = self.sampling[components[0]]
+        columns, rows = -(-width * horizontal // across), -(-height * vertical // down)
+        return -(-columns // 8) * -(-rows // 8)
 
 
 def read(data: bytes) -> Jpeg:
     """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
 
     Raises ProblemError: corrupt_image when the structure is broken or has no end; unsupported_format for the processes
-    that are not in use (lossless, hierarchical, 12-bit) and for more than `MAX_JPEG_SCANS` scans.
+    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more than `MAX_JPEG_SCANS` scans.
     """
     picture = Jpeg()
-    essentials = bytearray(data[:2])
-    position = 2
+    marker, position = SOI, 2
     while True:
         found = MARKER.search(data, position)
         if found is None:
             corrupt("it is cut short")
+        if marker == SOS:
+            # The fill bytes in front of a marker are no part of it.
+            keep_data(picture, data[position : found.start()].rstrip(b"\xff"))
         marker, start = found[1][0], found.end()
-        if picture.scans:
-            essentials += data[position : found.start()]
-            picture.scan_ends.append(len(essentials))
-        position = start
         if marker == EOI:
             break
-        if marker in {TEM, SOI}:
-            continue
         segment = read_segment(data, start)
         position = start + 2 + len(segment)
-        if marker in FRAMES:
-            read_frame(picture, marker, segment)
-        elif marker == SOS:
-            read_scan(picture, segment)
-        # Of the application's segments, only JFIF and Adobe's say how samples become colors.
-        if marker in {APP0, APP14} or not (APP0 <= marker <= APP15 or marker == COM):
-            essentials += data[start - 2 : position]
+        read_marker(picture, marker, segment)
+        keep_segment(picture, marker, data[start - 2 : position])
     if not picture.scans:
         corrupt("it has no image data")
-    picture.essentials = bytes(essentials + b"\xff\xd9")
+    picture.essentials += data[start - 2 : start]
     return picture
 
 
@@ -133,25 +144,40 @@ def read_segment(data: bytes, start: int) -> bytes:
     return data[start + 2 : start + length]
 
 
+def read_marker(picture: Jpeg, marker: int, segment: bytes) -> None:
+    """Take note of what a segment says of the picture."""
+    if marker in {TEM, SOI}:
+        corrupt("it has a marker in the wrong place")
+    if marker in FRAMES:
+        read_frame(picture, marker, segment)
+    elif marker == SOS:
+        read_scan(picture, segment)
+    elif marker == DRI:
+        picture.restart_interval = int.from_bytes(segment[:2], "big")
+
+
 def read_frame(picture: Jpeg, marker: int, segment: bytes) -> None:
     """Read a frame header, SOFn (T.81, B.2.2)."""
     if picture.frame:
         corrupt("it has two frame headers")
     try:
         precision, height, width, count = struct.unpack_from(">BHHB", segment)
-        components = tuple(segment[6 + 3 * index] for index in range(count))
+        sampling = {
+            segment[6 + 3 * index]: (segment[7 + 3 * index] >> 4, segment[7 + 3 * index] & 0x0F)
+            for index in range(count)
+        }
     except (struct.error, IndexError):
         corrupt("its frame header is not valid")
     if marker not in DECODABLE_FRAMES or precision != 8:  # noqa: PLR2004 - bits
-        detail = "Only 8-bit baseline, sequential and progressive JPEGs are measured, not 12-bit or lossless ones."
+        detail = "Only 8-bit baseline, sequential and progressive JPEGs with Huffman coding are measured."
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
-    if not width or not height or not components:
+    if not width or not height or not count or len(sampling) != count or any(0 in pair for pair in sampling.values()):
         corrupt("its frame header is not valid")
-    picture.frame, picture.size, picture.components = marker, (width, height), components
+    picture.frame, picture.size, picture.sampling = marker, (width, height), sampling
 
 
 def read_scan(picture: Jpeg, segment: bytes) -> None:
-    """Read a scan header, SOS (T.81, B.2.3)."""
+    """Read a scan header, SOS (T.81, B.2.3), and what it adds to the coefficients (G.1.1.1)."""
     if not picture.frame:
         corrupt("it has a scan before its frame header")
     try:
@@ -159,10 +185,44 @@ def read_scan(picture: Jpeg, segment: bytes) -> None:
         first, last, bits = struct.unpack_from("BBB", segment, 1 + 2 * len(components))
     except (struct.error, IndexError):
         corrupt("a scan header is not valid")
-    picture.scans.append((components, range(first, last + 1), bits & 0x0F))
+    if not components or not picture.sampling.keys() >= {*components}:
+        corrupt("a scan header is not valid")
+    high_bit, low_bit = bits >> 4, bits & 0x0F
+    if picture.frame != PROGRESSIVE:
+        first, last, high_bit, low_bit = 0, COEFFICIENTS - 1, 0, 0
+    for coefficient in [(component, index) for component in components for index in range(first, last + 1)]:
+        if picture.low_bits.get(coefficient, 0) != high_bit:
+            corrupt("some of its scans are missing")
+        picture.low_bits[coefficient] = low_bit
+    picture.scans.append(components)
     if len(picture.scans) > MAX_JPEG_SCANS:
         detail = f"This JPEG has more than {MAX_JPEG_SCANS} scans, far more than any encoder writes."
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+
+
+def keep_data(picture: Jpeg, data: bytes) -> None:
+    """Keep the entropy-coded data of the last scan, if it has the restart markers that were announced (T.81, E.1.4)."""
+    found = list(RESTART.finditer(data))
+    interval = picture.restart_interval
+    announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
+    if [marker[1][0] & 7 for marker in found] != [number & 7 for number in range(announced)]:
+        corrupt("its restart markers are missing or out of order")
+    start = len(picture.essentials)
+    picture.data_ends += [start + marker.start() for marker in found]
+    picture.essentials += data
+    picture.data_ends.append(len(picture.essentials))
+
+
+def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
+    """Keep a segment, its marker and length included, if pixels depend on it."""
+    content = segment[4:]
+    if marker == APP0 and content.startswith(JFIF) and len(content) >= JFIF_BYTES:
+        segment = JFIF_SEGMENT
+    elif marker == APP14 and content.startswith(ADOBE) and len(content) >= ADOBE_BYTES:
+        pass
+    elif APP0 <= marker <= APP15 or marker == COM:
+        return
+    picture.essentials += segment
 
 
 def corrupt(reason: str) -> NoReturn:

@@ -16,6 +16,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Color types of IHDR -> samples per pixel (PNG, table 11.1).
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+# The one color type that means indices.
+PALETTE = b"\x03"
 # Adam7: first column, first row, column step and row step of each pass (PNG, section 8.1).
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 # How much is inflated at a time when rows are counted: bounded, whatever the stream expands to.
@@ -69,19 +71,22 @@ def read(data: bytes) -> Png:
     for kind, content, chunk in chunks(data):
         if not critical and kind != b"IHDR":
             corrupt("it does not start with its header")
-        if kind in critical and (kind != b"IDAT" or previous != b"IDAT"):
-            corrupt(f"it has a second {kind.decode()} chunk")
-        critical.setdefault(kind, bytearray()).extend(content)
-        essentials += chunk
+        # The first byte of an ancillary chunk's type is lower case (PNG, section 5.4).
+        if kind[:1].isupper():
+            if kind in critical and (kind != b"IDAT" or previous != b"IDAT"):
+                corrupt(f"it has a second {kind.decode()} chunk")
+            critical.setdefault(kind, bytearray()).extend(content)
+            essentials += chunk
         previous = kind
     if b"IDAT" not in critical:
         corrupt("it has no image data")
+    check_palette(critical)
     size, row_bytes = read_header(critical[b"IHDR"])
     return Png(size=size, row_bytes=row_bytes, idat=bytes(critical[b"IDAT"]), essentials=bytes(essentials))
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
-    """Yield type, content and whole bytes of each critical chunk up to IEND, its checksum verified."""
+    """Yield type, content and whole bytes of each chunk up to IEND, the checksums of critical ones verified."""
     view = memoryview(data)
     offset = len(SIGNATURE)
     kind = b""
@@ -93,27 +98,37 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
         end = offset + 12 + length
         if end > len(data):
             corrupt("it is cut short")
-        # Bit 5 of the first byte, lower case, marks a chunk as ancillary (PNG, section 5.4).
-        if not kind[0] & 0x20:
-            if kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
-                name = kind.decode("ascii", "backslashreplace")
-                detail = f"This PNG has a critical chunk, {name}, that the PNG standard does not know."
-                raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+        if not kind.isalpha():
+            corrupt("it has something that is not a chunk")
+        if kind[:1].isupper():
             (checksum,) = struct.unpack_from(">I", data, end - 4)
             if zlib.crc32(view[offset + 4 : end - 4]) != checksum:
                 corrupt(f"the checksum of a {kind.decode()} chunk is wrong")
-            yield kind, view[offset + 8 : end - 4], view[offset:end]
+            if kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
+                detail = f"This PNG has a critical chunk, {kind.decode()}, that the PNG standard does not know."
+                raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+        yield kind, view[offset + 8 : end - 4], view[offset:end]
         offset = end
+
+
+def check_palette(critical: dict[bytes, bytearray]) -> None:
+    """Raise ProblemError, corrupt_image, for a palette image without a palette of whole colors before its data."""
+    kinds = list(critical)
+    palette = critical.get(b"PLTE", b"")
+    if b"PLTE" in critical and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
+        corrupt("its palette is in the wrong place")
+    if critical[b"IHDR"][9:10] == PALETTE and (not palette or len(palette) % 3):
+        corrupt("its palette is missing or not whole")
 
 
 def read_header(header: bytearray) -> tuple[tuple[int, int], int]:
     """Return the size in pixels and the bytes of all filtered rows. Raises ProblemError: corrupt_image."""
     try:
-        width, height, depth, color_type, _compression, _filter, interlace = struct.unpack(">IIBBBBB", header)
+        width, height, depth, color_type, compression, row_filter, interlace = struct.unpack(">IIBBBBB", header)
         bits = depth * SAMPLES[color_type]
     except (struct.error, KeyError):
         corrupt("its header is not valid")
-    if not width or not height or interlace > 1:
+    if not width or not height or compression or row_filter or interlace > 1:
         corrupt("its header is not valid")
     passes = ADAM7 if interlace else ((0, 0, 1, 1),)
     total = 0

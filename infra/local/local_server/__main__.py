@@ -40,7 +40,9 @@ def main() -> None:
         listener = listen(settings.host, settings.port)
     except SettingsError as error:
         sys.exit(f"Cannot start: {error}")
-    address = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}:{listener.getsockname()[1]}"
+    # An IPv6 address stands in brackets in a URL.
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listener.getsockname()[1]}"
     print(f"Image Intensity Service: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - the address is for a person
     # uvicorn has stopped serving by the time that it passes the interrupt on.
     with listener, suppress(KeyboardInterrupt):
@@ -60,8 +62,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
         # From here on clients wait for an answer instead of being refused.
         listener.listen()
-    except OSError as error:
-        message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError is a host name with an empty or too long part.
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        message = f"port {port} of {host}: {reason}. Choose another: PORT=5001 make run"
         raise SettingsError(message) from error
     listener.set_inheritable(True)
     return listener

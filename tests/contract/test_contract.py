@@ -1,0 +1,147 @@
+"""What the gateway and the processor agree on survives the way between them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract import limits
+from contract.invocation import Invocation, measured, refused
+from contract.measurement import ALGORITHM_VERSION, Measurement
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+
+INVOCATION = Invocation(image=b"\x89PNG\r\n", allowed_formats=("PNG", "JPEG"), max_pixels=1000)
+MEASUREMENT = Measurement(
+    average_intensity=127.45,
+    image_format="PNG",
+    image_size=(800, 600),
+    original_mode="RGB",
+    pixel_count=480_000,
+    image_size_bytes=123_456,
+)
+
+
+@given(image=st.binary(max_size=2000), max_pixels=st.integers(1, 2**40))
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+def test_an_invocation_is_the_same_at_the_other_end(image: bytes, max_pixels: int) -> None:
+    invocation = Invocation(image=image, allowed_formats=("JPEG",), max_pixels=max_pixels)
+
+    assert Invocation.from_event(json.loads(json.dumps(invocation.to_event()))) == invocation
+
+
+def test_an_event_has_the_documented_shape() -> None:
+    assert INVOCATION.to_event() == {"image": "iVBORw0K", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 1000}
+
+
+@pytest.mark.parametrize("missing", ["image", "allowed_formats", "max_pixels"])
+def test_an_event_that_lacks_a_part_is_an_error(missing: str) -> None:
+    event = INVOCATION.to_event()
+    del event[missing]
+
+    with pytest.raises(KeyError, match=missing):
+        Invocation.from_event(event)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "iVBORw0"},
+        {"image": "iVBORw0K\n"},
+        {"image": "iVBO Rw0K"},
+        {"image": "\u00e9\u00e9\u00e9\u00e9"},
+        {"image": 7},
+        {"image": None},
+        {"allowed_formats": None},
+        {"max_pixels": "many"},
+        {"max_pixels": None},
+    ],
+    ids=str,
+)
+def test_an_event_with_a_wrong_part_is_an_error(change: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        Invocation.from_event(INVOCATION.to_event() | change)
+
+
+def test_a_measurement_comes_back_from_its_answer() -> None:
+    answer = json.loads(json.dumps(measured(MEASUREMENT)))
+
+    assert answer.keys() == {"measurement"}
+    content = answer["measurement"]
+    assert Measurement(**content | {"image_size": tuple(content["image_size"])}) == MEASUREMENT
+
+
+@pytest.mark.parametrize("intensity", [0.0, 1 / 3, 127.45, 2 / 257, 255.0])
+def test_the_intensity_survives_json_to_the_last_bit(intensity: float) -> None:
+    measurement = dataclasses.replace(MEASUREMENT, average_intensity=intensity)
+
+    assert json.loads(json.dumps(measured(measurement)))["measurement"]["average_intensity"] == intensity
+
+
+def test_a_measurement_carries_the_version_of_the_algorithm() -> None:
+    assert MEASUREMENT.algorithm == ALGORITHM_VERSION
+    assert ALGORITHM_VERSION
+
+
+@pytest.mark.parametrize("record", [MEASUREMENT, INVOCATION], ids=["measurement", "invocation"])
+def test_what_was_agreed_on_cannot_be_changed(record: Measurement | Invocation) -> None:
+    for field in dataclasses.fields(record):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(record, field.name, None)
+
+
+def test_a_refusal_has_the_documented_shape() -> None:
+    problem = ProblemError(ProblemCode.CORRUPT_IMAGE, "The end is missing.")
+
+    answer = json.loads(json.dumps(refused(problem)))
+
+    assert answer == {"problem": {"code": "corrupt_image", "detail": "The end is missing."}}
+    assert ProblemCode(answer["problem"]["code"]) is ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_problem_says_both_its_code_and_its_detail() -> None:
+    assert str(ProblemError(ProblemCode.EMPTY_FILE, "Nothing came.")) == "empty_file: Nothing came."
+
+
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        (400, {"missing_image", "empty_file", "malformed_request", "unsupported_format", "corrupt_image"}),
+        (404, {"not_found"}),
+        (405, {"method_not_allowed"}),
+        (413, {"file_too_large", "too_many_pixels"}),
+        (429, {"too_many_requests"}),
+        (500, {"internal_error"}),
+        (502, {"processor_failed"}),
+        (503, {"processor_busy"}),
+        (504, {"processor_timeout"}),
+    ],
+)
+def test_the_codes_have_the_status_that_the_design_gives_them(status: int, codes: set[str]) -> None:
+    assert {code.value for code, kind in PROBLEM_TYPES.items() if kind.status == status} == codes
+
+
+@pytest.mark.parametrize("code", ProblemCode)
+def test_every_code_has_an_error_status_and_a_title_of_its_own(code: ProblemCode) -> None:
+    status, title = PROBLEM_TYPES[code]
+
+    assert HTTPStatus(status) >= HTTPStatus.BAD_REQUEST
+    assert title.strip() == title
+    assert title[0].isupper()
+    assert [kind.title for kind in PROBLEM_TYPES.values()].count(title) == 1
+
+
+def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> None:
+    inline = Invocation(
+        image=bytes(limits.DEFAULT_MAX_CONTENT_LENGTH),
+        allowed_formats=("PNG",),
+        max_pixels=limits.DEFAULT_MAX_IMAGE_PIXELS,
+    )
+
+    # Why there is another way than inline for the largest uploads.
+    assert len(json.dumps(inline.to_event())) > limits.LAMBDA_PAYLOAD_BYTES

@@ -1,0 +1,57 @@
+"""Fixtures of the gateway's tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway import cache as cache_module
+from tests.gateway.driver import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own environment reaches Powertools or boto3."""
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_LAMBDA", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+@pytest.fixture
+def deployed() -> None:
+    """For tests of what a failing cache costs: its deadlines as they are on Lambda."""
+
+
+@pytest.fixture(autouse=True)
+def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere a cache may take its time: on a busy machine a good one can miss the deadline."""
+    if "deployed" not in request.fixturenames:
+        monkeypatch.setattr(cache_module, "DEADLINE_SECONDS", 5)
+        monkeypatch.setattr(cache_module, "SOCKET_TIMEOUT_SECONDS", 5)
+
+
+@pytest.fixture
+def make_gateway() -> Iterator[Callable[..., Gateway]]:
+    """Make gateways with settings and fakes of the test's own."""
+    made: list[Gateway] = []
+
+    def make(**arguments: Any) -> Gateway:  # noqa: ANN401 - Gateway's own
+        made.append(Gateway(**arguments))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.close()
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A gateway with default settings, a fake processor and a fake Redis."""
+    return make_gateway()

@@ -1,0 +1,213 @@
+"""The gateway in the hands of a test: fakes behind it, a caller in front of it, and its log."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import fakeredis
+import httpx
+from starlette.datastructures import Headers
+
+from contract.measurement import Measurement
+from gateway.app import create_app
+from gateway.cache import RedisCache
+from gateway.log import make_logger
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.types import Message, Scope
+
+    from gateway.cache import Cache, Client
+    from gateway.processor_client import Processor
+
+BOUNDARY = b"boundary"
+CONTENT_TYPE = "multipart/form-data; boundary=boundary"
+IMAGE = b"the bytes of an image"
+PROBLEM_MEMBERS = ["type", "title", "status", "detail", "code", "request_id"]
+
+
+def measurement(**different: Any) -> Measurement:  # noqa: ANN401 - any field of a measurement
+    """A measurement with an intensity that no short decimal spells."""
+    usual: dict[str, Any] = {
+        "average_intensity": 100 / 3,
+        "image_format": "PNG",
+        "image_size": (3, 2),
+        "original_mode": "RGB",
+        "pixel_count": 6,
+        "image_size_bytes": len(IMAGE),
+    }
+    return Measurement(**{**usual, **different})
+
+
+class FakeProcessor:
+    """Answers with `answer`, or raises it, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.images: list[bytes] = []
+        self.answer: Measurement | Exception = measurement()
+
+    def measure(self, image: bytes) -> Measurement:
+        self.images.append(image)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def part(content: bytes = IMAGE, name: str = "image", filename: str | None = "photo.png") -> bytes:
+    """One part of a form; without a file name it is a text field."""
+    named = f'; filename="{filename}"' if filename is not None else ""
+    header = f'Content-Disposition: form-data; name="{name}"{named}\r\n'.encode()
+    return b"--" + BOUNDARY + b"\r\n" + header + b"\r\n" + content + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    """A complete form."""
+    return b"".join(parts) + b"--" + BOUNDARY + b"--\r\n"
+
+
+class Answer(NamedTuple):
+    """What the application sent, and how many bytes of the body it had taken by then."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    consumed: int
+
+    def json(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+
+class Gateway:
+    """An application with fakes, called without a network."""
+
+    def __init__(
+        self,
+        variables: Mapping[str, str] | None = None,
+        *,
+        redis: Client | None = None,
+        cache: Cache | None = None,
+        processor: Processor | None = None,
+    ) -> None:
+        self.settings = Settings.load(variables or {})
+        self.logger = make_logger(self.settings)
+        self.output = io.StringIO()
+        for handler in self.logger.handlers:
+            assert hasattr(handler, "setStream")
+            handler.setStream(self.output)
+        self.redis: Any = redis or fakeredis.FakeRedis(server=fakeredis.FakeServer())
+        self.redis_cache = RedisCache(lambda: self.redis, self.settings.cache_ttl_seconds, self.logger)
+        self.processor = FakeProcessor()
+        self.app = create_app(
+            self.settings,
+            cache=cache or self.redis_cache,
+            processor=processor or self.processor,
+            logger=self.logger,
+        )
+
+    def close(self) -> None:
+        """End the threads of the cache."""
+        self.redis_cache.threads.shutdown(wait=False)
+
+    def request(
+        self, method: str, path: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """One request, as a well-behaved client makes it."""
+
+        async def call() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+                return await client.request(method, path, content=content, headers=headers)
+
+        return asyncio.run(call())
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.request("GET", path, headers=headers)
+
+    def post(self, content: bytes, *, content_type: str = CONTENT_TYPE, **headers: str) -> httpx.Response:
+        """Send a body to be measured. Underscores in the names of headers stand for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", "/intensity", content=content, headers={"Content-Type": content_type, **named})
+
+    def upload(self, content: bytes = IMAGE, filename: str = "photo.png", **headers: str) -> httpx.Response:
+        """Send one file, as a well-behaved client does."""
+        return self.post(form(part(content, filename=filename)), **headers)
+
+    def converse(
+        self,
+        messages: Iterable[Message],
+        headers: Mapping[str, str | bytes] | None = None,
+        **scope: Any,  # noqa: ANN401
+    ) -> Answer:
+        """Send the events of ASGI one by one, as a server does; after the last the client is gone."""
+        return asyncio.run(self._converse(messages, {"content-type": CONTENT_TYPE, **(headers or {})}, scope))
+
+    async def _converse(
+        self, messages: Iterable[Message], headers: Mapping[str, str | bytes], different: Mapping[str, Any]
+    ) -> Answer:
+        scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/intensity",
+            "raw_path": b"/intensity",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [
+                (name.lower().encode(), value if isinstance(value, bytes) else value.encode())
+                for name, value in headers.items()
+            ],
+            "client": ("192.0.2.7", 4711),
+            "server": ("gateway", 80),
+            **different,
+        }
+        coming = iter(messages)
+        sent: list[Message] = []
+        consumed = 0
+
+        async def receive() -> Message:
+            nonlocal consumed
+            message = next(coming, {"type": "http.disconnect"})
+            consumed += len(message.get("body", b""))
+            return message
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        body = b"".join(message.get("body", b"") for message in sent)
+        start: Message = sent[0] if sent else {"status": 0, "headers": []}
+        return Answer(start["status"], Headers(raw=start["headers"]), body, consumed)
+
+    def log(self, message: str | None = None) -> list[dict[str, Any]]:
+        """The lines of the log, or those with this message."""
+        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return [line for line in lines if message in {None, line["message"]}]
+
+
+def chunks(*bodies: bytes) -> list[Message]:
+    """The events of a body that arrives in these pieces."""
+    last = len(bodies) - 1
+    return [{"type": "http.request", "body": body, "more_body": at < last} for at, body in enumerate(bodies)]
+
+
+def assert_problem(response: httpx.Response | Answer, status: int, code: str) -> dict[str, Any]:
+    """The answer is this problem, in the one shape that there is; returns its members."""
+    got = response.status_code if isinstance(response, httpx.Response) else response.status
+    content: dict[str, Any] = response.json()
+    assert (got, content.get("code")) == (status, code), content
+    assert response.headers["content-type"] == "application/problem+json"
+    assert list(content) == PROBLEM_MEMBERS
+    assert content["type"] == f"urn:image-intensity:problem:{code}"
+    assert content["status"] == status
+    assert content["title"]
+    assert content["detail"]
+    assert content["request_id"] == response.headers["x-request-id"]
+    return content

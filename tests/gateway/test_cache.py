@@ -1,0 +1,331 @@
+"""The cache that is absent, down, slow, full or wrong: the request is answered, and one line of the log says so."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from gateway import cache as cache_module
+from gateway.cache import Breaker, NoCache, RedisCache, connect, make_cache
+from gateway.settings import Settings
+from tests.gateway.driver import IMAGE, Gateway, measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KEY = f"intensity:1:{sha256(IMAGE).hexdigest()}"
+RECORD = asdict(measurement())
+# What a request may lose to a failing cache.
+ALLOWANCE_SECONDS = 0.3
+
+
+def outcome(gateway: Gateway, content: bytes = IMAGE) -> str:
+    """How the cache took part in an upload, which is answered whatever the cache does."""
+    response = gateway.upload(content)
+    assert response.status_code == 200
+    assert response.json()["average_intensity"] == 100 / 3
+    return str(response.headers["x-cache"])
+
+
+def breaker_lines(gateway: Gateway) -> list[str]:
+    return [line["message"] for line in gateway.log() if line["message"] != "request"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The breaker's clock, in the hands of the test: set its only item."""
+    now = [1000.0]
+
+    class Clock:
+        monotonic = staticmethod(lambda: now[0])
+
+    monkeypatch.setattr(cache_module, "time", Clock)
+    return now
+
+
+def record(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has
+    return json.dumps({**RECORD, **different}).encode()
+
+
+def test_a_good_record_is_a_hit(gateway: Gateway) -> None:
+    gateway.redis.set(KEY, record())
+    assert outcome(gateway) == "hit"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"garbage",
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        record()[:-1],
+        record(algorithm="0"),
+        record(algorithm=1),
+        record(average_intensity=float("nan")),
+        record(average_intensity=float("inf")),
+        record(average_intensity=255.0000001),
+        record(average_intensity=-0.1),
+        record(average_intensity="33.3"),
+        record(average_intensity=None),
+        record(average_intensity=10**400),
+        record().replace(b"[3, 2]", b"[1" + b"0" * 5000 + b", 2]"),
+        record(image_format="GIF"),
+        record(image_size=[3]),
+        record(image_size=[2, 2]),
+        record(image_size=[-3, -2]),
+        record(image_size=[0, 2], pixel_count=0),
+        record(pixel_count=7),
+        record(pixel_count="6"),
+        record(image_size_bytes=-1),
+        record(original_mode=None),
+        json.dumps({name: value for name, value in RECORD.items() if name != "pixel_count"}).encode(),
+    ],
+)
+def test_a_record_that_is_not_ours_is_a_miss_and_is_replaced(gateway: Gateway, garbage: bytes) -> None:
+    gateway.redis.set(KEY, garbage)
+    assert [outcome(gateway), outcome(gateway)] == ["miss", "hit"]
+    assert breaker_lines(gateway) == []
+
+
+def test_a_key_of_another_type_costs_its_own_image_only_and_is_replaced(gateway: Gateway) -> None:
+    gateway.redis.lpush(KEY, "x")
+    assert outcome(gateway) in {"miss", "bypass"}
+    assert outcome(gateway, IMAGE + b"another") == "miss"
+    assert outcome(gateway) == "hit"
+
+
+def test_records_expire_after_the_time_to_live(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables={"CACHE_TTL_SECONDS": "77"})
+    outcome(gateway)
+    assert 70 < gateway.redis.ttl(KEY) <= 77
+
+
+@pytest.mark.parametrize("variables", [{}, {"REDIS_HOST": "redis", "CACHE_TTL_SECONDS": "0"}])
+def test_without_a_host_or_a_time_to_live_there_is_no_cache(gateway: Gateway, variables: dict[str, str]) -> None:
+    assert isinstance(make_cache(Settings.load(variables), gateway.logger), NoCache)
+
+
+def test_with_a_host_there_is_a_cache_that_connects_only_when_it_is_used(gateway: Gateway) -> None:
+    cache = make_cache(Settings.load({"REDIS_HOST": "redis.invalid"}), gateway.logger)
+    assert isinstance(cache, RedisCache)
+    assert cache.client is None
+
+
+class Failing:
+    """Makes operations of a client fail, and counts how often they are tried."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, client: Any, operation: str, error: Exception) -> None:  # noqa: ANN401
+        self.error: Exception | None = error
+        self.calls = 0
+        whole = getattr(client, operation)
+
+        def call(*args: object, **options: object) -> object:
+            self.calls += 1
+            if self.error:
+                raise self.error
+            return whole(*args, **options)
+
+        monkeypatch.setattr(client, operation, call)
+
+
+def test_a_full_redis_is_still_read_and_left_alone_with_writes(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    assert outcome(gateway) == "miss"
+    full = redis.exceptions.OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")
+    writes = Failing(monkeypatch, gateway.redis, "set", full)
+    assert [outcome(gateway, IMAGE + b"1"), outcome(gateway, IMAGE + b"2")] == ["miss", "miss"]
+    assert writes.calls == 1
+    assert outcome(gateway) == "hit"
+    assert breaker_lines(gateway) == ["writing the cache failed; going on without"]
+    writes.error = None
+    clock[0] += 5
+    assert [outcome(gateway, IMAGE + b"3"), outcome(gateway, IMAGE + b"3")] == ["miss", "hit"]
+    assert breaker_lines(gateway)[1:] == ["writing the cache works again"]
+
+
+def test_the_breaker_opens_at_the_first_failure_and_lets_one_through_after_its_rest(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    reads = Failing(monkeypatch, gateway.redis, "get", redis.ConnectionError("refused"))
+    assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
+    assert reads.calls == 1
+    clock[0] += 4.9
+    assert outcome(gateway) == "bypass"
+    assert reads.calls == 1
+    clock[0] += 0.2
+    assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
+    assert reads.calls == 2
+    reads.error = None
+    clock[0] += 5.1
+    assert [outcome(gateway), outcome(gateway)] == ["miss", "hit"]
+    assert breaker_lines(gateway) == ["reading the cache failed; going on without", "reading the cache works again"]
+
+
+def test_while_one_finds_out_the_others_go_on_without(gateway: Gateway, clock: list[float]) -> None:
+    breaker = Breaker("it", gateway.logger)
+    breaker.failed(ValueError())
+    clock[0] += 5
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
+    breaker.succeeded()
+    assert [breaker.allows() for _ in range(3)] == [True, True, True]
+
+
+def test_an_outage_that_many_requests_meet_at_once_is_one_line() -> None:
+    """The logger of the test takes its time over a line, as a busy standard output does."""
+    lines: list[str] = []
+    threads = 16
+    together = threading.Barrier(threads)
+
+    class SlowLogger:
+        def warning(self, message: str, *_: object, **__: object) -> None:
+            lines.append(message)
+            time.sleep(0.02)
+
+    breaker = Breaker("it", SlowLogger())  # type: ignore[arg-type]
+
+    def fail() -> None:
+        together.wait()
+        breaker.failed(ValueError())
+
+    failing = [threading.Thread(target=fail) for _ in range(threads)]
+    for thread in failing:
+        thread.start()
+    for thread in failing:
+        thread.join()
+    assert len(lines) == 1
+
+
+@pytest.fixture
+def hanging() -> Iterator[Callable[..., Any]]:
+    """Something that does not come back before the test is over, as a name lookup may not."""
+    over = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        over.wait(10)
+        raise redis.ConnectionError
+
+    yield hang
+    over.set()
+
+
+def timed(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+# A busy machine makes one attempt slow, a broken deadline all of them.
+ATTEMPTS = 3
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("part", ["connect", "get", "set"])
+def test_a_cache_that_hangs_costs_one_request_no_more_than_the_allowance_and_the_next_nothing(
+    make_gateway: Callable[..., Gateway], hanging: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    first, second, usual = [], [], []
+    for _ in range(ATTEMPTS):
+        gateway = make_gateway()
+        outcome(gateway, b"warm up")
+        usual.append(timed(partial(outcome, gateway, b"usual")))
+        if part == "connect":
+            gateway.redis_cache.client = None
+            monkeypatch.setattr(gateway.redis_cache, "connect", hanging)
+        else:
+            monkeypatch.setattr(gateway.redis, part, hanging)
+        first.append(timed(partial(outcome, gateway)))
+        second.append(timed(partial(outcome, gateway)))
+        assert len(breaker_lines(gateway)) == 1
+    assert cache_module.DEADLINE_SECONDS * 0.9 < min(first) < min(usual) + ALLOWANCE_SECONDS
+    assert min(second) < min(usual) + cache_module.DEADLINE_SECONDS / 2
+
+
+@pytest.mark.usefixtures("deployed")
+def test_reading_and_writing_together_stay_within_the_allowance() -> None:
+    assert 2 * cache_module.DEADLINE_SECONDS < ALLOWANCE_SECONDS
+
+
+@pytest.mark.usefixtures("deployed")
+def test_more_requests_than_threads_all_come_back_from_a_cache_that_hangs(
+    make_gateway: Callable[..., Gateway], hanging: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowest = []
+    for _ in range(ATTEMPTS):
+        gateway = make_gateway()
+        monkeypatch.setattr(gateway.redis, "get", hanging)
+        with ThreadPoolExecutor(40) as many:
+            asked = [many.submit(timed, partial(gateway.redis_cache.get, "0")) for _ in range(40)]
+        slowest.append(max(future.result() for future in asked))
+        assert len(breaker_lines(gateway)) == 1
+    assert min(slowest) < ALLOWANCE_SECONDS
+
+
+@pytest.fixture
+def constructed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the clients of redis-py are made with, without a connection."""
+    made: dict[str, Any] = {}
+
+    def construct(kind: str) -> Callable[..., object]:
+        return lambda **options: made.update(kind=kind, **options)
+
+    monkeypatch.setattr(redis, "Redis", construct("one server"))
+    monkeypatch.setattr(cache_module, "RedisCluster", construct("cluster"))
+    return made
+
+
+def test_a_connection_is_made_with_what_the_settings_say(constructed: dict[str, Any]) -> None:
+    variables = {
+        "REDIS_HOST": "redis.example", "REDIS_PORT": "6380", "REDIS_TLS": "true", "REDIS_USERNAME": "me",
+        "REDIS_PASSWORD": "secret",
+    }  # fmt: skip
+    connect(Settings.load(variables))
+    expected = {"host": "redis.example", "port": 6380, "ssl": True, "username": "me", "password": "secret"}
+    assert {name: constructed[name] for name in expected} == expected
+    assert constructed["kind"] == "one server"
+
+
+def test_a_plain_connection_has_no_credentials(constructed: dict[str, Any]) -> None:
+    connect(Settings.load({"REDIS_HOST": "redis.example"}))
+    assert (constructed["ssl"], constructed["username"], constructed["password"]) == (False, None, None)
+
+
+def test_a_cluster_is_spoken_to_as_one_with_the_same_settings(constructed: dict[str, Any]) -> None:
+    connect(Settings.load({"REDIS_HOST": "cluster.example", "REDIS_CLUSTER": "true", "REDIS_TLS": "true"}))
+    assert constructed["kind"] == "cluster"
+    assert (constructed["host"], constructed["ssl"]) == ("cluster.example", True)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_sockets_time_out_within_the_deadline(constructed: dict[str, Any]) -> None:
+    connect(Settings.load({"REDIS_HOST": "redis.example"}))
+    assert 0 < constructed["socket_timeout"] <= cache_module.DEADLINE_SECONDS
+    assert 0 < constructed["socket_connect_timeout"] <= cache_module.DEADLINE_SECONDS
+
+
+def test_readiness_asks_the_cache_whatever_the_breaker_says(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway.processor.answer = measurement(average_intensity=127.0)
+    assert gateway.get("/health/ready").json() == {"status": "ready", "cache": "ok", "processor": "ok"}
+    reads = Failing(monkeypatch, gateway.redis, "get", redis.ConnectionError("refused"))
+    response = gateway.get("/health/ready")
+    assert (response.status_code, response.json()["cache"]) == (200, "down")
+    reads.error = None
+    assert gateway.get("/health/ready").json()["cache"] == "ok"
+    assert breaker_lines(gateway) == []
+
+
+def test_readiness_without_a_cache_says_off(make_gateway: Callable[..., Gateway]) -> None:
+    assert make_gateway(cache=NoCache()).get("/health/ready").json()["cache"] == "off"

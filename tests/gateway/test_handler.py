@@ -1,0 +1,244 @@
+"""The Lambda handler, given what API Gateway's REST API sends it (tests/events)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import io
+import json
+import sys
+from base64 import b64encode
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from contract.invocation import measured
+from gateway.settings import SettingsError
+from tests.gateway.driver import PROBLEM_MEMBERS, measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from contract.measurement import Measurement
+
+EVENTS = Path(__file__).parents[1] / "events"
+GATEWAYS_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+
+class FakeLambda:
+    """The client of boto3 with a function behind it that measures everything alike."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, Any]] = []
+        self.measurement: Measurement = measurement()
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.payloads.append({"function": FunctionName, **json.loads(Payload)})
+        return {"Payload": io.BytesIO(json.dumps(measured(self.measurement)).encode())}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
+    """Import the handler anew, as a cold start with these variables does."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+
+    def cold_start(**variables: str) -> ModuleType:
+        for name in ("APP_ENV", "SECRET_KEY", "REDIS_HOST", "ALLOWED_ORIGINS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delitem(sys.modules, "gateway.handler", raising=False)
+        return importlib.import_module("gateway.handler")
+
+    yield cold_start
+    sys.modules.pop("gateway.handler", None)
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> FakeLambda:
+    fake = FakeLambda()
+    monkeypatch.setattr("gateway.processor_client.make_lambda_client", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def handler(load: Callable[..., ModuleType], function: FakeLambda) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """The handler of a warm function in production."""
+    assert function.payloads == []
+    variables = {"APP_ENV": "production", "SECRET_KEY": "own", "PROCESSOR_FUNCTION_NAME": "the-processor"}
+    module = load(**variables)
+
+    def call(event: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = module.lambda_handler(event, None)
+        # What the Lambda runtime does with it.
+        json.dumps(answer)
+        return answer
+
+    return call
+
+
+def event(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return content
+
+
+def assert_answer(answer: dict[str, Any], status: int, code: str | None = None) -> dict[str, Any]:
+    """The answer is text with this status, and is a problem if a code is given; returns its body."""
+    assert answer["statusCode"] == status
+    assert answer["isBase64Encoded"] is False
+    assert answer["headers"]["x-request-id"]
+    body: dict[str, Any] = json.loads(answer["body"])
+    if code:
+        assert answer["headers"]["content-type"] == "application/problem+json"
+        assert list(body) == PROBLEM_MEMBERS
+        assert (body["code"], body["status"]) == (code, status)
+        assert body["request_id"] == answer["headers"]["x-request-id"]
+    else:
+        assert answer["headers"]["content-type"] == "application/json"
+    return body
+
+
+def test_an_image_is_measured(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+    answer = handler(event("post_image"))
+    body = assert_answer(answer, 200)
+    assert body["average_intensity"] == measurement().average_intensity
+    assert body["filename"] == "gray.png"
+    assert body["request_id"] == answer["headers"]["x-request-id"] == GATEWAYS_ID
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+    assert answer["headers"]["x-cache"] == "bypass"
+    [payload] = function.payloads
+    assert payload["function"] == "the-processor"
+    assert payload["image"].startswith(b64encode(b"\x89PNG\r\n\x1a\n").decode()[:10])
+
+
+def test_the_callers_own_id_goes_before_api_gateways(handler: Callable[..., dict[str, Any]]) -> None:
+    answer = handler(event("post_image_own_request_id"))
+    assert answer["headers"]["x-request-id"] == "callers-own.1"
+
+
+def test_two_ids_are_none(handler: Callable[..., dict[str, Any]]) -> None:
+    assert handler(event("post_two_request_ids"))["headers"]["x-request-id"] == GATEWAYS_ID
+
+
+def test_an_id_that_is_not_well_formed_gives_way_to_api_gateways(handler: Callable[..., dict[str, Any]]) -> None:
+    forged = event("post_image")
+    for headers, value in ((forged["headers"], "a\nb"), (forged["multiValueHeaders"], ["a\nb"])):
+        headers["X-Request-ID"] = value
+    assert handler(forged)["headers"]["x-request-id"] == GATEWAYS_ID
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("post_without_body", 400, "missing_image"),
+        ("post_text_body", 400, "malformed_request"),
+        ("post_unknown_query", 400, "malformed_request"),
+        ("get_not_found", 404, "not_found"),
+        ("get_method_not_allowed", 405, "method_not_allowed"),
+    ],
+)
+def test_a_problem_is_text_with_its_media_type(
+    handler: Callable[..., dict[str, Any]], name: str, status: int, code: str
+) -> None:
+    answer = handler(event(name))
+    assert_answer(answer, status, code)
+    assert answer["headers"]["x-request-id"] == GATEWAYS_ID
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+
+
+def test_repeated_and_non_ascii_query_parameters_are_named(handler: Callable[..., dict[str, Any]]) -> None:
+    body = assert_answer(handler(event("post_unknown_query")), 400, "malformed_request")
+    assert "luma" in body["detail"]
+    assert "näme" in body["detail"]
+
+
+def test_health_is_answered_without_the_processor(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+    assert assert_answer(handler(event("get_health")), 200)["status"] == "ok"
+    assert function.payloads == []
+
+
+def test_a_preflight_is_answered(handler: Callable[..., dict[str, Any]]) -> None:
+    answer = handler(event("options_preflight"))
+    assert answer["statusCode"] == 200
+    assert answer["isBase64Encoded"] is False
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+    assert "POST" in answer["headers"]["access-control-allow-methods"]
+    assert "X-Request-ID" in answer["headers"]["access-control-allow-headers"]
+
+
+def test_the_line_of_the_log_has_the_callers_address(
+    handler: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = io.StringIO()
+    for log_handler in sys.modules["gateway.handler"].logger.handlers:
+        monkeypatch.setattr(log_handler, "stream", output)
+    handler(event("get_health"))
+    line = json.loads(output.getvalue())
+    assert line["request_id"] == GATEWAYS_ID
+    assert line["extra_info"]["ip"] == "198.51.100.23"
+    assert line["extra_info"]["path"] == "/health"
+
+
+def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_number(
+    handler: Callable[..., dict[str, Any]], function: FakeLambda
+) -> None:
+    """Without its media type among the binary ones the body arrives as text, with what is no UTF-8 replaced."""
+    garbled = event("post_image")
+    boundary = garbled["headers"]["Content-Type"].partition("boundary=")[2]
+    garbled["body"], garbled["isBase64Encoded"] = f"--{boundary}\r\n�PNG\r\n", False
+    assert_answer(handler(garbled), 400, "malformed_request")
+    assert function.payloads == []
+
+
+def changed(**different: object) -> dict[str, Any]:
+    return {**deepcopy(event("get_health")), **different}
+
+
+# What the console's test feature, a private API or a proxy before API Gateway make of the event.
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"headers": None, "multiValueHeaders": None},
+        {"multiValueQueryStringParameters": {}, "queryStringParameters": {}},
+        {"body": ""},
+        {"requestContext": {"requestId": GATEWAYS_ID, "identity": {"sourceIp": "test-invoke-source-ip"}}},
+        {"requestContext": {"requestId": GATEWAYS_ID}},
+    ],
+)
+def test_an_unusual_event_is_answered(handler: Callable[..., dict[str, Any]], different: dict[str, object]) -> None:
+    answer = handler(changed(**different))
+    assert_answer(answer, 200)
+    assert answer["headers"]["x-request-id"] == GATEWAYS_ID
+
+
+def test_an_id_is_made_where_api_gateway_gives_none(handler: Callable[..., dict[str, Any]]) -> None:
+    assert UUID(handler(changed(requestContext={}))["headers"]["x-request-id"])
+
+
+def test_a_warm_function_answers_again_and_again(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+    for _ in range(3):
+        assert_answer(handler(event("post_image")), 200)
+    assert len(function.payloads) == 3
+
+
+def test_a_fault_is_a_problem_and_no_error_of_the_function(
+    handler: Callable[..., dict[str, Any]], function: FakeLambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(**_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(function, "invoke", crash)
+    assert_answer(handler(event("post_image")), 500, "internal_error")
+
+
+def test_a_setting_that_cannot_work_stops_the_start(load: Callable[..., ModuleType], function: FakeLambda) -> None:
+    with pytest.raises(SettingsError, match=r"^SECRET_KEY: "):
+        load(APP_ENV="production")
+    assert function.payloads == []

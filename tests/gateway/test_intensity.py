@@ -1,0 +1,177 @@
+"""POST /intensity: the answer, and how the cache takes part in it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contract.problems import ProblemCode, ProblemError
+from gateway.cache import NoCache
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks, form, measurement, part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gateway.driver import Gateway
+
+FIELDS = [
+    "average_intensity",
+    "filename",
+    "image_size",
+    "original_mode",
+    "pixel_count",
+    "duration_ms",
+    "image_size_bytes",
+    "request_id",
+]
+
+
+def test_the_answer_has_exactly_the_eight_fields(gateway: Gateway) -> None:
+    response = gateway.upload()
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    answer = response.json()
+    assert list(answer) == FIELDS
+    assert answer["filename"] == "photo.png"
+    assert answer["image_size"] == [3, 2]
+    assert answer["original_mode"] == "RGB"
+    assert answer["pixel_count"] == 6
+    assert answer["image_size_bytes"] == len(IMAGE)
+    assert answer["request_id"] == response.headers["x-request-id"]
+    assert isinstance(answer["duration_ms"], float)
+    assert answer["duration_ms"] > 0
+
+
+def test_the_processor_is_given_the_files_own_bytes(gateway: Gateway) -> None:
+    content = bytes(range(256)) + b"\r\n--boundar\r\n--\r\n" + bytes(range(256))
+    gateway.upload(content)
+    assert gateway.processor.images == [content]
+
+
+@pytest.mark.parametrize("intensity", [100 / 3, 0.0, 255.0, 127.00000000000001, 5e-324])
+def test_the_intensity_is_not_rounded_by_the_answer_nor_by_the_cache(gateway: Gateway, intensity: float) -> None:
+    gateway.processor.answer = measurement(average_intensity=intensity)
+    measured, remembered = gateway.upload(), gateway.upload()
+    assert measured.json()["average_intensity"] == intensity
+    assert remembered.json()["average_intensity"] == intensity
+    assert remembered.headers["x-cache"] == "hit"
+
+
+def test_the_second_upload_is_a_hit_that_differs_in_what_belongs_to_the_request_alone(gateway: Gateway) -> None:
+    first, second = gateway.upload(), gateway.upload(filename="copy.jpg")
+    assert [first.headers["x-cache"], second.headers["x-cache"]] == ["miss", "hit"]
+    assert len(gateway.processor.images) == 1
+    assert list(second.json()) == FIELDS
+    different = {name for name in FIELDS if first.json()[name] != second.json()[name]}
+    assert {"request_id", "filename"} <= different <= {"request_id", "filename", "duration_ms"}
+    assert second.json()["filename"] == "copy.jpg"
+
+
+def test_another_content_is_a_miss(gateway: Gateway) -> None:
+    gateway.upload()
+    assert gateway.upload(IMAGE + b"!").headers["x-cache"] == "miss"
+    assert len(gateway.processor.images) == 2
+
+
+def test_the_record_is_under_the_algorithm_and_the_digest_of_the_bytes(gateway: Gateway) -> None:
+    gateway.upload()
+    assert gateway.redis.keys() == [f"intensity:1:{sha256(IMAGE).hexdigest()}".encode()]
+
+
+def test_the_record_holds_nothing_of_the_request(gateway: Gateway) -> None:
+    gateway.upload(filename="secret-name.png", X_Request_ID="secret-id")
+    [key] = gateway.redis.keys()
+    record = gateway.redis.get(key)
+    assert b"average_intensity" in record
+    assert b"secret" not in record
+    assert IMAGE not in record
+
+
+def test_a_file_that_cannot_be_measured_is_asked_again_the_next_time(gateway: Gateway) -> None:
+    gateway.processor.answer = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
+    for _ in range(2):
+        response = gateway.upload()
+        assert assert_problem(response, 400, "corrupt_image")["detail"] == "Cut short."
+        assert response.headers["x-cache"] == "miss"
+    assert len(gateway.processor.images) == 2
+    assert gateway.redis.keys() == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [({"ALLOWED_IMAGE_FORMATS": "JPEG"}, "unsupported_format"), ({"MAX_IMAGE_PIXELS": "5"}, "too_many_pixels")],
+)
+def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
+    gateway: Gateway, make_gateway: Callable[..., Gateway], limits: dict[str, str], code: str
+) -> None:
+    gateway.upload()
+    narrower = make_gateway(variables=limits, redis=gateway.redis)
+    narrower.processor.answer = ProblemError(ProblemCode(code), "Not now.")
+    response = narrower.upload()
+    assert response.json()["code"] == code
+    assert response.headers["x-cache"] == "miss"
+    assert narrower.processor.images == [IMAGE]
+
+
+def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: Callable[..., Gateway]) -> None:
+    gateway.upload()
+    assert make_gateway(variables={"MAX_IMAGE_PIXELS": "6"}, redis=gateway.redis).upload().headers["x-cache"] == "hit"
+
+
+def test_without_a_cache_every_upload_is_a_bypass(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(cache=NoCache())
+    assert [gateway.upload().headers["x-cache"] for _ in range(2)] == ["bypass", "bypass"]
+    assert len(gateway.processor.images) == 2
+
+
+def test_a_body_in_single_bytes_is_read_as_one_in_a_piece(gateway: Gateway) -> None:
+    body = form(part())
+    answer = gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body)))))
+    assert answer.status == 200
+    assert gateway.processor.images == [IMAGE]
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "naïve ☃ 写真.png",
+        "a b;c=d,e.png",
+        "../../etc/passwd",
+        "%00%ff.png",
+        "x" * 300,
+        "<script>alert(1)</script>",
+        ".",
+    ],
+)
+def test_a_file_name_comes_back_as_it_was_sent(gateway: Gateway, filename: str) -> None:
+    assert gateway.upload(filename=filename).json()["filename"] == filename
+
+
+def test_a_file_name_that_is_not_utf8_is_answered(gateway: Gateway) -> None:
+    body = form(part(filename="na@ve.png").replace(b"@", b"\xef"))
+    assert gateway.post(body).json()["filename"] == "naïve.png"
+
+
+# Names of codecs that Python knows and that no form is written in; the last cannot even be looked up.
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "undefined", "utf-7", "idna", "a\0b"])
+def test_a_strange_character_set_is_no_fault(gateway: Gateway, charset: str) -> None:
+    body = form(part(filename=r"\ud800+2AA-.png"))
+    answer = gateway.converse(chunks(body), {"content-type": f"{CONTENT_TYPE}; charset={charset}"})
+    assert answer.status in {200, 400}
+    assert answer.json()["request_id"]
+
+
+def test_a_quoted_boundary_and_capitals_in_the_type_are_understood(gateway: Gateway) -> None:
+    assert gateway.post(form(part()), content_type='Multipart/Form-Data; boundary="boundary"').status_code == 200
+
+
+def test_lines_before_and_after_the_form_are_ignored(gateway: Gateway) -> None:
+    assert gateway.post(form(part()) + b"epilogue").status_code == 200
+
+
+def test_concurrent_requests_keep_their_own_ids(gateway: Gateway) -> None:
+    for number in range(5):
+        gateway.upload(IMAGE + bytes([number]), X_Request_ID=f"id-{number}")
+    assert [line["request_id"] for line in gateway.log("request")] == [f"id-{number}" for number in range(5)]

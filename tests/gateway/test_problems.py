@@ -1,0 +1,136 @@
+"""What goes wrong outside of the form: unknown paths and methods, the processor, faults, clients that go away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from tests.gateway.driver import IMAGE, Gateway, assert_problem, form, part
+
+if TYPE_CHECKING:
+    from starlette.types import Message
+
+    from gateway.cache import Lookup
+
+SECRET = "the-inside-of-the-service"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/intensity/x", "/intensity/", "/Intensity", "/%00", "/%FF%0A", "//", "/..%2f"]
+)
+def test_an_unknown_path_is_not_found(gateway: Gateway, path: str) -> None:
+    assert_problem(gateway.get(path), 404, "not_found")
+    assert_problem(gateway.request("POST", path, content=b"x"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/intensity", "POST"),
+        ("PUT", "/intensity", "POST"),
+        ("DELETE", "/intensity", "POST"),
+        ("OPTIONS", "/intensity", "POST"),
+        ("BREW", "/intensity", "POST"),
+        ("POST", "/health", "GET"),
+        ("POST", "/health/ready", "GET"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_told_the_one_that_it_does(
+    gateway: Gateway, method: str, path: str, allowed: str
+) -> None:
+    response = gateway.request(method, path)
+    detail = assert_problem(response, 405, "method_not_allowed")["detail"]
+    assert allowed in response.headers["allow"].split(", ")
+    assert method in detail
+
+
+@pytest.mark.parametrize("code", ProblemCode)
+def test_every_problem_of_the_processors_has_the_status_of_the_table(gateway: Gateway, code: ProblemCode) -> None:
+    gateway.processor.answer = ProblemError(code, "For this very image.")
+    problem = assert_problem(gateway.upload(), PROBLEM_TYPES[code].status, code.value)
+    assert problem["detail"] == "For this very image."
+    assert problem["title"] == PROBLEM_TYPES[code].title
+
+
+@pytest.mark.parametrize("code", ProblemCode)
+def test_exactly_the_busy_ones_say_when_to_try_again(gateway: Gateway, code: ProblemCode) -> None:
+    gateway.processor.answer = ProblemError(code, "For this very image.")
+    retry_after = gateway.upload().headers.get("retry-after")
+    assert (retry_after is not None) == (PROBLEM_TYPES[code].status in {429, 503})
+    assert retry_after is None or int(retry_after) >= 1
+
+
+def test_a_fault_says_nothing_of_the_inside_and_is_told_in_the_log(gateway: Gateway) -> None:
+    gateway.processor.answer = ZeroDivisionError(SECRET)
+    response = gateway.upload()
+    assert_problem(response, 500, "internal_error")
+    for word in (SECRET, "ZeroDivisionError", "Traceback", ".py", "driver"):
+        assert word not in response.text + str(response.headers)
+    [fault] = gateway.log("unhandled fault")
+    assert fault["level"] == "ERROR"
+    assert fault["request_id"] == response.headers["x-request-id"]
+    assert SECRET in fault["exception"]
+    assert "in measure" in fault["exception"]
+    assert gateway.log("request")[0]["extra_info"]["status_code"] == 500
+
+
+def test_a_fault_of_the_caches_code_is_a_fault_as_well(make_gateway: type[Gateway]) -> None:
+    class Buggy:
+        def get(self, sha256: str) -> Lookup:
+            raise RuntimeError(SECRET + sha256)
+
+    response = make_gateway(cache=Buggy()).upload()  # type: ignore[arg-type]
+    assert_problem(response, 500, "internal_error")
+    assert SECRET not in response.text
+
+
+def test_after_a_fault_the_next_request_is_answered(gateway: Gateway) -> None:
+    whole = gateway.processor.answer
+    gateway.processor.answer = ZeroDivisionError()
+    gateway.upload()
+    gateway.processor.answer = whole
+    assert gateway.upload().status_code == 200
+
+
+@pytest.mark.parametrize("got", [0, 30, 120])
+def test_a_client_that_goes_away_in_the_middle_is_no_fault(gateway: Gateway, got: int) -> None:
+    body = form(part(IMAGE * 10))
+    begun: list[Message] = [{"type": "http.request", "body": body[:got], "more_body": True}]
+    answer = gateway.converse(begun)
+    assert answer.status == 0
+    assert [line["message"] for line in gateway.log()] == ["request"]
+    assert gateway.log()[0]["extra_info"]["status_code"] == 499
+    assert gateway.processor.images == []
+
+
+def test_health_answers_with_the_limits_in_force(make_gateway: type[Gateway]) -> None:
+    variables = {"MAX_CONTENT_LENGTH": "1000", "ALLOWED_IMAGE_FORMATS": "png", "MAX_IMAGE_PIXELS": "77"}
+    gateway = make_gateway(variables=variables)
+    health = gateway.get("/health").json()
+    assert health["status"] == "ok"
+    limits = {"max_content_length": 1000, "allowed_image_formats": ["PNG"], "max_image_pixels": 77}
+    assert health["limits"] == limits
+    assert gateway.processor.images == []
+    assert gateway.redis.keys() == []
+
+
+def test_the_openapi_document_is_the_same_every_time_it_is_asked_for(gateway: Gateway) -> None:
+    first, second = gateway.get("/openapi.json"), gateway.get("/openapi.json")
+    assert first.status_code == 200
+    assert first.json() == second.json()
+    responses = first.json()["paths"]["/intensity"]["post"]["responses"]
+    examples = [
+        example
+        for kind in responses.values()
+        for media in kind["content"].values()
+        for example in media.get("examples", [])
+    ]
+    assert sorted(examples) == sorted(code.value for code in ProblemCode)
+
+
+def test_the_documentation_loads_nothing_from_elsewhere(gateway: Gateway) -> None:
+    page = gateway.get("/docs")
+    assert page.status_code == 200
+    assert "://" not in page.text.replace(str(page.url), "")

@@ -1,0 +1,311 @@
+"""The processor Lambda as the gateway sees it: every way to fail has its documented code."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from base64 import b64decode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+from PIL import Image
+
+from contract.limits import LAMBDA_PAYLOAD_BYTES
+from contract.problems import ProblemCode, ProblemError
+from gateway.cache import DEADLINE_SECONDS
+from gateway.processor_client import LambdaProcessor, make_lambda_client
+from processor.handler import lambda_handler
+from tests.gateway.driver import assert_problem, measurement
+from tests.support import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.gateway.driver import Gateway
+
+TIMEOUT_SECONDS = 0.3
+
+
+class Lambda(ThreadingHTTPServer):
+    """Lambda's Invoke over HTTP, answering what the test says."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.body = b"{}"
+        self.delay = 0.0
+        self.cut = 0
+        self.compute: Callable[[dict[str, Any]], object] | None = None
+        self.paths: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), Invoke)
+
+    def error(self, status: int, kind: str) -> None:
+        """Refuse as AWS does."""
+        self.status, self.headers = status, {"x-amzn-ErrorType": kind}
+        self.body = json.dumps({"Type": "Service", "Message": "secret of the inside", "message": "likewise"}).encode()
+
+
+class Invoke(BaseHTTPRequestHandler):
+    server: Lambda
+
+    def do_POST(self) -> None:
+        server = self.server
+        server.paths.append(self.path)
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.events.append(event)
+        time.sleep(server.delay)
+        body = json.dumps(server.compute(event)).encode() if server.compute else server.body
+        self.send_response(server.status)
+        for name, value in {**server.headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body[: len(body) - server.cut])
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def function() -> Iterator[Lambda]:
+    with Lambda() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def client(port: int) -> Any:  # noqa: ANN401 - boto3's client
+    config = Config(read_timeout=TIMEOUT_SECONDS, connect_timeout=TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=config)
+
+
+@pytest.fixture
+def invoker(gateway: Gateway, function: Lambda) -> Iterator[LambdaProcessor]:
+    connection = client(function.server_port)
+    yield LambdaProcessor(connection, gateway.settings, gateway.logger)
+    connection.close()
+
+
+def problem(processor: LambdaProcessor, image: bytes = b"image") -> ProblemError:
+    """What a measurement ends in. Nothing of the inside is in its detail."""
+    with pytest.raises(ProblemError) as caught:
+        processor.measure(image)
+    for word in ("secret", "Exception", "Lambda", "127.0.0.1", "image-intensity-processor"):
+        assert word not in caught.value.detail
+    return caught.value
+
+
+def png() -> bytes:
+    file = BytesIO()
+    Image.frombytes("RGB", (5, 3), bytes(range(45))).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_the_measurement_is_what_the_processors_handler_computes(function: Lambda, invoker: LambdaProcessor) -> None:
+    function.compute = lambda event: lambda_handler(event, None)
+    image = png()
+    measured = invoker.measure(image)
+    expected = lambda_handler(function.events[0], None)
+    assert measured.average_intensity == expected["measurement"]["average_intensity"]
+    assert (measured.image_format, measured.image_size, measured.original_mode) == ("PNG", (5, 3), "RGB")
+    assert (measured.pixel_count, measured.image_size_bytes) == (15, len(image))
+    assert b64decode(function.events[0]["image"]) == image
+    assert function.paths[0] == "/2015-03-31/functions/image-intensity-processor/invocations"
+
+
+def test_the_limits_of_the_settings_go_along(make_gateway: Callable[..., Gateway], function: Lambda) -> None:
+    variables = {"ALLOWED_IMAGE_FORMATS": "JPEG", "MAX_IMAGE_PIXELS": "7", "PROCESSOR_FUNCTION_NAME": "other"}
+    gateway = make_gateway(variables=variables)
+    function.compute = lambda event: lambda_handler(event, None)
+    with pytest.raises(ProblemError) as caught:
+        LambdaProcessor(client(function.server_port), gateway.settings, gateway.logger).measure(png())
+    assert caught.value.code == "unsupported_format"
+    assert function.events[0]["allowed_formats"] == ["JPEG"]
+    assert function.events[0]["max_pixels"] == 7
+    assert "/functions/other/" in function.paths[0]
+
+
+@pytest.mark.parametrize("code", ["unsupported_format", "corrupt_image", "too_many_pixels"])
+def test_a_problem_of_the_images_is_handed_on(function: Lambda, invoker: LambdaProcessor, code: str) -> None:
+    function.body = json.dumps({"problem": {"code": code, "detail": "Row 7 is missing."}}).encode()
+    handed_on = problem(invoker)
+    assert (handed_on.code, handed_on.detail) == (code, "Row 7 is missing.")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (429, "TooManyRequestsException", "processor_busy"),
+        (502, "EC2ThrottledException", "processor_busy"),
+        (502, "ENILimitReachedException", "processor_busy"),
+        (502, "ResourceNotReadyException", "processor_busy"),
+        (500, "ServiceException", "processor_failed"),
+        (404, "ResourceNotFoundException", "processor_failed"),
+        (403, "AccessDeniedException", "processor_failed"),
+        (413, "RequestTooLargeException", "processor_failed"),
+        (400, "InvalidRequestContentException", "processor_failed"),
+        (503, "", "processor_failed"),
+    ],
+)
+def test_a_refusal_of_lambdas_has_its_code_and_is_tried_once(
+    function: Lambda, invoker: LambdaProcessor, status: int, kind: str, code: str
+) -> None:
+    function.error(status, kind)
+    assert problem(invoker).code == code
+    assert len(function.paths) == 1
+
+
+def test_a_failure_is_told_in_the_log_alone(function: Lambda, invoker: LambdaProcessor, gateway: Gateway) -> None:
+    function.error(500, "ServiceException")
+    problem(invoker)
+    [line] = gateway.log()
+    assert (line["level"], line["message"]) == ("ERROR", "processor failed")
+    assert "ServiceException" in line["error"]
+
+
+def test_a_function_that_does_not_exist_is_a_failure(gateway: Gateway) -> None:
+    with mock_aws():
+        connection = boto3.client("lambda")
+        assert problem(LambdaProcessor(connection, gateway.settings, gateway.logger)).code == "processor_failed"
+    assert "Function not found" in gateway.log()[0]["error"]
+
+
+def test_no_answer_in_time_is_a_timeout(function: Lambda, invoker: LambdaProcessor) -> None:
+    function.delay = TIMEOUT_SECONDS * 3
+    assert problem(invoker).code == "processor_timeout"
+
+
+def test_nobody_at_the_address_is_a_failure(gateway: Gateway) -> None:
+    processor = LambdaProcessor(client(free_port()), gateway.settings, gateway.logger)
+    assert problem(processor).code == "processor_failed"
+
+
+def test_an_answer_that_breaks_off_is_a_failure(function: Lambda, invoker: LambdaProcessor) -> None:
+    function.compute = lambda event: lambda_handler(event, None)
+    function.cut = 10
+    assert problem(invoker, png()).code == "processor_failed"
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        ({"errorMessage": "2026-11-22T00:00:00Z 0000 Task timed out after 25.00 seconds"}, "processor_timeout"),
+        ({"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 0 Error: Task timed out"}, "processor_timeout"),
+        ({"errorType": "Runtime.ExitError", "errorMessage": "signal: killed, secret"}, "processor_failed"),
+        ({"errorType": "MemoryError", "errorMessage": "", "stackTrace": ["secret"]}, "processor_failed"),
+    ],
+)
+def test_a_function_error_is_a_crash_or_a_timeout(
+    function: Lambda, invoker: LambdaProcessor, report: dict[str, object], code: str
+) -> None:
+    function.headers = {"X-Amz-Function-Error": "Unhandled"}
+    function.body = json.dumps(report).encode()
+    assert problem(invoker).code == code
+
+
+def answer(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has
+    usual = measurement()
+    return json.dumps(
+        {"measurement": {**{name: getattr(usual, name) for name in usual.__slots__}, **different}}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"",
+        b"null",
+        b"7",
+        b"[]",
+        b'"problem"',
+        b"not JSON",
+        b"\xff\xfe",
+        b"{}",
+        b"[" * 100_000,
+        b'{"measurement": null}',
+        b'{"measurement": {}}',
+        b'{"problem": null}',
+        b'{"problem": "corrupt_image"}',
+        b'{"problem": {"code": "corrupt_image"}}',
+        b'{"problem": {"code": "never_heard_of", "detail": "x"}}',
+        answer(average_intensity=None),
+        answer(average_intensity=float("nan")),
+        answer(average_intensity=255.5),
+        answer(average_intensity=-1),
+        answer(average_intensity="33"),
+        answer(pixel_count=7),
+        answer(image_size=[3]),
+    ],
+)
+def test_an_answer_that_is_not_one_of_the_contract_is_a_failure(
+    function: Lambda, invoker: LambdaProcessor, garbage: bytes
+) -> None:
+    function.body = garbage
+    assert problem(invoker).code == "processor_failed"
+
+
+def test_an_image_that_does_not_fit_into_an_invocation_is_too_large(function: Lambda, invoker: LambdaProcessor) -> None:
+    function.body = answer()
+    fits = LAMBDA_PAYLOAD_BYTES * 3 // 4 - 300
+    assert invoker.measure(bytes(fits)) == measurement()
+    with pytest.raises(ProblemError) as caught:
+        invoker.measure(bytes(fits + 300))
+    assert caught.value.code == "file_too_large"
+    assert len(function.paths) == 1
+
+
+def test_problems_of_the_processors_reach_the_caller(
+    make_gateway: Callable[..., Gateway], function: Lambda, invoker: LambdaProcessor
+) -> None:
+    function.error(429, "TooManyRequestsException")
+    response = make_gateway(processor=invoker).upload()
+    assert_problem(response, 503, "processor_busy")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(("status", "ready"), [(200, True), (500, False)])
+def test_readiness_measures_an_image_by_the_processor(
+    make_gateway: Callable[..., Gateway], function: Lambda, invoker: LambdaProcessor, status: int, *, ready: bool
+) -> None:
+    function.compute = lambda event: lambda_handler(event, None)
+    function.status = status
+    response = make_gateway(processor=invoker).get("/health/ready")
+    assert response.status_code == (200 if ready else 503)
+    expected = (
+        {"status": "ready", "processor": "ok"}
+        if ready
+        else {"status": "not_ready", "processor": ProblemCode.PROCESSOR_FAILED}
+    )
+    assert response.json() == {**expected, "cache": "ok"}
+
+
+def test_readiness_knows_a_processor_that_measures_wrongly(
+    function: Lambda, make_gateway: Callable[..., Gateway], invoker: LambdaProcessor
+) -> None:
+    function.body = answer()
+    assert make_gateway(processor=invoker).get("/health/ready").status_code == 503
+
+
+def test_the_real_client_gives_up_before_api_gateway_does_and_never_tries_twice() -> None:
+    connection = make_lambda_client()
+    config: Any = connection.meta.config
+    connection.close()
+    assert config.connect_timeout + config.read_timeout + 2 * DEADLINE_SECONDS < 29
+    assert config.retries["total_max_attempts"] == 1
+
+
+def test_the_endpoint_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:4566")
+    connection = make_lambda_client()
+    assert connection.meta.endpoint_url == "http://127.0.0.1:4566"
+    connection.close()

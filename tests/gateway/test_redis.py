@@ -1,0 +1,500 @@
+"""The cache against real servers: a Redis in every state, and what only looks like one."""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from PIL import Image
+
+from gateway import cache as cache_module
+from gateway.cache import RedisCache, make_cache
+from tests.gateway.driver import IMAGE, Gateway
+from tests.gateway.redis_server import RedisServer, redis_server
+from tests.support import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+# What a request may lose to a failing cache.
+ALLOWANCE_SECONDS = 0.3
+# What the machine may add to the two measured moments themselves.
+NOISE_SECONDS = 0.1
+# The first requests of a server import what they need.
+WARM_UP = 50
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def cached(make_gateway: Callable[..., Gateway]) -> Iterator[Callable[..., Gateway]]:
+    """Make gateways with the cache that these variables configure."""
+    with ExitStack() as stack:
+
+        def make(**variables: str) -> Gateway:
+            gateway = make_gateway(variables=variables)
+            cache = make_cache(gateway.settings, gateway.logger)
+            assert isinstance(cache, RedisCache)
+            stack.callback(close, cache)
+            return make_gateway(variables=variables, cache=cache)
+
+        yield make
+
+
+def close(cache: RedisCache) -> None:
+    cache.threads.shutdown(wait=False, cancel_futures=True)
+    if cache.client:
+        cache.client.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A breaker that rests for a moment only."""
+    monkeypatch.setattr(cache_module, "BREAK_SECONDS", 0.2)
+
+
+def outcomes(gateway: Gateway, *contents: bytes) -> list[str]:
+    """How the cache took part in uploads, all of which are answered."""
+    responses = [gateway.upload(content) for content in contents or (IMAGE, IMAGE)]
+    assert {response.status_code for response in responses} == {200}
+    return [response.headers["x-cache"] for response in responses]
+
+
+def warnings(gateway: Gateway) -> list[str]:
+    """The errors in the log's lines about the cache."""
+    return [line["error"] for line in gateway.log() if line["level"] != "INFO"]
+
+
+def test_the_second_upload_is_a_hit(server: RedisServer, cached: Callable[..., Gateway]) -> None:
+    gateway = cached(**server.address, CACHE_TTL_SECONDS="50")
+    assert outcomes(gateway) == ["miss", "hit"]
+    with server.connect() as client:
+        [key] = client.keys()
+        assert 40 < client.ttl(key) <= 50
+
+
+def test_two_gateways_share_what_they_measured(server: RedisServer, cached: Callable[..., Gateway]) -> None:
+    assert outcomes(cached(**server.address), IMAGE) == ["miss"]
+    assert outcomes(cached(**server.address), IMAGE) == ["hit"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_redis_that_is_stopped_and_started_again_is_used_again(
+    server: RedisServer, cached: Callable[..., Gateway]
+) -> None:
+    gateway = cached(**server.address)
+    assert outcomes(gateway) == ["miss", "hit"]
+    server.stop()
+    assert outcomes(gateway) == ["bypass", "bypass"]
+    server.start()
+    time.sleep(cache_module.BREAK_SECONDS)
+    assert outcomes(gateway) == ["miss", "hit"]
+    assert len(warnings(gateway)) == 1
+
+
+def test_a_restart_that_no_request_meets_is_not_noticed(server: RedisServer, cached: Callable[..., Gateway]) -> None:
+    gateway = cached(**server.address)
+    outcomes(gateway)
+    server.stop()
+    server.start()
+    assert outcomes(gateway) == ["miss", "hit"]
+    assert warnings(gateway) == []
+
+
+def test_a_service_that_starts_before_its_redis_finds_it_later(
+    tmp_path: Path, cached: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "BREAK_SECONDS", 0.2)
+    server = RedisServer(tmp_path)
+    gateway = cached(**server.address)
+    assert outcomes(gateway, IMAGE) == ["bypass"]
+    try:
+        server.start()
+        time.sleep(cache_module.BREAK_SECONDS)
+        assert outcomes(gateway) == ["miss", "hit"]
+    finally:
+        server.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_full_redis_is_a_miss_each_time_and_works_again_when_there_is_room(
+    server: RedisServer, cached: Callable[..., Gateway]
+) -> None:
+    gateway = cached(**server.address)
+    assert outcomes(gateway, IMAGE) == ["miss"]
+    with server.connect() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+        assert outcomes(gateway, b"another", b"another", b"a third", IMAGE) == ["miss", "miss", "miss", "hit"]
+        assert len(warnings(gateway)) == 1
+        assert "OutOfMemoryError" in warnings(gateway)[0]
+        client.config_set("maxmemory", "0")
+    time.sleep(cache_module.BREAK_SECONDS)
+    assert outcomes(gateway, b"another", b"another") == ["miss", "hit"]
+
+
+def test_a_redis_that_evicts_is_never_wrong(server: RedisServer, cached: Callable[..., Gateway]) -> None:
+    gateway = cached(**server.address)
+    with server.connect() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.flushall()
+        assert outcomes(gateway) == ["miss", "hit"]
+        client.flushall()
+    assert outcomes(gateway) == ["miss", "hit"]
+
+
+def test_a_password_is_used_and_a_wrong_one_is_a_bypass(tmp_path: Path, cached: Callable[..., Gateway]) -> None:
+    with redis_server(tmp_path, "--requirepass", "right", client={"password": "right"}) as server:
+        assert outcomes(cached(**server.address, REDIS_PASSWORD="right")) == ["miss", "hit"]
+        for wrong in ({"REDIS_PASSWORD": "t0p-s3cret"}, {}):
+            gateway = cached(**server.address, **wrong)
+            assert outcomes(gateway) == ["bypass", "bypass"]
+            assert len(warnings(gateway)) == 1
+            assert "t0p-s3cret" not in gateway.output.getvalue()
+
+
+def test_a_user_with_rights_to_our_keys_alone_is_enough(server: RedisServer, cached: Callable[..., Gateway]) -> None:
+    with server.connect() as client:
+        client.execute_command("ACL", "SETUSER", "service", "on", ">right", "~intensity:*", "+get", "+set")
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">right", "~intensity:*", "+get")
+        client.execute_command("ACL", "SETUSER", "stranger", "on", ">right", "~other:*", "+get", "+set")
+
+    def user(name: str, *, password: str) -> Gateway:
+        return cached(**server.address, REDIS_USERNAME=name, REDIS_PASSWORD=password)
+
+    assert outcomes(user("service", password="right")) == ["miss", "hit"]
+    assert outcomes(user("reader", password="right"), IMAGE, b"another", b"another") == ["hit", "miss", "miss"]
+    assert outcomes(user("stranger", password="right")) == ["bypass", "bypass"]
+    assert outcomes(user("service", password="wrong")) == ["bypass", "bypass"]
+
+
+class Authority(NamedTuple):
+    """Where the files of a certificate authority and of a server's certificate are."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+def make_authority(folder: Path, host: str = "127.0.0.1") -> Authority:
+    """Make a certificate authority, and a certificate by it for an address."""
+    now = datetime.now(UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    authority, subject = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("CA", "redis"))
+
+    def sign(name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
+        issuer = x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key())
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(authority)
+            .subject_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
+        )
+        return builder.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    files = Authority(*(str(folder / name) for name in ("ca.pem", "redis.pem", "redis.key")))
+    private = keys[1].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    contents = (sign(authority, keys[0], ca=True), sign(subject, keys[1], ca=False), private)
+    for path, content in zip(files, contents, strict=True):
+        with open(path, "wb") as file:  # noqa: PTH123 - its path is for a command line
+            file.write(content)
+    return files
+
+
+@contextmanager
+def tls_server(folder: Path, host: str = "127.0.0.1") -> Iterator[tuple[RedisServer, Authority]]:
+    """Run a Redis that speaks TLS only."""
+    files = make_authority(folder, host)
+    options = ["--tls-port", "PORT", "--port", "0", "--tls-auth-clients", "no", "--tls-ca-cert-file", files.ca]
+    options += ["--tls-cert-file", files.certificate, "--tls-key-file", files.key]
+    client = {"ssl": True, "ssl_ca_certs": files.ca, "ssl_check_hostname": False}
+    with redis_server(folder, *options, client=client) as server:
+        yield server, files
+
+
+def test_tls_is_spoken_with_a_server_that_is_trusted(
+    tmp_path: Path, cached: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(tmp_path) as (server, files):
+        assert outcomes(cached(**server.address, REDIS_TLS="true")) == ["bypass", "bypass"]
+        assert outcomes(cached(**server.address)) == ["bypass", "bypass"]
+        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+        assert outcomes(cached(**server.address, REDIS_TLS="true")) == ["miss", "hit"]
+
+
+def test_tls_with_another_host_than_the_certificates_is_a_bypass(
+    tmp_path: Path, cached: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_server(tmp_path, "127.0.0.2") as (server, files):
+        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+        gateway = cached(**server.address, REDIS_TLS="true")
+        assert outcomes(gateway) == ["bypass", "bypass"]
+        assert "CERTIFICATE_VERIFY_FAILED" in warnings(gateway)[0]
+
+
+@pytest.mark.usefixtures("deployed")
+def test_tls_with_a_server_that_does_not_speak_it_is_a_bypass(
+    server: RedisServer, cached: Callable[..., Gateway]
+) -> None:
+    assert outcomes(cached(**server.address, REDIS_TLS="true")) == ["bypass", "bypass"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_cluster_protocol_is_spoken(tmp_path: Path, cached: Callable[..., Gateway]) -> None:
+    # The bus would be 10,000 above the port, where there may be none.
+    with redis_server(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
+        gateway = cached(**server.address, REDIS_CLUSTER="true")
+        assert outcomes(gateway, IMAGE) == ["bypass"]
+        with server.connect() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while b"cluster_state:ok" not in raw_info(client):
+                time.sleep(0.05)
+        time.sleep(cache_module.BREAK_SECONDS)
+        assert outcomes(gateway, *(b"image %d" % number for number in range(5)), b"image 3") == ["miss"] * 5 + ["hit"]
+
+
+def raw_info(client: object) -> bytes:
+    """The cluster's state as the server words it."""
+    return repr(client.execute_command("CLUSTER", "INFO")).replace("'", "").replace(": ", ":").encode()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def impostor(answer: Callable[[socket.socket], None]) -> Iterator[dict[str, str]]:
+    """A TCP server that is no Redis: `answer` is what it does with every connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                threading.Thread(target=converse, args=[connection]).start()
+
+        def converse(connection: socket.socket) -> None:
+            with connection:
+                connection.settimeout(0.05)
+                while not over.is_set():
+                    try:
+                        answer(connection)
+                    except TimeoutError:
+                        continue
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(listener.getsockname()[1])}
+        over.set()
+        thread.join()
+
+
+def http(connection: socket.socket) -> None:
+    if not connection.recv(4096):
+        raise OSError
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def noise(connection: socket.socket) -> None:
+    if not connection.recv(4096):
+        raise OSError
+    connection.sendall(bytes(range(255, 0, -1)) + b"\r\n")
+
+
+def trickle(connection: socket.socket) -> None:
+    """An answer that never ends, though no single read of it is slow."""
+    time.sleep(0.03)
+    connection.sendall(b"$")
+
+
+def silence(connection: socket.socket) -> None:
+    if not connection.recv(4096):
+        raise OSError
+
+
+def huge(connection: socket.socket) -> None:
+    if not connection.recv(4096):
+        raise OSError
+    connection.sendall(b"$999999999999\r\nx")
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.recv(4096)
+    raise OSError
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("answer", [http, noise, trickle, silence, huge, hang_up])
+def test_what_is_no_redis_is_a_bypass_within_the_allowance_and_then_costs_nothing(
+    cached: Callable[..., Gateway], answer: Callable[[socket.socket], None]
+) -> None:
+    with impostor(answer) as address:
+        assert_costs_little(lambda: cached(**address))
+
+
+def assert_costs_little(make: Callable[[], Gateway]) -> None:
+    """The first request pays the allowance at the most, the next ones nothing, and one line tells of it."""
+    attempts = []
+    # A busy machine makes one attempt slow, a broken deadline all of them.
+    for _ in range(3):
+        gateway = make()
+        gateway.get("/health")
+        durations = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            assert outcomes(gateway, IMAGE) == ["bypass"]
+            durations.append(time.perf_counter() - begun)
+        assert len(warnings(gateway)) == 1
+        attempts.append(durations)
+    first, *others = (min(at_this_place) for at_this_place in zip(*attempts, strict=True))
+    assert first < min(others) + ALLOWANCE_SECONDS
+    assert max(others) < min(others) + NOISE_SECONDS
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 300])
+def test_a_host_that_cannot_be_found_is_a_bypass(cached: Callable[..., Gateway], host: str) -> None:
+    assert_costs_little(lambda: cached(REDIS_HOST=host))
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_connection_that_nobody_takes_is_a_bypass(cached: Callable[..., Gateway]) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        # As many as the kernel completes by itself; the next one waits for ever.
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        time.sleep(0.05)
+        assert_costs_little(lambda: cached(REDIS_HOST="127.0.0.1", REDIS_PORT=str(listener.getsockname()[1])))
+
+
+@pytest.mark.usefixtures("deployed")
+def test_nobody_at_the_address_is_a_bypass(cached: Callable[..., Gateway], tmp_path: Path) -> None:
+    assert_costs_little(lambda: cached(**RedisServer(tmp_path).address))
+
+
+class Sample(NamedTuple):
+    """One request under load: when it began and how long it took (seconds), its status and what its cache did."""
+
+    begun: float
+    took: float
+    status: int
+    cache: str
+
+
+class Load:
+    """Uploads from several threads, as fast as they are answered, of images that were measured before.
+
+    One more thread asks for what needs no cache: what it waits for is the machine.
+    """
+
+    def __init__(self, address: str, images: list[bytes], threads: int = 4) -> None:
+        self.address = address
+        self.images = images
+        self.over = threading.Event()
+        self.uploads: list[Sample] = []
+        self.controls: list[Sample] = []
+        self.pool = ThreadPoolExecutor(threads + 1)
+        self.running = [self.pool.submit(self.go_on, self.uploads, self.upload, number) for number in range(threads)]
+        self.running.append(self.pool.submit(self.go_on, self.controls, self.control, 0))
+
+    def upload(self, client: httpx.Client, number: int) -> httpx.Response:
+        return client.post("/intensity", files={"image": ("a.png", self.images[number % len(self.images)])})
+
+    def control(self, client: httpx.Client, _: int) -> httpx.Response:
+        time.sleep(0.005)
+        return client.get("/health")
+
+    def go_on(self, samples: list[Sample], request: Callable[[httpx.Client, int], httpx.Response], number: int) -> None:
+        with httpx.Client(base_url=self.address, timeout=20) as client:
+            while not self.over.is_set():
+                number += 1
+                begun = time.perf_counter()
+                response = request(client, number)
+                took = time.perf_counter() - begun
+                samples.append(Sample(begun, took, response.status_code, response.headers.get("x-cache", "")))
+
+    def wait_for(self, uploads: int) -> None:
+        """Until so many are answered."""
+        deadline = time.monotonic() + 30
+        while len(self.uploads) < uploads:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        self.over.set()
+        self.pool.shutdown()
+        for thread in self.running:
+            thread.result()
+
+
+def small_png(seed: int) -> bytes:
+    file = BytesIO()
+    Image.new("L", (8, 8), seed).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_redis_that_freezes_under_load_slows_no_request_and_is_used_again_by_itself(
+    server: RedisServer, serve: Callable[..., AbstractContextManager[str]]
+) -> None:
+    with serve(**server.address) as address:
+        load = Load(address, [small_png(seed) for seed in range(8)])
+        try:
+            load.wait_for(WARM_UP + 100)
+            frozen = time.perf_counter()
+            server.freeze()
+            time.sleep(2)
+            server.thaw()
+            thawed = time.perf_counter()
+            # The rest of the breaker, and a second.
+            time.sleep(cache_module.BREAK_SECONDS + 1)
+        finally:
+            load.end()
+    before = [sample.took for sample in load.uploads[WARM_UP:] if sample.begun + sample.took < frozen]
+    after = [sample.took for sample in load.uploads if sample.begun + sample.took > frozen]
+    during = [sample for sample in load.uploads if frozen < sample.begun < thawed]
+    last = [sample.cache for sample in load.uploads if sample.begun > thawed + cache_module.BREAK_SECONDS + 0.5]
+    assert {sample.status for sample in load.uploads + load.controls} == {200}
+    assert len(during) > 20
+    assert Counter(sample.cache for sample in during)["bypass"] > len(during) / 2
+    # What a busy machine adds was seen before it froze, or by those who need no cache.
+    usual = statistics.median(before)
+    noise = max(before) + max(sample.took for sample in load.controls if sample.begun + sample.took > frozen)
+    assert max(after) < usual + ALLOWANCE_SECONDS + noise
+    # Those under way found out and waited for it; the rest went on as before.
+    assert statistics.median(sample.took for sample in during) < usual + cache_module.DEADLINE_SECONDS / 2
+    assert last
+    assert set(last) == {"hit"}

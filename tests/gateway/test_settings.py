@@ -1,0 +1,170 @@
+"""Settings: every variable, its default, its bounds, and errors that fit on one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.settings import Settings, SettingsError
+from local_server.settings import LocalSettings
+
+DEFAULTS = {
+    "app_env": "development",
+    "secret_key": SecretStr("development-only"),
+    "max_content_length": 5_242_880,
+    "allowed_image_formats": ("PNG", "JPEG"),
+    "max_image_pixels": 64_000_000,
+    "redis_host": "",
+    "redis_port": 6379,
+    "redis_tls": False,
+    "redis_cluster": False,
+    "redis_username": None,
+    "redis_password": None,
+    "cache_ttl_seconds": 86_400,
+    "allowed_origins": ("*",),
+    "processor_function_name": "image-intensity-processor",
+    "upload_bucket": "",
+    "log_level": "INFO",
+    "service_name": "image-intensity",
+}
+
+
+def refused(environment: dict[str, str], settings: type[Settings] = Settings) -> str:
+    """The error that this environment is refused with: always a single line."""
+    with pytest.raises(SettingsError) as caught:
+        settings.load(environment)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 500
+    return message
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert Settings.load({}).model_dump() == DEFAULTS
+    assert LocalSettings.load({}).model_dump() == {**DEFAULTS, "host": "127.0.0.1", "port": 5000, "reload": False}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("APP_ENV", "development", "app_env", "development"),
+        ("MAX_CONTENT_LENGTH", "1", "max_content_length", 1),
+        ("ALLOWED_IMAGE_FORMATS", "JPEG", "allowed_image_formats", ("JPEG",)),
+        ("ALLOWED_IMAGE_FORMATS", " jpeg , png,", "allowed_image_formats", ("JPEG", "PNG")),
+        ("MAX_IMAGE_PIXELS", "1", "max_image_pixels", 1),
+        ("REDIS_HOST", " redis ", "redis_host", "redis"),
+        ("REDIS_PORT", "1", "redis_port", 1),
+        ("REDIS_PORT", "65535", "redis_port", 65535),
+        ("REDIS_TLS", "true", "redis_tls", True),
+        ("REDIS_TLS", "1", "redis_tls", True),
+        ("REDIS_TLS", "false", "redis_tls", False),
+        ("REDIS_CLUSTER", "True", "redis_cluster", True),
+        ("REDIS_USERNAME", "someone", "redis_username", "someone"),
+        ("REDIS_PASSWORD", "pass word", "redis_password", SecretStr("pass word")),
+        ("CACHE_TTL_SECONDS", "0", "cache_ttl_seconds", 0),
+        ("ALLOWED_ORIGINS", "https://a.example, http://localhost:8000", "allowed_origins",
+         ("https://a.example", "http://localhost:8000")),
+        ("PROCESSOR_FUNCTION_NAME", "other", "processor_function_name", "other"),
+        ("UPLOAD_BUCKET", "bucket", "upload_bucket", "bucket"),
+        ("POWERTOOLS_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("POWERTOOLS_SERVICE_NAME", "mine", "service_name", "mine"),
+    ],
+)  # fmt: skip
+def test_a_variable_sets_its_field_and_no_other(variable: str, value: str, field: str, expected: object) -> None:
+    assert Settings.load({variable: value, "UNRELATED": "x"}).model_dump() == {**DEFAULTS, field: expected}
+
+
+@pytest.mark.parametrize("variable", ["app_env", "secret_key", "redis_host", "max_content_length"])
+def test_the_names_of_fields_are_not_variables(variable: str) -> None:
+    assert Settings.load({variable: "7"}).model_dump() == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("APP_ENV", "staging"),
+        ("FLASK_ENV", "staging"),
+        ("MAX_CONTENT_LENGTH", "0"),
+        ("MAX_CONTENT_LENGTH", "-5"),
+        ("MAX_CONTENT_LENGTH", "5MB"),
+        ("MAX_CONTENT_LENGTH", "1.5"),
+        ("MAX_CONTENT_LENGTH", "9" * 5000),
+        ("ALLOWED_IMAGE_FORMATS", "PNG,GIF"),
+        ("ALLOWED_IMAGE_FORMATS", ","),
+        ("ALLOWED_IMAGE_FORMATS", "A,B,C,D,E"),
+        ("MAX_IMAGE_PIXELS", "0"),
+        ("REDIS_PORT", "0"),
+        ("REDIS_PORT", "65536"),
+        ("REDIS_TLS", "maybe"),
+        ("REDIS_CLUSTER", "2"),
+        ("CACHE_TTL_SECONDS", "-1"),
+        ("CACHE_TTL_SECONDS", "99999999999"),
+        ("CACHE_TTL_SECONDS", "nan"),
+        ("ALLOWED_ORIGINS", ","),
+        ("ALLOWED_ORIGINS", "page.example"),
+        ("ALLOWED_ORIGINS", "https://page.example/"),
+        ("ALLOWED_ORIGINS", "https://page.example/path"),
+        ("ALLOWED_ORIGINS", "ftp://page.example"),
+        ("ALLOWED_ORIGINS", "https://"),
+        ("ALLOWED_ORIGINS", "https://*.page.example"),
+        ("REDIS_HOST", "redis://localhost"),
+        ("REDIS_HOST", "127.0.0.1:6379"),
+        ("POWERTOOLS_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_value_that_cannot_work_is_one_line_that_names_its_variable(variable: str, value: str) -> None:
+    reasons = refused({variable: value, "SECRET_KEY": "own"}).split("; ")
+    assert [reason.partition(":")[0] for reason in reasons] == [variable]
+
+
+@pytest.mark.parametrize(("variable", "value"), [("PORT", "65536"), ("PORT", "-1"), ("PORT", "x"), ("RELOAD", "later")])
+def test_the_local_runs_own_variables_are_checked_too(variable: str, value: str) -> None:
+    assert refused({variable: value}, LocalSettings).startswith(f"{variable}:")
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    message = refused({"REDIS_PORT": "x", "MAX_IMAGE_PIXELS": "y", "APP_ENV": "z"})
+    assert all(name in message for name in ("REDIS_PORT:", "MAX_IMAGE_PIXELS:", "APP_ENV:"))
+
+
+@pytest.mark.parametrize("environment", ["production", "testing"])
+@pytest.mark.parametrize("variable", ["APP_ENV", "FLASK_ENV"])
+@pytest.mark.parametrize("key", [{}, {"SECRET_KEY": ""}, {"SECRET_KEY": "development-only"}])
+def test_the_default_secret_is_refused_outside_development(
+    variable: str, environment: str, key: dict[str, str]
+) -> None:
+    assert refused({variable: environment, **key}).startswith("SECRET_KEY:")
+    assert Settings.load({variable: environment, "SECRET_KEY": "own"}).app_env == environment
+
+
+def test_the_new_name_of_the_environment_goes_before_the_old_one() -> None:
+    assert Settings.load({"APP_ENV": "development", "FLASK_ENV": "production"}).app_env == "development"
+    assert Settings.load({"APP_ENV": "", "FLASK_ENV": "testing", "SECRET_KEY": "own"}).app_env == "testing"
+
+
+VARIABLES = """
+APP_ENV FLASK_ENV SECRET_KEY MAX_CONTENT_LENGTH ALLOWED_IMAGE_FORMATS MAX_IMAGE_PIXELS REDIS_HOST REDIS_PORT REDIS_TLS
+REDIS_CLUSTER REDIS_USERNAME REDIS_PASSWORD CACHE_TTL_SECONDS ALLOWED_ORIGINS PROCESSOR_FUNCTION_NAME UPLOAD_BUCKET
+POWERTOOLS_LOG_LEVEL POWERTOOLS_SERVICE_NAME
+"""
+SECRETS = {"SECRET_KEY": "s3cret-key", "REDIS_PASSWORD": "s3cret-password"}
+
+
+def test_no_secret_is_in_an_error_nor_in_the_settings_as_text() -> None:
+    assert "s3cret" not in refused({**SECRETS, "REDIS_PORT": "x", "APP_ENV": "nowhere"})
+    assert "s3cret" not in repr(Settings.load(SECRETS))
+    assert "s3cret" not in str(Settings.load(SECRETS).model_dump_json())
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+def test_an_empty_variable_counts_as_not_set(empty: str) -> None:
+    names = VARIABLES.split()
+    assert Settings.load(dict.fromkeys(names, empty)).model_dump() == DEFAULTS
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings: Any = Settings.load({})
+    with pytest.raises(ValueError, match="frozen"):
+        settings.redis_host = "elsewhere"

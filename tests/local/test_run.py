@@ -1,0 +1,354 @@
+"""`make run` as a person and a hostile file meet it: the real server in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from struct import pack
+from typing import TYPE_CHECKING
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import SETTINGS_PREFIXES
+from tests.support import free_port, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "local_server"]
+GIGABYTE = 10**9
+PROBLEM_MEMBERS = ["type", "title", "status", "detail", "code", "request_id"]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(SETTINGS_PREFIXES) and name not in {"HOST", "RELOAD"}
+    }
+    return {**inherited, "PORT": "0", **settings}
+
+
+class Server:
+    """A server that runs, and what it has written."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        while not (line := self.output("out").partition("\n")[0]).endswith(")"):
+            assert process.poll() is None, self.output("err")
+            time.sleep(0.02)
+        self.first_line = line
+        self.address = line.split()[3]
+
+    def output(self, kind: str) -> str:
+        return (self.folder / kind).read_text()
+
+    def interrupt(self) -> int:
+        """Press Ctrl+C, and return the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=20)
+
+
+@contextmanager
+def running(folder: Path, command: list[str] = COMMAND, **settings: str) -> Iterator[Server]:
+    """Run a server whose output a test wants to read."""
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        process = subprocess.Popen(command, env=environment(**settings), stdout=out, stderr=err)
+        try:
+            yield Server(process, folder)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def picture(size: tuple[int, int] = (64, 48), kind: str = "PNG", seed: int = 1) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def upload(address: str, content: bytes, name: str = "photo.png") -> httpx.Response:
+    return httpx.post(f"{address}/intensity", files={"image": (name, content)}, timeout=30)
+
+
+def test_it_prints_its_address_logs_json_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        assert re.fullmatch(r"Image Intensity Service: http://localhost:\d+ \(Ctrl\+C stops it\)", server.first_line)
+        response = upload(server.address, picture())
+        assert response.status_code == 200
+        assert server.interrupt() == 0
+        lines = [json.loads(line) for line in server.output("out").splitlines()[1:]]
+        assert server.output("err") == ""
+    [line] = [line for line in lines if line["message"] == "request"]
+    assert {"timestamp", "level", "message", "name", "request_id", "extra_info"} <= line.keys()
+    assert line["request_id"] == response.headers["x-request-id"]
+    assert line["extra_info"].keys() == {"method", "path", "ip", "status_code", "duration_ms", "cache"}
+
+
+def test_it_answers_from_the_moment_that_it_prints_its_address() -> None:
+    command = [sys.executable, "-u", *COMMAND[1:]]
+    for _ in range(2):
+        with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                port = re.search(r":(\d+) ", process.stdout.readline())
+                assert port
+                socket.create_connection(("127.0.0.1", int(port[1])), timeout=5).close()
+            finally:
+                process.kill()
+
+
+def cannot_start(**settings: str) -> str:
+    """The one line that a server which cannot start leaves behind."""
+    ended = subprocess.run(
+        COMMAND, env=environment(**settings), capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("Cannot start: ")
+    return line
+
+
+@pytest.mark.parametrize("reload", ["0", "1"])
+def test_a_port_in_use_is_one_line_that_names_it(reload: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = cannot_start(PORT=port, RELOAD=reload)
+    assert port in line
+    assert "in use" in line
+    assert "PORT=" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"MAX_CONTENT_LENGTH": "5MB"}, "MAX_CONTENT_LENGTH"),
+        ({"PORT": "70000"}, "PORT"),
+        ({"APP_ENV": "production"}, "SECRET_KEY"),
+        ({"REDIS_TLS": "perhaps", "RELOAD": "1"}, "REDIS_TLS"),
+        ({"HOST": "no-such-host.invalid"}, "no-such-host.invalid"),
+        ({"HOST": ".."}, ".."),
+    ],
+)
+def test_a_setting_that_cannot_work_is_one_line_that_names_it(settings: dict[str, str], named: str) -> None:
+    assert named in cannot_start(**settings)
+
+
+def test_another_port_is_listened_on_and_can_be_had_again_at_once(tmp_path: Path) -> None:
+    port = str(free_port())
+    for _ in range(2):
+        with running(tmp_path, PORT=port) as server:
+            assert server.address == f"http://localhost:{port}"
+            assert upload(server.address, picture()).status_code == 200
+            assert server.interrupt() == 0
+
+
+def test_an_address_of_ipv6_is_printed_as_browsers_take_it(tmp_path: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        missing("IPv6")
+    with running(tmp_path, HOST="::1") as server:
+        assert httpx.get(f"{server.address}/health").status_code == 200
+
+
+def test_ctrl_c_lets_a_request_under_way_finish(tmp_path: Path) -> None:
+    content = black(7000)
+    body = b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n" + content + b"\r\n--b--\r\n"
+    head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+    with running(tmp_path) as server:
+        with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), timeout=20) as client:
+            client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
+            # By the time that this one is answered the other is being measured.
+            httpx.get(f"{server.address}/health")
+            assert server.interrupt() == 0
+            received = client.recv(65_536)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert server.output("err") == ""
+
+
+def test_ctrl_c_waits_for_no_upload_that_does_not_go_on(tmp_path: Path) -> None:
+    head = b"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
+    with running(tmp_path) as server:
+        port = int(server.address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+            httpx.get(f"{server.address}/health")
+            begun = time.monotonic()
+            assert server.interrupt() == 0
+            assert time.monotonic() - begun < 10
+
+
+def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
+    """On a copy: the page's folder stays, the code is the copy's."""
+    copy = tmp_path / "copy"
+    for folder in ("functions", "infra/local", "layers", "static_site"):
+        shutil.copytree(REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    roots = [
+        str(copy / root) for root in ("functions/gateway", "functions/processor", "infra/local", "layers/contract")
+    ]
+    with running(tmp_path, RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
+        assert upload(server.address, picture()).status_code == 200
+        # Its file system tells times apart, and the server's watcher looks a few times a second.
+        time.sleep(0.5)
+        version = copy / "functions/gateway/gateway/__init__.py"
+        version.write_text(version.read_text() + '\n__version__ = "changed"\n')
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                if httpx.get(f"{server.address}/health", timeout=5).json()["version"] == "changed":
+                    break
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, server.output("err")
+            time.sleep(0.1)
+        assert server.interrupt() == 0
+        assert "Traceback" not in server.output("err")
+
+
+def test_the_page_and_its_files_are_served(server: str) -> None:
+    page = httpx.get(server)
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    names = {path.name for path in (REPOSITORY / "static_site").iterdir()} - {"index.html"}
+    assert {"app.js", "style.css"} <= names
+    for name in names:
+        file = httpx.get(f"{server}/{name}")
+        assert file.content == (REPOSITORY / "static_site" / name).read_bytes()
+        assert httpx.head(f"{server}/{name}").headers["content-length"] == str(len(file.content))
+    assert "javascript" in httpx.get(f"{server}/app.js").headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/index.html/", "/../pyproject.toml", "/%2e%2e/pyproject.toml", "/static_site/app.js"]
+)
+def test_nothing_else_of_the_disk_is_served(server: str, path: str) -> None:
+    response = httpx.get(f"{server}{path}")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
+
+
+def black(side: int) -> bytes:
+    """A PNG of so many by so many black pixels of one bit each."""
+    header = pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    data = zlib.compress(bytes((1 + (side + 7) // 8) * side), 9)
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def bomb() -> bytes:
+    """20,000 by 20,000 pixels in about 49 KB."""
+    return black(20_000)
+
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], int, str]] = {
+    "a GIF named .png": (lambda: picture(kind="GIF"), 400, "unsupported_format"),
+    "an empty file": (lambda: b"", 400, "empty_file"),
+    "a truncated JPEG": (lambda: picture((800, 600), "JPEG")[:-20_000], 400, "corrupt_image"),
+    "a truncated JPEG with its end marker": (
+        lambda: picture((800, 600), "JPEG")[:-20_000] + b"\xff\xd9",
+        400,
+        "corrupt_image",
+    ),
+    "5 MB and a byte": (lambda: bytes(5_242_881), 413, "file_too_large"),
+    "40 MB": (lambda: bytes(40_000_000), 413, "file_too_large"),
+    "a bomb": (bomb, 413, "too_many_pixels"),
+    "random bytes with a PNG signature": (
+        lambda: b"\x89PNG\r\n\x1a\n" + np.random.default_rng(1).bytes(100_000),
+        400,
+        "corrupt_image",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_is_answered_with_its_problem(server: str, kind: str) -> None:
+    make, status, code = HOSTILE[kind]
+    assert_problem(upload(server, make(), "photo.png"), status, code)
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> None:
+    content = response.json()
+    assert (response.status_code, content["code"]) == (status, code)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert list(content) == PROBLEM_MEMBERS
+    assert content["request_id"] == response.headers["x-request-id"]
+
+
+def test_the_bomb_is_what_it_is_said_to_be() -> None:
+    assert 45_000 < len(bomb()) < 55_000
+
+
+def test_no_file_and_a_text_field_are_answered_with_their_problem(server: str) -> None:
+    assert_problem(httpx.post(f"{server}/intensity"), 400, "missing_image")
+    assert_problem(httpx.post(f"{server}/intensity", files={"image": (None, "text")}), 400, "missing_image")
+    assert_problem(httpx.post(f"{server}/intensity", data={"image": "text"}), 400, "malformed_request")
+
+
+def peak_memory(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that a process has had in use (bytes)."""
+    status = Path(f"/proc/{process.pid}/status")
+    if not status.exists():
+        missing("/proc")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def test_hostile_files_at_once_leave_the_memory_under_a_gigabyte_and_the_server_at_work(tmp_path: Path) -> None:
+    files = [make() for make, _, _ in HOSTILE.values()]
+    with running(tmp_path) as server:
+        peak_memory(server.process)
+        threads = [threading.Thread(target=upload, args=[server.address, content]) for content in files * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        content = picture()
+        expected = float(np.asarray(Image.open(BytesIO(content)).convert("L")).mean())
+        assert upload(server.address, content).json()["average_intensity"] == expected
+        assert peak_memory(server.process) < GIGABYTE
+        assert "Traceback" not in server.output("err") + server.output("out")
+
+
+def test_an_early_refusal_reaches_a_client_that_is_still_sending(server: str) -> None:
+    """A client that writes all before it reads, as most do, must not be cut off in the middle."""
+    port = int(server.rpartition(":")[2])
+    body = bytes(4_000_000)
+    head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(head.encode() + b"Content-Type: image/png\r\n\r\n")
+        client.sendall(body)
+        received = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"malformed_request" in received
+
+
+def test_a_page_of_another_origin_may_ask(serve: Callable[..., AbstractContextManager[str]]) -> None:
+    with serve(ALLOWED_ORIGINS="http://localhost:1234") as address:
+        allowed = httpx.get(f"{address}/health", headers={"Origin": "http://localhost:1234"})
+        refused = httpx.get(f"{address}/health", headers={"Origin": "http://localhost:4321"})
+    assert allowed.headers["access-control-allow-origin"] == "http://localhost:1234"
+    assert "access-control-allow-origin" not in refused.headers

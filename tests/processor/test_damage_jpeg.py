@@ -1,0 +1,441 @@
+"""A damaged JPEG is refused where the damage can be told, and what no pixel depends on is passed over."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import time
+from base64 import b64decode
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import simplejpeg
+from PIL import ExifTags, Image
+
+from contract.problems import ProblemCode
+from tests.processor.images import (
+    APP0,
+    APP1,
+    APP2,
+    APP14,
+    COM,
+    DHT,
+    DRI,
+    EOI,
+    SOF0,
+    SOF2,
+    SOI,
+    SOS,
+    Segment,
+    encode,
+    mpo,
+    noise,
+    photo,
+    read_segments,
+    scans,
+    with_scan,
+    with_segments,
+    write_segments,
+)
+from tests.processor.service import intensity_of, problem_of
+
+# Every way in which libjpeg gets through coded data, and both in which the processor checks it.
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gray": ("L", {}),
+    "baseline": ("RGB", {}),
+    "baseline, 4:4:4": ("RGB", {"subsampling": "4:4:4"}),
+    "restart intervals": ("RGB", {"restart_marker_blocks": 2}),
+    "optimized": ("RGB", {"optimize": True}),
+    "progressive": ("RGB", {"progressive": True}),
+    "CMYK": ("CMYK", {"subsampling": "4:4:4"}),
+    "CMYK, subsampled": ("CMYK", {"subsampling": "4:2:0"}),
+    "CMYK, subsampled, progressive": ("CMYK", {"subsampling": "4:2:0", "progressive": True}),
+    "CMYK, subsampled, restart intervals": ("CMYK", {"subsampling": "4:2:0", "restart_marker_blocks": 2}),
+}
+WHOLE = {name: encode(photo(mode, (80, 56)), "JPEG", **options) for name, (mode, options) in OPTIONS.items()}
+BASELINE, PROGRESSIVE = WHOLE["baseline"], WHOLE["progressive"]
+WITH_RESTARTS = ["restart intervals", "CMYK, subsampled, restart intervals"]
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+# A marker inside coded data, which is what the decoder takes 0xFF followed by anything else than 0x00 for.
+STUFFED = re.compile(rb"\xff\x00")
+SURPLUS = b"\x12\x34\x56"
+
+
+def with_unknown_jfif_version(data: bytes) -> bytes:
+    """Return the JPEG file with a JFIF version that libjpeg warns of, before all other warnings."""
+    version = data.index(b"JFIF\0") + 5
+    return data[:version] + b"\3" + data[version + 1 :]
+
+
+def intervals(data: bytes) -> list[bytes]:
+    """Return the restart intervals of the first scan, each but the first with its marker."""
+    scan = scans(data)[0]
+    starts = [0, *(found.start() for found in RESTART.finditer(scan)), len(scan)]
+    return [scan[start:end] for start, end in pairwise(starts)]
+
+
+def with_intervals(data: bytes, parts: list[bytes]) -> bytes:
+    """Return the JPEG file with other restart intervals in its first scan."""
+    return with_scan(data, b"".join(parts))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_jpeg_cut_anywhere_is_corrupt(name: str) -> None:
+    data = WHOLE[name]
+    survivors = [end for end in range(3, len(data)) if problem_of(data[:end]) != ProblemCode.CORRUPT_IMAGE]
+
+    assert survivors == []
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_jpeg_cut_in_its_coded_data_and_closed_again_is_corrupt(name: str) -> None:
+    data = WHOLE[name]
+    start = read_segments(data)[-2].scan
+    first = len(data) - 2 - len(start)
+    # An end on 0xFF would make another marker of the EOI.
+    ends = [end for end in range(first, len(data) - 2) if data[end - 1] != 0xFF]
+    assert len(ends) > 20
+
+    survivors = [end for end in ends[:: max(len(ends) // 60, 1)] + ends[-5:] if is_measured(data[:end] + b"\xff\xd9")]
+
+    assert survivors == []
+
+
+def is_measured(data: bytes) -> bool:
+    """Tell whether there is a number for `data`; if not it must be called corrupt."""
+    try:
+        intensity_of(data)
+    except Exception:  # noqa: BLE001 - looked at next
+        assert problem_of(data) == ProblemCode.CORRUPT_IMAGE
+        return False
+    return True
+
+
+def test_turbojpeg_refuses_subsampled_cmyk_so_that_the_other_way_of_checking_is_tested_too() -> None:
+    with pytest.raises(ValueError, match="subsampling"):
+        simplejpeg.decode_jpeg(WHOLE["CMYK, subsampled"], "CMYK")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("lost", [1, 2, 5])
+def test_a_jpeg_that_lacks_the_end_of_any_of_its_scans_is_corrupt(name: str, lost: int) -> None:
+    data = WHOLE[name]
+    for number, scan in enumerate(scans(data)):
+        rest = scan[:-lost].removesuffix(b"\xff")
+        assert problem_of(with_scan(data, rest, number)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("name", ["progressive", "CMYK, subsampled, progressive"])
+def test_a_progressive_jpeg_that_lacks_any_scan_is_corrupt(name: str) -> None:
+    segments = read_segments(WHOLE[name])
+    places = [index for index, segment in enumerate(segments) if segment.marker == SOS]
+    assert len(places) >= 6
+
+    for place in places:
+        assert problem_of(write_segments([*segments[:place], *segments[place + 1 :]])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("version", ["known", "unknown"])
+@pytest.mark.parametrize("name", WITH_RESTARTS)
+def test_a_short_restart_interval_is_corrupt(name: str, version: str) -> None:
+    data = WHOLE[name] if version == "known" else unknown_version(name)
+    parts = intervals(data)
+    assert len(parts) > 8
+
+    for number in range(len(parts)):
+        short = [*parts]
+        short[number] = parts[number][: len(parts[number]) // 2].removesuffix(b"\xff")
+        assert problem_of(with_intervals(data, short)) == ProblemCode.CORRUPT_IMAGE
+
+
+def unknown_version(name: str) -> bytes:
+    """Return the file of that name with a first warning that hides others; CMYK has no JFIF segment to do it with."""
+    data = WHOLE[name]
+    jfif = Segment(APP0, b"JFIF\0\3\1\0\0\1\0\1\0\0")
+    return with_unknown_jfif_version(data) if b"JFIF\0" in data else with_segments(data, jfif)
+
+
+@pytest.mark.parametrize("name", WITH_RESTARTS)
+def test_a_missing_or_misplaced_restart_interval_is_corrupt(name: str) -> None:
+    data = WHOLE[name]
+    parts = intervals(data)
+    assert intensity_of(with_intervals(data, parts)) == intensity_of(data)
+
+    assert problem_of(with_intervals(data, [*parts[:2], *parts[3:]])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_intervals(data, [*parts[:2], parts[3], parts[2], *parts[4:]])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("name", WITH_RESTARTS)
+@pytest.mark.parametrize("byte", [0, 1])
+def test_a_restart_marker_that_damage_hides_is_corrupt(name: str, byte: int) -> None:
+    data = WHOLE[name]
+    parts = intervals(data)
+    for number in range(1, len(parts)):
+        marker = bytearray(parts[number][:2])
+        marker[byte] = 0x7F if byte == 0 else 0
+        hidden = [*parts[:number], bytes(marker) + parts[number][2:], *parts[number + 1 :]]
+        assert problem_of(with_intervals(data, hidden)) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_restart_intervals_that_were_announced_and_are_not_there_are_corrupt() -> None:
+    scan = next(index for index, segment in enumerate(read_segments(BASELINE)) if segment.marker == SOS)
+
+    assert problem_of(with_segments(BASELINE, Segment(DRI, b"\0\1"), at=scan)) == ProblemCode.CORRUPT_IMAGE
+    # One that is never complete needs no marker.
+    assert intensity_of(with_segments(BASELINE, Segment(DRI, b"\xff\xff"), at=scan)) == intensity_of(BASELINE)
+
+
+def test_surplus_bytes_do_not_hide_that_a_later_restart_interval_is_short() -> None:
+    data = WHOLE["restart intervals"]
+    parts = intervals(data)
+    surplus = [parts[0], parts[1] + SURPLUS, *parts[2:]]
+    assert intensity_of(with_intervals(data, surplus)) == intensity_of(data)
+    surplus[4] = surplus[4][:5]
+
+    assert problem_of(with_intervals(data, surplus)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("second", [0x01, 0x02, 0xBF, DHT, SOF0, SOI, EOI, SOS, 0xDB, 0xDC, APP0, APP1, 0xF0, COM])
+@pytest.mark.parametrize(("mode", "options"), [("RGB", {}), ("RGB", {"progressive": True}), ("CMYK", {}), ("L", {})])
+def test_a_marker_that_damage_makes_inside_coded_data_is_corrupt(
+    mode: str, options: dict[str, Any], second: int
+) -> None:
+    data = encode(noise(mode, (40, 32)), "JPEG", quality=90, **options)
+    places = [found.start() for found in STUFFED.finditer(data, data.index(b"\xff\xda"))]
+    assert places
+
+    measured = [place for place in places if is_measured(data[:place] + bytes((0xFF, second)) + data[place + 2 :])]
+
+    assert measured == []
+
+
+@pytest.mark.parametrize("name", ["gray", "baseline", "restart intervals", "progressive", "CMYK"])
+def test_bad_huffman_codes_are_corrupt(name: str) -> None:
+    scan = scans(WHOLE[name])[0]
+    middle = len(scan) // 2
+    # A code of ones alone is the one that no Huffman table of JPEG has (T.81, C.2).
+    ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
+
+    assert problem_of(with_scan(WHOLE[name], ones)) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_an_unknown_jfif_version_does_not_hide_bad_huffman_codes() -> None:
+    data = unknown_version("gray")
+    assert intensity_of(data) == intensity_of(WHOLE["gray"])
+    scan = scans(data)[0]
+    middle = len(scan) // 2
+    ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
+
+    assert problem_of(with_scan(data, ones)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("name", ["baseline", "progressive", "CMYK, subsampled"])
+def test_a_jpeg_without_scans_is_corrupt(name: str) -> None:
+    segments = [segment for segment in read_segments(WHOLE[name]) if segment.marker != SOS]
+
+    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_jpeg_with_two_frame_headers_is_corrupt() -> None:
+    frame = next(segment for segment in read_segments(BASELINE) if segment.marker == SOF0)
+
+    assert problem_of(with_segments(BASELINE, frame)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("marker", [SOF0, 0xDB])
+def test_a_jpeg_without_its_frame_header_or_quantization_is_corrupt(marker: int) -> None:
+    segments = [segment for segment in read_segments(BASELINE) if segment.marker != marker]
+
+    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x08\0\x10\0\x10",
+        b"\x08\0\0\0\x10\1\1\x11\0",
+        b"\x08\0\x10\0\0\1\1\x11\0",
+        b"\x08\0\x10\0\x10\0",
+        b"\x08\0\x10\0\x10\3\1\x11\0",
+        b"\x08\0\x10\0\x10\2\1\x11\0\2\x11\0",
+        b"\x08\0\x10\0\x10\1\1\x00\0",
+    ],
+    ids=["empty", "cut", "no height", "no width", "no components", "components cut", "two components", "no sampling"],
+)
+def test_an_invalid_frame_header_is_corrupt(content: bytes) -> None:
+    segments = [segment._replace(content=content) if segment.marker == SOF0 else segment for segment in GRAY_SEGMENTS]
+
+    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+
+
+GRAY_SEGMENTS = read_segments(encode(photo("L", (16, 16)), "JPEG"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\1", b"\1\1\0", b"\2\1\0\0\x3f\0", b"\1\7\0\0\x3f\0", b"\0\0\x3f\0"])
+def test_an_invalid_scan_header_is_corrupt(content: bytes) -> None:
+    segments = [segment._replace(content=content) if segment.marker == SOS else segment for segment in GRAY_SEGMENTS]
+
+    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("length", [0, 1, 60_000])
+def test_a_segment_with_an_impossible_length_is_corrupt(length: int) -> None:
+    frame = BASELINE.index(b"\xff\xc0")
+
+    damaged = BASELINE[: frame + 2] + struct.pack(">H", length) + BASELINE[frame + 4 :]
+
+    assert problem_of(damaged) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_with_a_jpeg_signature_are_corrupt(seed: int) -> None:
+    garbage = np.random.default_rng(seed).bytes(250 * seed)
+
+    # The second byte of a marker segment of no importance, so that the rest is read and not the process refused.
+    assert problem_of(b"\xff\xd8\xff\xe0" + garbage) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_cut_jpeg_with_arithmetic_coding_is_not_measured() -> None:
+    # 8 x 8, written by cjpeg -arithmetic. An arithmetic decoder reads on in zeros that the encoder may leave out (T.81,
+    # D.1.8), so that libjpeg cannot tell the end of the data from its loss.
+    arithmetic = b64decode(
+        b"/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAxNDQ0"
+        b"Hyc5PTgyPC4zNDL/yQALCAAIAAgBAREA/8wABgAQEAX/2gAIAQEAAD8A7oj1IBOgBj3w/9k="
+    )
+    with Image.open(io.BytesIO(arithmetic)) as image:
+        assert image.size == (8, 8)
+
+    assert problem_of(arithmetic[:-8] + b"\xff\xd9") in {ProblemCode.CORRUPT_IMAGE, ProblemCode.UNSUPPORTED_FORMAT}
+
+
+def test_a_long_run_of_fill_bytes_takes_no_time() -> None:
+    started = time.process_time()
+
+    assert problem_of(b"\xff\xd8" + b"\xff" * 20_000 + b"\0") == ProblemCode.CORRUPT_IMAGE
+    assert intensity_of(BASELINE[:-2] + b"\xff" * 20_000 + b"\xff\xd9") == intensity_of(BASELINE)
+
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("behind", [b"\0", b"trailing text", b"\xff\xd9", BASELINE, bytes(100_000)], ids=len)
+def test_bytes_behind_the_end_of_a_jpeg_are_passed_over(name: str, behind: bytes) -> None:
+    assert intensity_of(WHOLE[name] + behind) == intensity_of(WHOLE[name])
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("surplus", [b"\0", SURPLUS, b"\x11" * 500, b"\xff\0"], ids=len)
+def test_surplus_bytes_between_coded_data_and_end_are_passed_over(name: str, surplus: bytes) -> None:
+    data = WHOLE[name]
+
+    assert intensity_of(data[:-2] + surplus + b"\xff\xd9") == intensity_of(data)
+
+
+@pytest.mark.parametrize("name", ["progressive", "CMYK, subsampled, progressive"])
+def test_surplus_bytes_behind_any_scan_are_passed_over(name: str) -> None:
+    data = WHOLE[name]
+    for number, scan in enumerate(scans(data)):
+        assert intensity_of(with_scan(data, scan + SURPLUS, number)) == intensity_of(data)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_fill_bytes_before_every_marker_are_passed_over(name: str) -> None:
+    data = WHOLE[name]
+    filled = bytearray(data[:2])
+    for segment in read_segments(data)[1:]:
+        filled += b"\xff\xff\xff" + write_segments([segment])
+    assert len(filled) > len(data)
+
+    assert intensity_of(bytes(filled)) == intensity_of(data)
+
+
+def test_stray_bytes_between_segments_are_passed_over() -> None:
+    stray = b"".join(write_segments([segment]) + b"\0\x01" for segment in read_segments(BASELINE)[:-1])
+
+    # The first marker is part of what tells a JPEG from other files.
+    assert intensity_of(BASELINE[:2] + stray[4:] + b"\xff\xd9") == intensity_of(BASELINE)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        Segment(COM, b""),
+        Segment(COM, b"a comment"),
+        Segment(COM, BASELINE[:5000]),
+        Segment(COM, b"\xff\xd9"),
+        Segment(APP0, b""),
+        Segment(APP0, b"JFIF\0"),
+        Segment(APP0, b"JFIF\0\3\1\0\0\1\0\1\0\0"),
+        Segment(APP0, b"JFXX\0\x10" + BASELINE[:3000]),
+        Segment(APP1, b"Exif\0\0"),
+        Segment(APP1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff"),
+        Segment(APP1, b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+        Segment(APP1, b"Exif\0\0" + BASELINE[:5000]),
+        Segment(APP1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta"),
+        Segment(APP2, b"MPF\0"),
+        Segment(APP2, b"MPF\0II*\0\x08\0\0\0\xff\xff garbage"),
+        Segment(APP2, b"ICC_PROFILE\0"),
+        Segment(APP2, b"ICC_PROFILE\0\1\x09garbage"),
+        Segment(0xED, b"Photoshop 3.0\x008BIM"),
+        Segment(0xED, b"Photoshop 3.0\x008BIM\x03\xed\0\0\0\0\0\2\0\0"),
+        Segment(APP14, b"Adobe"),
+        Segment(APP14, b""),
+        Segment(0xEF, b"\xff" * 60_000),
+    ],
+    ids=lambda segment: f"{segment.marker:X} {(segment.content or b'')[:12]!r} {len(segment.content or b'')}",
+)
+@pytest.mark.parametrize("name", ["baseline", "progressive", "restart intervals"])
+def test_a_segment_of_an_application_cannot_trip_the_decoder(name: str, segment: Segment) -> None:
+    data = WHOLE[name]
+    # Before everything, and before the first scan.
+    scan = next(index for index, existing in enumerate(read_segments(data)) if existing.marker == SOS)
+
+    assert intensity_of(with_segments(data, segment)) == intensity_of(data)
+    assert intensity_of(with_segments(data, segment, at=scan)) == intensity_of(data)
+
+
+def test_a_jpeg_without_huffman_tables_has_the_standard_ones() -> None:
+    # As the frames of Motion JPEG are stored.
+    segments = [segment for segment in read_segments(BASELINE) if segment.marker != DHT]
+
+    assert intensity_of(write_segments(segments)) == intensity_of(BASELINE)
+
+
+def test_segments_between_the_scans_of_a_progressive_jpeg_are_passed_over() -> None:
+    segments: list[Segment] = []
+    for segment in read_segments(PROGRESSIVE):
+        if segment.marker == SOS:
+            segments += [Segment(COM, b"between"), Segment(APP1, b"Exif\0\0garbage")]
+        segments.append(segment)
+
+    assert intensity_of(write_segments(segments)) == intensity_of(PROGRESSIVE)
+
+
+def test_the_thumbnail_in_exif_data_is_not_what_is_measured() -> None:
+    dark = encode(Image.new("RGB", (80, 56), "black"), "JPEG")
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "bright"
+    thumbnail = encode(Image.new("RGB", (16, 16), "white"), "JPEG")
+
+    with_thumbnail = with_segments(dark, Segment(APP1, exif.tobytes() + thumbnail))
+
+    assert intensity_of(with_thumbnail) == 0.0
+
+
+def test_damage_in_the_second_picture_of_a_jpeg_is_passed_over() -> None:
+    first = photo("RGB", (40, 24))
+    data = mpo(first, photo("RGB", (40, 24), seed=1))
+
+    assert intensity_of(data[:-200]) == intensity_of(data) == intensity_of(encode(first, "JPEG"))
+
+
+@pytest.mark.parametrize("marker", [SOF0, SOF2])
+def test_the_frame_headers_of_these_tests_are_what_they_are_called(marker: int) -> None:
+    data = {SOF0: BASELINE, SOF2: PROGRESSIVE}[marker]
+
+    assert marker in [segment.marker for segment in read_segments(data)]
+    assert write_segments(read_segments(data)) == data

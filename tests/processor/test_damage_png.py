@@ -1,0 +1,286 @@
+"""A damaged PNG is refused, and damage that no pixel depends on is not."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contract.problems import ProblemCode
+from tests.processor.images import (
+    GRAY,
+    INDEXED,
+    PNG_SIGNATURE,
+    TRUECOLOR,
+    Chunk,
+    encode,
+    encode_png,
+    filtered_rows,
+    idat_of,
+    noise,
+    random_png,
+    random_samples,
+    read_chunks,
+    with_chunks,
+    with_header,
+    with_idat,
+    with_rows,
+    write_chunks,
+)
+from tests.processor.service import intensity_of, problem_of
+
+RGB = random_png((24, 20), 8, TRUECOLOR)
+INDEXED_PNG = random_png((24, 20), 4, INDEXED)
+IEND = Chunk(b"IEND", b"")
+
+
+def kinds(data: bytes) -> list[bytes]:
+    """Return the types of the chunks of a PNG file."""
+    return [chunk.kind for chunk in read_chunks(data)]
+
+
+def with_wrong_checksum(data: bytes, kind: bytes) -> bytes:
+    """Return the PNG file with a bit of the checksum of its `kind` chunks flipped."""
+    return write_chunks(
+        chunk._replace(checksum=zlib.crc32(chunk.kind + chunk.content) ^ 1) if chunk.kind == kind else chunk
+        for chunk in read_chunks(data)
+    )
+
+
+@pytest.mark.parametrize("data", [RGB, INDEXED_PNG, random_png((9, 7), 16, GRAY, interlaced=True)], ids=len)
+def test_a_png_cut_anywhere_is_corrupt(data: bytes) -> None:
+    # Behind the signature; before, it is not known to be a PNG.
+    survivors = [end for end in range(8, len(data)) if problem_of(data[:end]) != ProblemCode.CORRUPT_IMAGE]
+
+    assert survivors == []
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("lost", [1, 2, 7, 30])
+def test_a_png_that_lacks_rows_is_corrupt_though_its_stream_ends_validly(
+    lost: int, depth: int, *, interlaced: bool
+) -> None:
+    samples = random_samples((24, 20), depth, GRAY)
+    whole = encode_png(samples, depth, GRAY, interlaced=interlaced)
+    rows = filtered_rows(samples, depth, interlaced=interlaced)
+
+    assert problem_of(with_rows(whole, rows[:-lost])) == ProblemCode.CORRUPT_IMAGE
+    assert intensity_of(with_rows(whole, rows)) == intensity_of(whole)
+
+
+def test_a_png_without_a_single_row_is_corrupt() -> None:
+    assert problem_of(with_rows(RGB, b"")) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_a_large_png_that_lacks_one_byte_is_corrupt(*, interlaced: bool) -> None:
+    samples = np.zeros((700, 900, 1), dtype=np.uint16)
+    rows = filtered_rows(samples, 8, interlaced=interlaced)
+    whole = encode_png(samples, 8, GRAY, interlaced=interlaced)
+
+    assert problem_of(with_rows(whole, rows[:-1])) == ProblemCode.CORRUPT_IMAGE
+    assert intensity_of(with_rows(whole, rows)) == 0.0
+
+
+def test_a_zlib_stream_cut_at_any_byte_of_its_rows_is_corrupt() -> None:
+    stream = idat_of(RGB)
+    # The last four bytes are the checksum of zlib: without them every pixel is still there.
+    survivors = [end for end in range(len(stream) - 4) if problem_of(with_idat(RGB, stream[:end])) != "corrupt_image"]
+
+    assert survivors == []
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
+def test_a_critical_chunk_with_a_wrong_checksum_is_corrupt(kind: bytes) -> None:
+    assert kind in kinds(INDEXED_PNG)
+
+    assert problem_of(with_wrong_checksum(INDEXED_PNG, kind)) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_wrong_checksum_in_the_last_of_many_data_chunks_is_corrupt() -> None:
+    stream = idat_of(RGB)
+    split = with_idat(RGB, stream[:100], stream[100:-4], stream[-4:])
+    assert intensity_of(split) == intensity_of(RGB)
+    *others, last, end = read_chunks(split)
+
+    assert problem_of(write_chunks([*others, last._replace(checksum=0), end])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("data", [RGB, INDEXED_PNG], ids=["RGB", "P"])
+@pytest.mark.parametrize("bit", range(8))
+def test_one_flipped_bit_anywhere_in_a_png_is_noticed(data: bytes, bit: int) -> None:
+    unnoticed = []
+    for place in range(len(PNG_SIGNATURE), len(data)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << bit
+        # A chunk type that is not known may be called so instead.
+        if problem_of(bytes(damaged)) not in {ProblemCode.CORRUPT_IMAGE, ProblemCode.UNSUPPORTED_FORMAT}:
+            unnoticed.append(place)
+
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("missing", [b"IHDR", b"IDAT", b"IEND", b"PLTE"])
+def test_a_png_without_a_critical_chunk_is_corrupt(missing: bytes) -> None:
+    rest = [chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind != missing]
+
+    assert problem_of(write_chunks(rest)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
+def test_a_critical_chunk_that_one_bit_makes_ancillary_is_missed(kind: bytes) -> None:
+    flipped = bytes([kind[0] ^ 0x20]) + kind[1:]
+    # Its checksum stays as it was, and is wrong now.
+    damaged = INDEXED_PNG.replace(kind, flipped)
+    assert damaged != INDEXED_PNG
+
+    assert problem_of(damaged) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_palette_behind_the_data_is_corrupt() -> None:
+    header, palette, idat, end = read_chunks(INDEXED_PNG)
+
+    assert problem_of(write_chunks([header, idat, palette, end])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("content", [b"", b"\1\2", b"\1\2\3\4"])
+def test_a_palette_that_is_not_whole_colors_is_corrupt(content: bytes) -> None:
+    header, _palette, idat, end = read_chunks(INDEXED_PNG)
+
+    assert problem_of(write_chunks([header, Chunk(b"PLTE", content), idat, end])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("between", [b"tEXt", b"PLTE"])
+def test_data_chunks_with_another_between_them_are_corrupt(between: bytes) -> None:
+    header, palette, idat, end = read_chunks(INDEXED_PNG)
+    halves = Chunk(b"IDAT", idat.content[:40]), Chunk(b"IDAT", idat.content[40:])
+    other = {b"tEXt": Chunk(b"tEXt", b"Title\0between"), b"PLTE": palette}[between]
+
+    assert intensity_of(write_chunks([header, palette, *halves, end])) == intensity_of(INDEXED_PNG)
+    assert problem_of(write_chunks([header, palette, halves[0], other, halves[1], end])) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE"])
+def test_a_second_header_or_palette_is_corrupt(kind: bytes) -> None:
+    chunk = next(chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind == kind)
+
+    assert problem_of(with_chunks(INDEXED_PNG, chunk)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"width": 0},
+        {"height": 0},
+        {"depth": 0},
+        {"depth": 3},
+        {"depth": 4},
+        {"color_type": 1},
+        {"color_type": 5},
+        {"color_type": 7},
+        {"compression": 1},
+        {"filter": 1},
+        {"interlace": 2},
+        {"height": 21},
+        {"width": 25},
+    ],
+    ids=str,
+)
+def test_a_header_that_says_what_is_not_so_is_corrupt(fields: dict[str, int]) -> None:
+    assert with_header(RGB) == RGB
+
+    assert problem_of(with_header(RGB, **fields)) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 12, b"\0\0\0\1\0\0\0\1\x08\0\0\0\0\0"])
+def test_a_header_of_another_length_is_corrupt(content: bytes) -> None:
+    _header, *rest = read_chunks(RGB)
+
+    assert problem_of(write_chunks([Chunk(b"IHDR", content), *rest])) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_a_row_with_an_unknown_filter_is_corrupt() -> None:
+    rows = bytearray(filtered_rows(random_samples((24, 20), 8, TRUECOLOR), 8))
+    rows[0] = 5
+
+    assert problem_of(with_rows(RGB, bytes(rows))) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_with_a_png_signature_are_corrupt(seed: int) -> None:
+    noise_bytes = np.random.default_rng(seed).bytes(5000)
+
+    assert problem_of(PNG_SIGNATURE + noise_bytes[: 250 * seed]) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("behind", [b"\0", b"trailing text", RGB, b"\xff\xd8\xff", bytes(100_000)], ids=len)
+def test_bytes_behind_the_end_of_a_png_are_passed_over(behind: bytes) -> None:
+    assert intensity_of(RGB + behind) == intensity_of(RGB)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        Chunk(b"tEXt", b"Comment\0damaged", checksum=0),
+        Chunk(b"tEXt", b""),
+        Chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 27))),
+        Chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(1 << 27))),
+        Chunk(b"iTXt", b"\xff"),
+        Chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(1 << 27))),
+        Chunk(b"iCCP", b"profile\0\7"),
+        Chunk(b"iCCP", b"profile\0\0not zlib"),
+        Chunk(b"tRNS", b""),
+        Chunk(b"gAMA", b"\0"),
+        Chunk(b"cHRM", b"\0\0\0"),
+        Chunk(b"pHYs", b"\0"),
+        Chunk(b"sRGB", b""),
+        Chunk(b"eXIf", b"garbage"),
+        Chunk(b"acTL", b"\0"),
+        Chunk(b"acTL", b"\xff" * 8),
+        Chunk(b"fcTL", b"\xff" * 26),
+        Chunk(b"fdAT", b"\0\0\0\1garbage"),
+        Chunk(b"abCd", b"private", checksum=1),
+    ],
+    ids=lambda chunk: f"{chunk.kind.decode()}, {len(chunk.content)} bytes",
+)
+def test_an_ancillary_chunk_cannot_trip_the_decoder(chunk: Chunk) -> None:
+    before, after = with_chunks(RGB, chunk), with_chunks(RGB, chunk, before=b"IEND")
+
+    assert intensity_of(before) == intensity_of(after) == intensity_of(RGB)
+
+
+def test_many_compressed_texts_cannot_exhaust_the_decoder() -> None:
+    # Pillow gives up at 64 MB of text in all.
+    text = Chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 20)))
+
+    assert intensity_of(with_chunks(RGB, *[text] * 80)) == intensity_of(RGB)
+
+
+def test_data_in_many_chunks_some_of_them_empty_is_whole() -> None:
+    stream = idat_of(RGB)
+    pieces = [b"", *(stream[place : place + 3] for place in range(0, len(stream), 3)), b""]
+
+    assert intensity_of(with_idat(RGB, *pieces)) == intensity_of(RGB)
+
+
+def test_a_palette_that_only_suggests_colors_changes_nothing() -> None:
+    assert intensity_of(with_chunks(RGB, Chunk(b"PLTE", bytes(range(30))))) == intensity_of(RGB)
+
+
+def test_a_gray_image_without_compression_is_whole() -> None:
+    image = noise("L", (40, 30))
+
+    assert intensity_of(encode(image, "PNG", compress_level=0)) == intensity_of(encode(image, "PNG", compress_level=9))
+
+
+def test_an_animation_that_ends_early_still_has_its_first_frame() -> None:
+    frames = [Image.new("L", (24, 16), gray) for gray in (10, 90, 200)]
+    data = encode(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    chunks = [chunk for chunk in read_chunks(data) if chunk.kind != b"fdAT"]
+    assert len(chunks) == len(read_chunks(data)) - 2
+
+    assert intensity_of(write_chunks(chunks)) == 10.0
+    assert chunks[-1] == IEND

@@ -1,0 +1,99 @@
+"""The Lambda entry point: an event in, a measurement or a problem as data out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from contract.invocation import Invocation
+from processor import handler
+from tests.processor.images import encode, noise
+
+PNG = encode(noise("RGB", (9, 7)), "PNG")
+EVENT = Invocation(image=PNG, allowed_formats=("PNG", "JPEG"), max_pixels=63).to_event()
+
+
+def answer_to(event: dict[str, Any]) -> dict[str, Any]:
+    """Send the event, and both ways as JSON, as Lambda does."""
+    answer: dict[str, Any] = json.loads(json.dumps(handler.lambda_handler(json.loads(json.dumps(event)), None)))
+    return answer
+
+
+def test_an_image_is_answered_by_its_measurement() -> None:
+    answer = answer_to(EVENT)
+
+    assert answer.keys() == {"measurement"}
+    intensity = answer["measurement"].pop("average_intensity")
+    assert 0 < intensity < 255
+    assert answer["measurement"] == {
+        "image_format": "PNG",
+        "image_size": [9, 7],
+        "original_mode": "RGB",
+        "pixel_count": 63,
+        "image_size_bytes": len(PNG),
+        "algorithm": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"image": ""}, "unsupported_format"),
+        ({"allowed_formats": ["JPEG"]}, "unsupported_format"),
+        ({"max_pixels": 62}, "too_many_pixels"),
+        ({"image": EVENT["image"][:40]}, "corrupt_image"),
+    ],
+)
+def test_an_image_that_cannot_be_measured_is_answered_by_the_problem(change: dict[str, Any], code: str) -> None:
+    answer = answer_to(EVENT | change)
+
+    assert answer.keys() == {"problem"}
+    assert answer["problem"].keys() == {"code", "detail"}
+    assert answer["problem"]["code"] == code
+    assert answer["problem"]["detail"].endswith(".")
+
+
+@pytest.mark.parametrize("missing", ["image", "allowed_formats", "max_pixels"])
+def test_an_event_that_lacks_a_part_is_a_crash(missing: str) -> None:
+    with pytest.raises(KeyError, match=missing):
+        handler.lambda_handler({key: value for key, value in EVENT.items() if key != missing}, None)
+
+
+@pytest.mark.parametrize("image", ["not base64!", "abc", "\u00e9", 7, None])
+def test_an_event_whose_image_is_not_base64_is_a_crash(image: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        handler.lambda_handler(EVENT | {"image": image}, None)
+
+
+def test_running_out_of_memory_is_a_crash_and_says_nothing_of_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_arguments: object, **_options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.Image.open", out_of_memory)
+
+    with pytest.raises(MemoryError):
+        handler.lambda_handler(EVENT, None)
+
+
+def test_a_decoder_that_runs_out_of_memory_is_a_crash_though_pillow_calls_the_file_broken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def out_of_memory(*_arguments: object, **_options: object) -> None:
+        raise OSError("out of memory when reading image file")
+
+    monkeypatch.setattr("PIL.Image.open", out_of_memory)
+
+    with pytest.raises(MemoryError):
+        handler.lambda_handler(EVENT, None)
+
+
+def test_a_fault_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(handler, "measure", fault)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        handler.lambda_handler(EVENT, None)

@@ -1,0 +1,319 @@
+"""The number is exact, for every kind of PNG and JPEG there is."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image
+
+from contract.measurement import ALGORITHM_VERSION
+from tests.processor.images import (
+    COM,
+    GRAY,
+    INDEXED,
+    PNG_KINDS,
+    Segment,
+    apng,
+    encode,
+    encode_png,
+    expected,
+    mpo,
+    noise,
+    photo,
+    random_png,
+    random_samples,
+    with_segments,
+    ycck,
+)
+from tests.processor.service import intensity_of, measurement_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KINDS = [(color_type, depth) for color_type, (_, depths) in PNG_KINDS.items() for depth in depths]
+EIGHT_BIT_KINDS = [kind for kind in KINDS if kind != (GRAY, 16)]
+# One that fills no byte and no Adam7 pass, one that does, and those in which some of the passes are empty.
+SIZES = [(29, 19), (32, 16), (1, 1), (2, 3), (5, 1), (1, 9)]
+JPEGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gray": ("L", {}),
+    "gray, progressive": ("L", {"progressive": True}),
+    "gray, restart intervals": ("L", {"restart_marker_blocks": 2}),
+    "4:4:4": ("RGB", {"subsampling": "4:4:4"}),
+    "4:2:2": ("RGB", {"subsampling": "4:2:2"}),
+    "4:2:0": ("RGB", {"subsampling": "4:2:0"}),
+    "stored as RGB": ("RGB", {"keep_rgb": True}),
+    "progressive": ("RGB", {"progressive": True}),
+    "progressive, 4:4:4": ("RGB", {"progressive": True, "subsampling": "4:4:4"}),
+    "optimized tables": ("RGB", {"optimize": True}),
+    "restart rows": ("RGB", {"restart_marker_rows": 1}),
+    "progressive, restart intervals": ("RGB", {"progressive": True, "restart_marker_blocks": 3}),
+    "worst quality": ("RGB", {"quality": 1}),
+    "best quality": ("RGB", {"quality": 100, "subsampling": "4:4:4"}),
+    "CMYK": ("CMYK", {}),
+    "CMYK, 4:4:4": ("CMYK", {"subsampling": "4:4:4"}),
+    "CMYK, 4:2:2": ("CMYK", {"subsampling": "4:2:2"}),
+    "CMYK, progressive": ("CMYK", {"progressive": True}),
+    "CMYK, restart intervals": ("CMYK", {"restart_marker_blocks": 2}),
+}
+# The same in every run: a failure here is a failure everywhere.
+PROPERTY = settings(
+    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+LENGTHS = st.integers(1, 64)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def mode_of(data: bytes) -> str:
+    """What Pillow calls the mode of the file as it is."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode
+
+
+def full_depth(samples: NDArray[np.uint16]) -> float:
+    """Return the mean of 16-bit samples on the scale to 255, with Python's own integers."""
+    return sum(samples.ravel().tolist()) / (257 * samples.size)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("color_type", "depth"), EIGHT_BIT_KINDS)
+def test_a_png_of_any_kind_measures_as_numpy_and_pillow_do(
+    color_type: int, depth: int, size: tuple[int, int], *, interlaced: bool
+) -> None:
+    data = random_png(size, depth, color_type, interlaced=interlaced)
+
+    measurement = measurement_of(data)
+
+    assert measurement.average_intensity == expected(data)
+    assert measurement.image_size == size
+    assert measurement.original_mode == mode_of(data)
+    assert measurement.image_format == "PNG"
+
+
+@pytest.mark.parametrize(("color_type", "depth"), KINDS)
+def test_interlacing_does_not_change_the_number(color_type: int, depth: int) -> None:
+    plain, interlaced = (random_png((29, 19), depth, color_type, interlaced=choice) for choice in (False, True))
+
+    assert intensity_of(plain) == intensity_of(interlaced)
+
+
+@pytest.mark.parametrize(("color_type", "depth"), [kind for kind in KINDS if kind[0] in {GRAY, 2, INDEXED}])
+def test_a_transparent_color_counts_as_the_color_that_it_is(color_type: int, depth: int) -> None:
+    opaque = random_png((29, 19), depth, color_type)
+    transparent = random_png((29, 19), depth, color_type, transparent=True)
+
+    assert transparent != opaque
+    assert intensity_of(transparent) == intensity_of(opaque)
+    assert measurement_of(transparent).original_mode == mode_of(transparent)
+
+
+@pytest.mark.parametrize(("mode", "with_alpha"), [("L", "LA"), ("RGB", "RGBA")])
+@pytest.mark.parametrize("alpha", [0, 1, 128, 255])
+def test_alpha_is_ignored(mode: str, with_alpha: str, alpha: int) -> None:
+    image = noise(mode, (20, 20))
+    veiled = image.convert(with_alpha)
+    veiled.putalpha(alpha)
+
+    measurement = measurement_of(encode(veiled, "PNG"))
+
+    assert measurement.average_intensity == intensity_of(encode(image, "PNG"))
+    assert measurement.original_mode == with_alpha
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_of_any_kind_measures_as_numpy_and_pillow_do(name: str, size: tuple[int, int]) -> None:
+    mode, options = JPEGS[name]
+    data = encode(photo(mode, size), "JPEG", **options)
+
+    measurement = measurement_of(data)
+
+    assert measurement.average_intensity == expected(data)
+    assert measurement.image_size == size
+    assert measurement.original_mode == mode
+    assert measurement.image_format == "JPEG"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}], ids=str)
+def test_a_ycck_jpeg_measures_as_pillow_converts_it(options: dict[str, Any]) -> None:
+    cmyk = encode(photo("CMYK", (40, 24)), "JPEG", **options)
+    data = ycck(cmyk)
+
+    assert intensity_of(data) == expected(data) != intensity_of(cmyk)
+    assert measurement_of(data).original_mode == "CMYK"
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_sixteen_bit_gray_is_measured_at_full_depth(*, interlaced: bool) -> None:
+    samples = random_samples((33, 17), 16, GRAY, seed=5)
+
+    measurement = measurement_of(encode_png(samples, 16, GRAY, interlaced=interlaced))
+
+    assert measurement.average_intensity == full_depth(samples)
+    assert measurement.original_mode == "I;16"
+
+
+def test_a_ramp_of_all_sixteen_bit_grays_is_exactly_half_way() -> None:
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+
+    assert intensity_of(encode_png(ramp, 16, GRAY)) == 127.5
+
+
+@pytest.mark.parametrize(("sample", "intensity"), [(0, 0.0), (65535, 255.0), (257, 1.0), (1, 1 / 257)])
+def test_one_sixteen_bit_gray_everywhere_is_that_gray(sample: int, intensity: float) -> None:
+    plane = np.full((7, 5, 1), sample, dtype=np.uint16)
+
+    assert intensity_of(encode_png(plane, 16, GRAY)) == intensity
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA"])
+@pytest.mark.parametrize(("color", "intensity"), [("black", 0.0), ("white", 255.0)])
+def test_black_is_0_and_white_is_255_in_every_mode(mode: str, color: str, intensity: float) -> None:
+    assert intensity_of(encode(Image.new(mode, (9, 5), color), "PNG")) == intensity
+
+
+@pytest.mark.parametrize(
+    ("color", "luma"), [((255, 0, 0), 76.0), ((0, 255, 0), 150.0), ((0, 0, 255), 29.0), ((128, 0, 0), 38.0)]
+)
+def test_color_counts_by_the_luma_of_bt_601(color: tuple[int, int, int], luma: float) -> None:
+    red, green, blue = color
+    assert luma == (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+
+    assert intensity_of(encode(Image.new("RGB", (3, 3), color), "PNG")) == luma
+
+
+def test_the_number_is_not_rounded() -> None:
+    image = Image.new("L", (3, 1))
+    image.putpixel((0, 0), 1)
+
+    assert intensity_of(encode(image, "PNG")) == 1 / 3
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_the_measurement_says_how_large_image_and_file_are(image_format: str) -> None:
+    data = encode(photo("RGB", (31, 12)), image_format)
+
+    measurement = measurement_of(data)
+
+    assert measurement.image_size == (31, 12)
+    assert measurement.pixel_count == 31 * 12
+    assert measurement.image_size_bytes == len(data)
+    assert measurement.algorithm == ALGORITHM_VERSION
+
+
+def test_what_the_decoder_does_not_need_still_counts_as_bytes_of_the_file() -> None:
+    data = encode(photo("RGB", (31, 12)), "JPEG")
+    commented = with_segments(data, Segment(COM, b"x" * 1000))
+
+    assert measurement_of(commented).image_size_bytes == len(data) + 1004
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_exif_orientation_changes_nothing(image_format: str, orientation: int) -> None:
+    image = photo("RGB", (31, 12))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+
+    measurement = measurement_of(encode(image, image_format, exif=exif))
+
+    assert measurement.image_size == (31, 12)
+    assert measurement.average_intensity == intensity_of(encode(image, image_format))
+
+
+def test_of_a_jpeg_with_two_pictures_the_first_is_measured() -> None:
+    bright, dark = Image.new("RGB", (24, 16), "white"), Image.new("RGB", (48, 32), "black")
+    data = mpo(bright, dark)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == "MPO"
+
+    measurement = measurement_of(data)
+
+    assert (measurement.average_intensity, measurement.image_size) == (255.0, (24, 16))
+    assert measurement.image_format == "JPEG"
+    assert intensity_of(mpo(dark, bright)) == 0.0
+
+
+@pytest.mark.parametrize("default_image", [False, True])
+def test_of_an_animated_png_the_first_frame_is_measured(*, default_image: bool) -> None:
+    frames = [Image.new("L", (24, 16), gray) for gray in (10, 90, 200)]
+    data = apng(*frames, default_image=default_image)
+    with Image.open(io.BytesIO(data)) as image:
+        assert getattr(image, "n_frames", 1) == 3
+
+    assert intensity_of(data) == 10.0 == expected(data)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+@given(width=LENGTHS, height=LENGTHS, seed=SEEDS)
+@PROPERTY
+def test_any_png_that_pillow_writes_is_exact(mode: str, width: int, height: int, seed: int) -> None:
+    data = encode(noise(mode, (width, height), seed), "PNG")
+
+    assert intensity_of(data) == expected(data)
+
+
+@given(kind=st.sampled_from(EIGHT_BIT_KINDS), width=LENGTHS, height=LENGTHS, interlaced=st.booleans())
+@PROPERTY
+def test_any_png_of_any_kind_is_exact(kind: tuple[int, int], width: int, height: int, *, interlaced: bool) -> None:
+    color_type, depth = kind
+    data = random_png((width, height), depth, color_type, interlaced=interlaced)
+
+    assert intensity_of(data) == expected(data)
+
+
+@given(width=LENGTHS, height=LENGTHS, seed=SEEDS)
+@PROPERTY
+def test_any_sixteen_bit_gray_png_is_exact(width: int, height: int, seed: int) -> None:
+    samples = random_samples((width, height), 16, GRAY, seed)
+
+    assert intensity_of(encode_png(samples, 16, GRAY)) == full_depth(samples)
+
+
+@given(name=st.sampled_from(sorted(JPEGS)), width=LENGTHS, height=LENGTHS, seed=SEEDS)
+@PROPERTY
+def test_any_jpeg_is_exact(name: str, width: int, height: int, seed: int) -> None:
+    mode, options = JPEGS[name]
+    data = encode(noise(mode, (width, height), seed), "JPEG", **options)
+
+    assert intensity_of(data) == expected(data)
+
+
+@given(width=LENGTHS, height=LENGTHS, seed=SEEDS)
+@PROPERTY
+def test_an_inverted_gray_image_has_the_rest_to_255(width: int, height: int, seed: int) -> None:
+    image = noise("L", (width, height), seed)
+    inverted = image.point(lambda value: 255 - value)
+
+    total = intensity_of(encode(image, "PNG")) + intensity_of(encode(inverted, "PNG"))
+
+    assert total == pytest.approx(255, rel=1e-15)
+
+
+@given(width=LENGTHS, heights=st.tuples(LENGTHS, LENGTHS), seed=SEEDS, mode=st.sampled_from(["L", "RGB", "RGBA"]))
+@PROPERTY
+def test_two_images_one_above_the_other_have_their_weighted_mean(
+    width: int, heights: tuple[int, int], seed: int, mode: str
+) -> None:
+    whole = noise(mode, (width, sum(heights)), seed)
+    upper = whole.crop((0, 0, width, heights[0]))
+    lower = whole.crop((0, heights[0], width, sum(heights)))
+
+    weighted = sum(intensity_of(encode(part, "PNG")) * part.height for part in (upper, lower)) / whole.height
+
+    assert intensity_of(encode(whole, "PNG")) == pytest.approx(weighted, rel=1e-14)
+
+
+@given(values=st.lists(st.integers(0, 255), min_size=1, max_size=64))
+@PROPERTY
+def test_the_mean_lies_between_the_darkest_and_the_brightest_pixel(values: list[int]) -> None:
+    assume(len(set(values)) > 1)
+    image = Image.new("L", (len(values), 1))
+    image.putdata(values)
+
+    assert min(values) < intensity_of(encode(image, "PNG")) < max(values)

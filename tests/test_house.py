@@ -1,0 +1,225 @@
+"""The rules of the house: who may import whom, and what must not drift apart."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import AliasChoices, SecretStr
+
+from contract.problems import PROBLEM_TYPES
+from gateway import __version__
+from gateway.app import create_app
+from gateway.cache import NoCache
+from gateway.log import make_logger
+from gateway.settings import Settings
+from local_server.settings import LocalSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from contract.measurement import Measurement
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGES = {
+    "contract": REPOSITORY / "layers/contract",
+    "gateway": REPOSITORY / "functions/gateway",
+    "processor": REPOSITORY / "functions/processor",
+    "local_server": REPOSITORY / "infra/local",
+}
+FOREIGN = {
+    "gateway": {"PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"},
+    "processor": {"fastapi", "starlette", "pydantic", "redis", "boto3", "mangum", "gateway", "local_server"},
+}
+LOCKS = ["functions/gateway", "functions/processor", "infra/local"]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def imports(source: Path) -> Iterator[str]:
+    """The top names that a file imports, wherever in it that stands."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: a relative import"
+            yield str(node.module).partition(".")[0]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            pytest.fail(f"{source}: an import that cannot be read off the code")
+
+
+def imported_by(package: str) -> set[str]:
+    files = list((PACKAGES[package] / package).rglob("*.py"))
+    assert files
+    return {name for file in files for name in imports(file)}
+
+
+def test_the_contract_imports_the_standard_library_only() -> None:
+    assert imported_by("contract") <= sys.stdlib_module_names | {"contract"}
+
+
+@pytest.mark.parametrize("package", FOREIGN)
+def test_a_function_imports_nothing_of_the_others(package: str) -> None:
+    assert imported_by(package) & FOREIGN[package] == set()
+
+
+def test_only_the_local_run_imports_both_functions() -> None:
+    both = {package for package in PACKAGES if {"gateway", "processor"} <= imported_by(package) | {package}}
+    assert both == {"local_server"}
+
+
+def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_file() -> None:
+    spellings = {"PIL": "pillow", "aws_lambda_powertools": "aws-lambda-powertools", "types_boto3_lambda": ""}
+    # They come with another and are used through it on purpose.
+    comes_with = {
+        "pydantic": "fastapi",
+        "starlette": "fastapi",
+        "botocore": "boto3",
+        "python_multipart": "python-multipart",
+    }
+    for package, folder in PACKAGES.items():
+        names = imported_by(package) - sys.stdlib_module_names - set(PACKAGES)
+        asked = {
+            name for near in ([folder] if package != "local_server" else PACKAGES.values()) for name in required(near)
+        }
+        for name in names:
+            spelled = comes_with.get(name, spellings.get(name, name)).replace("_", "-")
+            assert not spelled or spelled in asked, f"{package} imports {name}"
+
+
+# As a cold start on Lambda does it.
+STARTS = {
+    "gateway": ("gateway.handler", ["PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"]),
+    "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "gateway", "local_server"]),
+    "contract": ("contract.problems, contract.invocation, contract.measurement, contract.limits", ["pydantic", "PIL"]),
+}
+
+
+@pytest.mark.parametrize("package", STARTS)
+def test_a_start_loads_nothing_of_the_others(package: str) -> None:
+    module, foreign = STARTS[package]
+    program = f"import {module}, sys; print([name for name in {foreign} if name in sys.modules])"
+    environment = {"PATH": os.environ["PATH"], "AWS_DEFAULT_REGION": "eu-central-1"}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (loaded.stdout.strip(), loaded.stderr) == ("[]", "")
+
+
+def test_create_app_and_all_that_it_is_made_of_read_no_environment() -> None:
+    reading = {
+        file.name
+        for file in (PACKAGES["gateway"] / "gateway").glob("*.py")
+        if re.search(r"os\.(environ|getenv)", file.read_text())
+    }
+    assert reading == {"handler.py"}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The rows of the table in a section of README, below its head, each as its cells."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len(cells) > 2, f"README has no table under {heading}"
+    return cells[2:]
+
+
+def test_the_settings_table_in_readme_has_exactly_the_settings_and_their_defaults() -> None:
+    in_readme = {name.strip("`"): default.strip("`") for name, default, *_ in rows("Settings")}
+    assert in_readme == dict(variables(LocalSettings))
+    assert list(in_readme)[: len(Settings.model_fields)] == [name for name, _ in variables(Settings)]
+
+
+def variables(settings: type[Settings]) -> Iterator[tuple[str, str]]:
+    """Each environment variable and its default as one would write it."""
+    for field in settings.model_fields.values():
+        alias = field.validation_alias
+        name = alias.choices[0] if isinstance(alias, AliasChoices) else alias
+        yield str(name), written(field.default)
+
+
+def written(default: object) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_table_of_errors_in_readme_has_exactly_the_problem_codes() -> None:
+    in_readme = [(int(status), code.strip("`")) for status, code, *_ in rows("Errors")]
+    assert sorted(in_readme) == sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
+
+
+def project(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return content
+
+
+def required(folder: Path) -> set[str]:
+    """What a package asks for, by name."""
+    return {re.split(r"[\[<>=~! ]", requirement)[0].lower() for requirement in project(folder)["dependencies"]}
+
+
+def test_all_packages_have_one_version() -> None:
+    assert {project(folder)["version"] for folder in PACKAGES.values()} == {__version__}
+
+
+def test_all_packages_want_the_same_python() -> None:
+    assert {project(folder)["requires-python"] for folder in PACKAGES.values()} == {">=3.11"}
+
+
+def locked(path: str) -> dict[str, str]:
+    """What a lock file pins, by name; each with its hashes."""
+    pins = {}
+    content = (REPOSITORY / path).read_text().replace("\\\n", " ")
+    for line in content.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        pin = re.match(r"([A-Za-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==(\S+)(.*)", line)
+        assert pin, f"{path}: {line[:60]} is not pinned"
+        assert "--hash=sha256:" in pin[3], f"{path}: {pin[1]} has no hash"
+        assert "://" not in line, f"{path}: {pin[1]} has a download address"
+        pins[pin[1].lower()] = pin[2]
+    return pins
+
+
+@pytest.mark.parametrize("folder", [str(folder.relative_to(REPOSITORY)) for folder in PACKAGES.values()])
+def test_what_a_package_asks_for_is_pinned_with_a_hash_in_its_lock_file(folder: str) -> None:
+    assert required(REPOSITORY / folder) <= locked(f"{folder}/requirements.txt").keys()
+
+
+def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
+    gateway, processor, local = (locked(f"{folder}/requirements.txt") for folder in LOCKS)
+    development = locked("requirements-dev.txt")
+    assert gateway.items() | processor.items() <= local.items()
+    assert local.items() <= development.items()
+
+
+class NoProcessor:
+    def measure(self, image: bytes) -> Measurement:
+        raise NotImplementedError
+
+
+def test_the_committed_openapi_document_is_the_applications() -> None:
+    settings = Settings.load({})
+    app = create_app(settings, cache=NoCache(), processor=NoProcessor(), logger=make_logger(settings))
+    document = json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+    file = REPOSITORY / "docs/openapi.json"
+    if os.environ.get("UPDATE_OPENAPI") == "1":
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(document)
+    committed = file.read_text() if file.exists() else ""
+    advice = "docs/openapi.json is out of date: UPDATE_OPENAPI=1 .venv/bin/python -m pytest tests/test_house.py"
+    assert json.loads(committed or "{}") == json.loads(document), advice
