@@ -26,7 +26,7 @@ from local_server.settings import LocalSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contract.measurement import Measurement
+    from contract.measurement import Measurement, Options
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
@@ -208,7 +208,7 @@ def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
 
 
 class NoProcessor:
-    def measure(self, image: bytes) -> Measurement:
+    def measure(self, image: bytes, options: Options | None = None) -> Measurement:
         raise NotImplementedError
 
 

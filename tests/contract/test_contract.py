@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from contract import limits
 from contract.invocation import Invocation, measured, refused
-from contract.measurement import ALGORITHM_VERSION, Measurement
+from contract.measurement import ALGORITHM_VERSION, Measurement, Statistics
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 
 INVOCATION = Invocation(image=b"\x89PNG\r\n", allowed_formats=("PNG", "JPEG"), max_pixels=1000)
@@ -24,6 +25,17 @@ MEASUREMENT = Measurement(
     original_mode="RGB",
     pixel_count=480_000,
     image_size_bytes=123_456,
+    statistics=Statistics(
+        minimum=0.0,
+        maximum=255.0,
+        median=127.5,
+        standard_deviation=70.0,
+        percentiles={"1": 2.0, "5": 12.0, "25": 63.0, "75": 191.0, "95": 242.0, "99": 252.0},
+        entropy=8.0,
+        share_black=0.004,
+        share_white=0.004,
+    ),
+    histogram=(1875,) * 256,
 )
 
 
@@ -36,10 +48,16 @@ def test_an_invocation_is_the_same_at_the_other_end(image: bytes, max_pixels: in
 
 
 def test_an_event_has_the_documented_shape() -> None:
-    assert INVOCATION.to_event() == {"image": "iVBORw0K", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 1000}
+    assert INVOCATION.to_event() == {
+        "image": "iVBORw0K",
+        "allowed_formats": ["PNG", "JPEG"],
+        "max_pixels": 1000,
+        "luma": "bt601",
+        "alpha": "ignore",
+    }
 
 
-@pytest.mark.parametrize("missing", ["image", "allowed_formats", "max_pixels"])
+@pytest.mark.parametrize("missing", ["image", "allowed_formats", "max_pixels", "luma", "alpha"])
 def test_an_event_that_lacks_a_part_is_an_error(missing: str) -> None:
     event = INVOCATION.to_event()
     del event[missing]
@@ -73,7 +91,7 @@ def test_a_measurement_comes_back_from_its_answer() -> None:
 
     assert answer.keys() == {"measurement"}
     content = answer["measurement"]
-    assert Measurement(**content | {"image_size": tuple(content["image_size"])}) == MEASUREMENT
+    assert TypeAdapter(Measurement).validate_python(content) == MEASUREMENT
 
 
 @pytest.mark.parametrize("intensity", [0.0, 1 / 3, 127.45, 2 / 257, 255.0])

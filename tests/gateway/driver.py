@@ -11,7 +11,7 @@ import fakeredis
 import httpx
 from starlette.datastructures import Headers
 
-from contract.measurement import Measurement
+from contract.measurement import Measurement, Options, Statistics
 from gateway.app import create_app
 from gateway.cache import RedisCache
 from gateway.log import make_logger
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from gateway.cache import Cache, Client
     from gateway.processor_client import Processor
 
+STATISTICS = Statistics(
+    minimum=0.0,
+    maximum=255.0,
+    median=0.0,
+    standard_deviation=120.2,
+    percentiles={"1": 0.0, "5": 0.0, "25": 0.0, "75": 255.0, "95": 255.0, "99": 255.0},
+    entropy=0.918,
+    share_black=2 / 3,
+    share_white=1 / 3,
+)
 BOUNDARY = b"boundary"
 CONTENT_TYPE = "multipart/form-data; boundary=boundary"
 IMAGE = b"the bytes of an image"
@@ -40,6 +50,8 @@ def measurement(**different: Any) -> Measurement:  # noqa: ANN401 - any field of
         "original_mode": "RGB",
         "pixel_count": 6,
         "image_size_bytes": len(IMAGE),
+        "statistics": STATISTICS,
+        "histogram": (4, *(0,) * 254, 2),
     }
     return Measurement(**{**usual, **different})
 
@@ -51,7 +63,7 @@ class FakeProcessor:
         self.images: list[bytes] = []
         self.answer: Measurement | Exception = measurement()
 
-    def measure(self, image: bytes) -> Measurement:
+    def measure(self, image: bytes, options: Options | None = None) -> Measurement:  # noqa: ARG002 - the Protocol's
         self.images.append(image)
         if isinstance(self.answer, Exception):
             raise self.answer

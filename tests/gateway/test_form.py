@@ -149,7 +149,14 @@ def test_two_images_are_refused(gateway: Gateway, parts: list[bytes]) -> None:
 
 @pytest.mark.parametrize(
     ("query", "named"),
-    [("luma=bt709", "luma"), ("detail", "detail"), ("%E5%86%99=1", "写"), ("%ff%00&%zz=1", "%zz"), ("a=1&b=2", "a, b")],
+    [
+        ("color=bt709", "color"),
+        ("luma=bt2020", "luma"),
+        ("detail", "detail"),
+        ("%E5%86%99=1", "写"),
+        ("%ff%00&%zz=1", "%zz"),
+        ("a=1&b=2", "a, b"),
+    ],
 )
 def test_a_query_parameter_that_is_not_known_is_refused_by_its_name(gateway: Gateway, query: str, named: str) -> None:
     answer = gateway.converse(chunks(form(part())), query_string=query.encode())

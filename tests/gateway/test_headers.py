@@ -35,7 +35,7 @@ REQUESTS: dict[str, Callable[[Gateway, str], httpx.Response]] = {
 class Faulty:
     """A processor with a bug that one content brings to light."""
 
-    def measure(self, image: bytes) -> object:
+    def measure(self, image: bytes, options: object = None) -> object:  # noqa: ARG002 - the Protocol's
         if image == b"fault":
             raise ZeroDivisionError
         from tests.gateway.driver import measurement  # noqa: PLC0415 - only this one needs it

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from contract.measurement import version
 from contract.problems import ProblemCode, ProblemError
 from gateway.cache import NoCache
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks, form, measurement, part
@@ -75,9 +76,9 @@ def test_another_content_is_a_miss(gateway: Gateway) -> None:
     assert len(gateway.processor.images) == 2
 
 
-def test_the_record_is_under_the_algorithm_and_the_digest_of_the_bytes(gateway: Gateway) -> None:
+def test_the_record_is_under_the_versions_the_options_and_the_digest_of_the_bytes(gateway: Gateway) -> None:
     gateway.upload()
-    assert gateway.redis.keys() == [f"intensity:1:{sha256(IMAGE).hexdigest()}".encode()]
+    assert gateway.redis.keys() == [f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}".encode()]
 
 
 def test_the_record_holds_nothing_of_the_request(gateway: Gateway) -> None:

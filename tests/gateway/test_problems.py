@@ -12,6 +12,7 @@ from tests.gateway.driver import IMAGE, Gateway, assert_problem, form, part
 if TYPE_CHECKING:
     from starlette.types import Message
 
+    from contract.measurement import Options
     from gateway.cache import Lookup
 
 SECRET = "the-inside-of-the-service"
@@ -78,7 +79,7 @@ def test_a_fault_says_nothing_of_the_inside_and_is_told_in_the_log(gateway: Gate
 
 def test_a_fault_of_the_caches_code_is_a_fault_as_well(make_gateway: type[Gateway]) -> None:
     class Buggy:
-        def get(self, sha256: str) -> Lookup:
+        def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
             raise RuntimeError(SECRET + sha256)
 
     response = make_gateway(cache=Buggy()).upload()  # type: ignore[arg-type]

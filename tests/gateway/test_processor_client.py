@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from base64 import b64decode
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -215,9 +216,7 @@ def test_a_function_error_is_a_crash_or_a_timeout(
 
 def answer(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has
     usual = measurement()
-    return json.dumps(
-        {"measurement": {**{name: getattr(usual, name) for name in usual.__slots__}, **different}}
-    ).encode()
+    return json.dumps({"measurement": asdict(usual) | different}).encode()
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,18 @@ def test_an_image_is_answered_by_its_measurement() -> None:
     assert answer.keys() == {"measurement"}
     intensity = answer["measurement"].pop("average_intensity")
     assert 0 < intensity < 255
+    for name in ("statistics", "histogram", "decoders"):
+        assert answer["measurement"].pop(name)
     assert answer["measurement"] == {
         "image_format": "PNG",
         "image_size": [9, 7],
         "original_mode": "RGB",
         "pixel_count": 63,
         "image_size_bytes": len(PNG),
+        "options": {"luma": "bt601", "alpha": "ignore"},
+        "stored_bit_depth": 8,
+        "bit_depth": 8,
+        "frames": 1,
         "algorithm": "1",
     }
 

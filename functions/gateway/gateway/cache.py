@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
 from redis.retry import Retry
 
-from contract.measurement import ALGORITHM_VERSION, Measurement
+from contract.measurement import Measurement, Options, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +48,13 @@ class Lookup(NamedTuple):
 
 
 class Cache(Protocol):
-    """Measurements by the SHA-256 of the content. No method raises."""
+    """Measurements by the SHA-256 of the content and the options. No method raises."""
 
-    def get(self, sha256: str) -> Lookup:
+    def get(self, sha256: str, options: Options) -> Lookup:
         """Return what is known of the content with this digest (hexadecimal)."""
 
     def put(self, sha256: str, measurement: Measurement) -> bool:
-        """Keep a measurement. Returns False when that was tried and failed."""
+        """Keep a measurement under its options and versions. Returns False when that was tried and failed."""
 
     def health(self) -> Literal["ok", "off", "down"]:
         """Tell whether the cache answers just now."""
@@ -63,7 +63,7 @@ class Cache(Protocol):
 class NoCache:
     """The cache that is not configured."""
 
-    def get(self, sha256: str) -> Lookup:  # noqa: ARG002 - the Protocol's
+    def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
         """Know nothing."""
         return Lookup("bypass")
 
@@ -130,12 +130,12 @@ class RedisCache:
         # Of its own, because a full Redis refuses writes and still answers reads.
         self.writes = Breaker("writing the cache", logger)
 
-    def get(self, sha256: str) -> Lookup:
+    def get(self, sha256: str, options: Options) -> Lookup:
         """Return the record, if it is one of ours: garbage and other versions are a miss."""
         if not self.reads.allows():
             return Lookup("bypass")
         try:
-            raw = self.run(lambda client: client.get(key(sha256)))
+            raw = self.run(lambda client: client.get(key(sha256, options)))
         except Exception as error:  # noqa: BLE001 - whatever fails in an optional part, the request goes on
             if "WRONGTYPE" not in str(error):
                 self.reads.failed(error)
@@ -143,7 +143,7 @@ class RedisCache:
             # Someone else's value under our key: the cache is well, and our record will replace it.
             raw = None
         self.reads.succeeded()
-        measurement = parse_record(raw)
+        measurement = parse_record(raw, options)
         return Lookup("hit", measurement) if measurement else Lookup("miss")
 
     def put(self, sha256: str, measurement: Measurement) -> bool:
@@ -152,7 +152,9 @@ class RedisCache:
             return True
         try:
             record = dumps(asdict(measurement))
-            self.run(lambda client: client.set(key(sha256), record, ex=self.ttl_seconds))
+            # Under its own version: while a deployment is under way, the processor may be of another than this code.
+            name = key(sha256, measurement.options, version(measurement.algorithm, measurement.decoders))
+            self.run(lambda client: client.set(name, record, ex=self.ttl_seconds))
         except Exception as error:  # noqa: BLE001 - as above
             self.writes.failed(error)
             return False
@@ -162,7 +164,7 @@ class RedisCache:
     def health(self) -> Literal["ok", "off", "down"]:
         """Ask for a key that is not there, whatever the breaker says; the answer does not move it."""
         try:
-            self.run(lambda client: client.get(key("health")))
+            self.run(lambda client: client.get(key("health", Options())))
         except Exception:  # noqa: BLE001 - as above
             return "down"
         return "ok"
@@ -181,20 +183,21 @@ class RedisCache:
         return command(self.client)
 
 
-def key(sha256: str) -> str:
-    """Return the key of a record: a new algorithm finds none of the old ones."""
-    return f"intensity:{ALGORITHM_VERSION}:{sha256}"
+def key(sha256: str, options: Options, measured_by: str | None = None) -> str:
+    """Return the key of a record: a new algorithm or decoder finds none of the old ones."""
+    return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}:{sha256}"
 
 
-def parse_record(raw: bytes | None) -> Measurement | None:
-    """Return the measurement in a record, or None if the record is anything else."""
+def parse_record(raw: bytes | None, options: Options) -> Measurement | None:
+    """Return the measurement in a record, or None if the record is anything else than one under `options`."""
     if raw is None:
         return None
     try:
         record = RECORD.validate_json(raw, strict=True)
     except ValidationError:
         return None
-    return record if record.algorithm == ALGORITHM_VERSION else None
+    ours = record.options == options and version(record.algorithm, record.decoders) == version()
+    return record if ours else None
 
 
 def make_cache(settings: Settings, logger: Logger) -> Cache:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contract.invocation import Invocation
 from contract.limits import LAMBDA_PAYLOAD_BYTES
-from contract.measurement import Measurement
+from contract.measurement import Measurement, Options
 from contract.problems import ProblemCode, ProblemError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
     from gateway.settings import Settings
+
+DEFAULT = Options()
 
 
 class Measured(BaseModel):
@@ -57,8 +59,8 @@ FAILED_DETAIL = "The image processor failed. This is not the image's fault as fa
 class Processor(Protocol):
     """Measures images: on Lambda, or in this process."""
 
-    def measure(self, image: bytes) -> Measurement:
-        """Return the measurement of a file.
+    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
+        """Return the measurement of a file under `options`.
 
         Raises ProblemError: what is wrong with the image, or processor_failed, processor_busy, processor_timeout.
         """
@@ -73,12 +75,13 @@ class LambdaProcessor:
         self.settings = settings
         self.logger = logger
 
-    def measure(self, image: bytes) -> Measurement:
+    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
         """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
         invocation = Invocation(
             image=image,
             allowed_formats=self.settings.allowed_image_formats,
             max_pixels=self.settings.max_image_pixels,
+            options=options,
         )
         payload = json.dumps(invocation.to_event()).encode()
         if len(payload) > LAMBDA_PAYLOAD_BYTES:

@@ -1,28 +1,36 @@
 """Untrusted bytes to pixels: the content decides the format, limits come before work, damage is refused.
 
-Pillow decodes, but it does not see every file as it came. `processor.png` and `processor.jpeg` first check the file's
-structure and keep only the parts that pixels are made of: what Pillow never sees (EXIF, ICC profiles, text, further
-frames) can neither trip nor exhaust it.
+Decoders do not see a file as it came. `processor.png` and `processor.jpeg` first check the file's structure and keep
+only the parts that pixels are made of: what they never see (EXIF, ICC profiles, text, further frames) can neither trip
+nor exhaust them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.problems import ProblemCode, ProblemError
 from processor import jpeg, png
-from processor.pixels import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PIL import Image
-
     from contract.measurement import ImageFormat
+    from processor.pixels import Pixels
 
 
-def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int) -> tuple[ImageFormat, Image.Image]:
-    """Return the format of `data` and its first frame, loaded, in the Pillow mode that the file is stored in.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The first frame of a file, decoded, and what the file says of itself."""
+
+    image_format: ImageFormat
+    structure: png.Png | jpeg.Jpeg
+    pixels: Pixels
+
+
+def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int) -> Picture:
+    """Return the first frame of `data`.
 
     Raises ProblemError: unsupported_format when the content is none of `allowed_formats`, too_many_pixels when it has
     more than `max_pixels` (nothing is decoded then), corrupt_image when any pixel of it would be a guess.
@@ -38,8 +46,7 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
             ProblemCode.TOO_MANY_PIXELS,
             f"The image has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are measured.",
         )
-    structure.verify()
-    return image_format, load(bytes(structure.essentials), image_format)
+    return Picture(image_format, structure, structure.decode())
 
 
 def sniff(data: bytes) -> ImageFormat | None:

@@ -1,13 +1,15 @@
 """The structure of a JPEG file (ITU-T T.81): what Pillow would let pass, or would stumble over needlessly.
 
 libjpeg treats damage as a warning, fills the gap with gray and goes on, and Pillow does not pass the warning on. So the
-structure is read here, and `simplejpeg` (libjpeg-turbo with warnings as errors) decodes once more at an eighth of the
-size, which costs a quarter of a decode: Huffman decoding in full, hardly any of the rest. Damage that leaves valid
-codes behind, such as a flipped bit, changes pixels without any decoder noticing: JPEG has no checksum.
+structure is read here, and `simplejpeg` decodes: libjpeg-turbo like Pillow's, to the same pixels, with warnings as
+errors. Pillow decodes what it leaves: CMYK, unusual samplings, and files with harmless warnings. Damage that leaves
+valid codes behind, such as a flipped bit, changes pixels without any decoder noticing: JPEG has no checksum.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 import struct
 from dataclasses import dataclass, field
@@ -15,25 +17,30 @@ from typing import NoReturn
 
 import simplejpeg
 
-from contract.limits import MAX_JPEG_SCANS
+from contract.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS
 from contract.problems import ProblemCode, ProblemError
-from processor.pixels import load
+from processor.pixels import Pixels, from_image, from_samples, load
 
 SIGNATURE = b"\xff\xd8\xff"
 
 # Markers (T.81, table B.1), by their second byte.
 TEM, SOI, EOI, SOS, DRI, COM = 0x01, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
-APP0, APP14, APP15 = 0xE0, 0xEE, 0xEF
+APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
+# The Multi-Picture Format (CIPA DC-007): an APP2 segment of this name holds a TIFF directory; its tag 0xB001, a 32-bit
+# number, says how many pictures follow each other in the file.
+MULTI_PICTURE = b"MPF\0"
+NUMBER_OF_IMAGES = 0xB001
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical or reserved, or
 # arithmetic coded: nothing in use writes them, and no decoder here can tell when such data is damaged.
 PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 COEFFICIENTS = 64
-# A marker that ends entropy-coded data: not a stuffed zero, not a restart marker, not a fill byte.
-MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
-# With the fill bytes before it; looking behind keeps a long run of them from being tried from each of its bytes.
-RESTART = re.compile(rb"(?<!\xff)\xff+([\xd0-\xd7])")
+FILL = 0xFF
+# A marker that ends entropy-coded data: not a stuffed zero, not a restart marker, not a fill byte. Both begin with one
+# literal byte, which `re` looks for sixty times as fast as for a repeated one.
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 
 # libjpeg looks at these two segments alone to tell how samples become colors (jdmarker.c), from this length on.
 # The version of JFIF does not matter, but an unknown one is a warning that would hide those that do.
@@ -57,7 +64,7 @@ class Jpeg:
     by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: for each component and
     coefficient, the bit position down to which the scans so far have it. essentials: the file again without EXIF, ICC
     profiles, previews, comments and further pictures. data_ends: where in it the data of each scan or restart interval
-    ends.
+    ends. frames: pictures in the file, as it declares.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -68,25 +75,41 @@ class Jpeg:
     low_bits: dict[tuple[int, int], int] = field(default_factory=dict)
     data_ends: list[int] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
+    frames: int = 1
 
-    def verify(self) -> None:
-        """Raise ProblemError, corrupt_image, unless every coefficient of every component is in the file and decodes."""
+    @property
+    def bit_depth(self) -> int:
+        """Bits per sample: no other JPEG is read."""
+        return 8
+
+    def transparency(self) -> tuple[int, ...]:
+        """Return that nothing is transparent."""
+        return ()
+
+    def decode(self) -> Pixels:
+        """Return the pixels. Raises ProblemError, corrupt_image, unless every coefficient is there and decodes."""
         for component in self.sampling:
             if any(self.low_bits.get((component, index)) != 0 for index in range(COEFFICIENTS)):
                 corrupt("some of its scans are missing")
-
-        # libjpeg converts CMYK to nothing but CMYK, and everything else to gray.
-        colorspace = "CMYK" if len(self.sampling) == 4 else "GRAY"  # noqa: PLR2004 - cyan, magenta, yellow, key
         data = bytes(self.essentials)
+        colorspace = {1: "GRAY", 3: "RGBX"}.get(len(self.sampling))
         try:
-            simplejpeg.decode_jpeg(data, colorspace, min_height=1, min_width=1, min_factor=8, strict=True)
+            if colorspace:
+                return from_samples(simplejpeg.decode_jpeg(data, colorspace, strict=True))
+            # libjpeg converts CMYK to nothing but CMYK, and Pillow alone does it as Pillow does.
+            simplejpeg.decode_jpeg(data, "CMYK", min_height=1, min_width=1, min_factor=8, strict=True)
+            return from_image(load(io.BytesIO(data), "JPEG"))
         except ValueError as error:
             message = str(error)
             if any(damage in message.lower() for damage in DAMAGE):
                 raise ProblemError(ProblemCode.CORRUPT_IMAGE, f"This JPEG is damaged: {message}.") from error
-            # A harmless warning, which hides any later one, or a sampling that TurboJPEG does not know.
-            if load(self.padded(SURPLUS), "JPEG").tobytes() != load(self.padded(INVERSE), "JPEG").tobytes():
-                corrupt("it is cut short")
+        # A harmless warning, which hides any later one, or a sampling that TurboJPEG does not know. One decode after
+        # the other, as both at once would take twice the memory.
+        expected = digest(from_image(load(io.BytesIO(self.padded(SURPLUS)), "JPEG")))
+        image = load(io.BytesIO(self.padded(INVERSE)), "JPEG")
+        if digest(from_image(image)) != expected:
+            corrupt("it is cut short")
+        return from_image(image)
 
     def padded(self, surplus: bytes) -> bytes:
         """Return the file with bytes put behind its data: they change pixels where it is short, and only there."""
@@ -108,11 +131,19 @@ class Jpeg:
         return -(-columns // 8) * -(-rows // 8)
 
 
+def digest(pixels: Pixels) -> bytes:
+    """Return the SHA-256 of the pixels."""
+    total = hashlib.sha256()
+    for strip in pixels.strips:
+        total.update(strip.tobytes())
+    return total.digest()
+
+
 def read(data: bytes) -> Jpeg:
     """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
 
     Raises ProblemError: corrupt_image when the structure is broken or has no end; unsupported_format for the processes
-    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more than `MAX_JPEG_SCANS` scans.
+    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more scans than the limits allow.
     """
     picture = Jpeg()
     marker, position = SOI, 2
@@ -154,6 +185,8 @@ def read_marker(picture: Jpeg, marker: int, segment: bytes) -> None:
         read_scan(picture, segment)
     elif marker == DRI:
         picture.restart_interval = int.from_bytes(segment[:2], "big")
+    elif marker == APP2 and segment.startswith(MULTI_PICTURE):
+        picture.frames = read_multi_picture(segment[len(MULTI_PICTURE) :])
 
 
 def read_frame(picture: Jpeg, marker: int, segment: bytes) -> None:
@@ -187,6 +220,8 @@ def read_scan(picture: Jpeg, segment: bytes) -> None:
         corrupt("a scan header is not valid")
     if not components or not picture.sampling.keys() >= {*components}:
         corrupt("a scan header is not valid")
+    picture.scans.append(components)
+    check_scans(picture)
     high_bit, low_bit = bits >> 4, bits & 0x0F
     if picture.frame != PROGRESSIVE:
         first, last, high_bit, low_bit = 0, COEFFICIENTS - 1, 0, 0
@@ -194,9 +229,14 @@ def read_scan(picture: Jpeg, segment: bytes) -> None:
         if picture.low_bits.get(coefficient, 0) != high_bit:
             corrupt("some of its scans are missing")
         picture.low_bits[coefficient] = low_bit
-    picture.scans.append(components)
-    if len(picture.scans) > MAX_JPEG_SCANS:
-        detail = f"This JPEG has more than {MAX_JPEG_SCANS} scans, far more than any encoder writes."
+
+
+def check_scans(picture: Jpeg) -> None:
+    """Raise ProblemError, unsupported_format, for too many scans: each costs a pass over the image."""
+    width, height = picture.size
+    most = min(MAX_JPEG_SCANS, max(len(picture.sampling), MAX_JPEG_SCAN_PIXELS // (width * height)))
+    if len(picture.scans) > most:
+        detail = f"This JPEG has more than {most} scans, more than any encoder writes at this size."
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
 
 
@@ -208,9 +248,16 @@ def keep_data(picture: Jpeg, data: bytes) -> None:
     if [marker[1][0] & 7 for marker in found] != [number & 7 for number in range(announced)]:
         corrupt("its restart markers are missing or out of order")
     start = len(picture.essentials)
-    picture.data_ends += [start + marker.start() for marker in found]
+    picture.data_ends += [start + before_fill(data, marker.start()) for marker in found]
     picture.essentials += data
     picture.data_ends.append(len(picture.essentials))
+
+
+def before_fill(data: bytes, end: int) -> int:
+    """Return where the fill bytes in front of a marker at `end` begin."""
+    while end and data[end - 1] == FILL:
+        end -= 1
+    return end
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
@@ -223,6 +270,21 @@ def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
     elif APP0 <= marker <= APP15 or marker == COM:
         return
     picture.essentials += segment
+
+
+def read_multi_picture(tiff: bytes) -> int:
+    """Return how many pictures a file declares; 1 where that cannot be read, as no pixel hangs on it."""
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(entries):
+            tag, _type, _count, value = struct.unpack_from(f"{order}HHII", tiff, directory + 2 + 12 * entry)
+            if tag == NUMBER_OF_IMAGES:
+                return max(1, int(value))
+    except struct.error:
+        pass
+    return 1
 
 
 def corrupt(reason: str) -> NoReturn:

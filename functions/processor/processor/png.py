@@ -1,13 +1,20 @@
-"""The structure of a PNG file (W3C PNG, third edition): what Pillow would let pass, or stumble over needlessly."""
+"""The structure of a PNG file (W3C PNG, third edition): what Pillow would let pass, or stumble over needlessly.
+
+The rows are inflated and counted on their way to Pillow (see `processor.rows`), which by itself leaves missing ones
+black and says nothing.
+"""
 
 from __future__ import annotations
 
 import struct
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from isal import isal_zlib
+
 from contract.problems import ProblemCode, ProblemError
+from processor.pixels import Pixels, from_image, load
+from processor.rows import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,46 +23,73 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # Color types of IHDR -> samples per pixel (PNG, table 11.1).
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-# The one color type that means indices.
-PALETTE = b"\x03"
 # Adam7: first column, first row, column step and row step of each pass (PNG, section 8.1).
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-# How much is inflated at a time when rows are counted: bounded, whatever the stream expands to.
-INFLATE_BYTES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
+# Ancillary chunks that say what transparency and frames there are; the rest says nothing that is measured.
+TELLING = {b"tRNS", b"acTL", b"fcTL"}
+# Bytes of a tRNS chunk by color type; for a palette, up to one byte an entry (PNG, section 11.3.1.1).
+GRAY, COLOR, PALETTE = 0, 2, 3
+KEY_BYTES = {GRAY: 2, COLOR: 6}
+DEEP = 16
+# The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
+ACTL = struct.Struct(">II")
+
+
+@dataclass(slots=True)
 class Png:
     """A file whose critical chunks are whole.
 
-    size: width and height in pixels. row_bytes: bytes of all filtered rows once inflated. idat: the zlib stream.
-    essentials: the file again with its critical chunks alone, which is all that pixels are made of.
+    size: width and height in pixels. bit_depth, color_type: as in its header. row_bytes: bytes of all filtered rows,
+    inflated. head: its chunks IHDR and PLTE. data: contents of its IDAT chunks, which together are the zlib stream.
+    animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame: whether the image itself is one of
+    them. trns: contents of its tRNS chunks, None for one that cannot be relied on.
     """
 
-    size: tuple[int, int]
-    row_bytes: int
-    idat: bytes
-    essentials: bytes
+    size: tuple[int, int] = (0, 0)
+    bit_depth: int = 8
+    color_type: int = 0
+    row_bytes: int = 0
+    head: bytes = b""
+    data: list[memoryview] = field(default_factory=list)
+    animation: int = 0
+    data_is_frame: bool = False
+    trns: list[bytes | None] = field(default_factory=list)
 
-    def verify(self) -> None:
-        """Raise ProblemError, corrupt_image, unless the zlib stream holds every row.
+    def decode(self) -> Pixels:
+        """Return the pixels. Raises ProblemError: corrupt_image when the data is damaged or rows are missing."""
+        return from_image(load(restored(SIGNATURE + self.head, self.data, self.row_bytes), "PNG"))
 
-        Pillow does not: where a stream ends early it leaves the missing rows black and says nothing.
+    @property
+    def frames(self) -> int:
+        """How many pictures there are: an animation's, and the image itself where it is not one of them."""
+        return self.animation + (not self.data_is_frame) if self.animation else 1
+
+    def transparency(self) -> tuple[int, ...]:
+        """Return the alphas of the first palette entries, or the transparent gray value or color as Pillow decodes it.
+
+        Empty where there is none. Raises ProblemError: corrupt_image when the chunk that says it is damaged;
+        unsupported_format when it names a 16-bit color, because the image is decoded to 8 bits.
         """
-        stream = zlib.decompressobj()
-        missing = self.row_bytes
-        pending = self.idat
-        try:
-            while missing > 0 and not stream.eof:
-                rows = stream.decompress(pending, INFLATE_BYTES)
-                pending = stream.unconsumed_tail
-                missing -= len(rows)
-                if not rows and not pending:
-                    break
-        except zlib.error as error:
-            raise ProblemError(ProblemCode.CORRUPT_IMAGE, "The compressed data of this PNG is damaged.") from error
-        if missing > 0:
-            corrupt("its last rows are missing")
+        if not self.trns or self.color_type not in {GRAY, COLOR, PALETTE}:
+            return ()
+        content = self.trns[0]
+        if len(self.trns) > 1 or content is None:
+            corrupt("its transparency (tRNS chunk) cannot be relied on")
+        if self.color_type == PALETTE:
+            return tuple(content)
+        if len(content) != KEY_BYTES[self.color_type]:
+            corrupt("its transparency (tRNS chunk) is not valid")
+        if self.color_type == COLOR and self.bit_depth == DEEP:
+            detail = "A transparent color in a PNG of 16 bits per sample is measured with alpha=ignore only."
+            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+        return tuple(self.expanded(sample) for sample in struct.unpack(f">{len(content) // 2}H", content))
+
+    def expanded(self, sample: int) -> int:
+        """Return a stored sample as it is decoded: 1, 2 and 4 bits spread over 0 to 255; surplus high bits are void."""
+        highest = (1 << self.bit_depth) - 1
+        return (sample & highest) * (max(highest, 255) // highest)
 
 
 def read(data: bytes) -> Png:
@@ -65,28 +99,50 @@ def read(data: bytes) -> Png:
     unsupported_format when it has a critical chunk that the standard does not know. Damage in ancillary chunks, and
     bytes after the end, are passed over: no pixel depends on them.
     """
-    critical: dict[bytes, bytearray] = {}
-    essentials = bytearray(SIGNATURE)
+    picture = Png()
+    critical: dict[bytes, memoryview] = {}
     previous = b""
-    for kind, content, chunk in chunks(data):
+    for kind, content, sound in chunks(data):
         if not critical and kind != b"IHDR":
             corrupt("it does not start with its header")
-        # The first byte of an ancillary chunk's type is lower case (PNG, section 5.4).
-        if kind[:1].isupper():
-            if kind in critical and (kind != b"IDAT" or previous != b"IDAT"):
-                corrupt(f"it has a second {kind.decode()} chunk")
-            critical.setdefault(kind, bytearray()).extend(content)
-            essentials += chunk
+        if kind[:1].islower():
+            read_ancillary(picture, kind, bytes(content) if sound else None, before_data=b"IDAT" not in critical)
+            previous = kind
+            continue
+        if kind in critical and (kind != b"IDAT" or previous != b"IDAT"):
+            corrupt(f"it has a second {kind.decode()} chunk")
+        critical[kind] = content
         previous = kind
+        if kind == b"IDAT":
+            picture.data.append(content)
+        elif kind in {b"IHDR", b"PLTE"}:
+            picture.head += chunk(kind, content)
     if b"IDAT" not in critical:
         corrupt("it has no image data")
     check_palette(critical)
-    size, row_bytes = read_header(critical[b"IHDR"])
-    return Png(size=size, row_bytes=row_bytes, idat=bytes(critical[b"IDAT"]), essentials=bytes(essentials))
+    read_header(picture, critical[b"IHDR"])
+    return picture
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
-    """Yield type, content and whole bytes of each chunk up to IEND, the checksums of critical ones verified."""
+def chunk(kind: bytes, content: memoryview) -> bytes:
+    """Return the bytes of a chunk (PNG, section 5.3)."""
+    body = kind + bytes(content)
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", isal_zlib.crc32(body))
+
+
+def read_ancillary(picture: Png, kind: bytes, content: bytes | None, *, before_data: bool) -> None:
+    """Note what a chunk of `TELLING` says; content None is one with a wrong checksum, or any other chunk."""
+    if kind == b"tRNS":
+        # It must come before the data.
+        picture.trns.append(content if before_data else None)
+    elif kind == b"acTL" and content and len(content) == ACTL.size and before_data:
+        picture.animation, _plays = ACTL.unpack(content)
+    elif kind == b"fcTL" and before_data:
+        picture.data_is_frame = True
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
+    """Yield each chunk up to IEND: type, content, and whether its checksum is right, as far as that matters."""
     view = memoryview(data)
     offset = len(SIGNATURE)
     kind = b""
@@ -100,29 +156,35 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
             corrupt("it is cut short")
         if not kind.isalpha():
             corrupt("it has something that is not a chunk")
-        if kind[:1].isupper():
-            (checksum,) = struct.unpack_from(">I", data, end - 4)
-            if zlib.crc32(view[offset + 4 : end - 4]) != checksum:
-                corrupt(f"the checksum of a {kind.decode()} chunk is wrong")
-            if kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
-                detail = f"This PNG has a critical chunk, {kind.decode()}, that the PNG standard does not know."
-                raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
-        yield kind, view[offset + 8 : end - 4], view[offset:end]
+        # The first byte of a critical chunk's type is upper case (PNG, section 5.4).
+        critical = kind[:1].isupper()
+        sound = (critical or kind in TELLING) and isal_zlib.crc32(view[offset + 4 : end - 4]) == checksum_at(data, end)
+        if critical and not sound:
+            corrupt(f"the checksum of a {kind.decode()} chunk is wrong")
+        if critical and kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
+            detail = f"This PNG has a critical chunk, {kind.decode()}, that the PNG standard does not know."
+            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+        yield kind, view[offset + 8 : end - 4], sound
         offset = end
 
 
-def check_palette(critical: dict[bytes, bytearray]) -> None:
+def checksum_at(data: bytes, end: int) -> int:
+    """Return the checksum of the chunk that ends at `end`."""
+    return int.from_bytes(data[end - 4 : end], "big")
+
+
+def check_palette(critical: dict[bytes, memoryview]) -> None:
     """Raise ProblemError, corrupt_image, for a palette image without a palette of whole colors before its data."""
     kinds = list(critical)
     palette = critical.get(b"PLTE", b"")
     if b"PLTE" in critical and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
         corrupt("its palette is in the wrong place")
-    if critical[b"IHDR"][9:10] == PALETTE and (not palette or len(palette) % 3):
+    if critical[b"IHDR"][9:10] == bytes([PALETTE]) and (not palette or len(palette) % 3):
         corrupt("its palette is missing or not whole")
 
 
-def read_header(header: bytearray) -> tuple[tuple[int, int], int]:
-    """Return the size in pixels and the bytes of all filtered rows. Raises ProblemError: corrupt_image."""
+def read_header(picture: Png, header: memoryview) -> None:
+    """Read IHDR: size, bit depth, color type and the bytes of all filtered rows. Raises ProblemError: corrupt_image."""
     try:
         width, height, depth, color_type, compression, row_filter, interlace = struct.unpack(">IIBBBBB", header)
         bits = depth * SAMPLES[color_type]
@@ -130,13 +192,11 @@ def read_header(header: bytearray) -> tuple[tuple[int, int], int]:
         corrupt("its header is not valid")
     if not width or not height or compression or row_filter or interlace > 1:
         corrupt("its header is not valid")
-    passes = ADAM7 if interlace else ((0, 0, 1, 1),)
-    total = 0
-    for left, top, across, down in passes:
+    picture.size, picture.bit_depth, picture.color_type = (width, height), depth, color_type
+    for left, top, across, down in ADAM7 if interlace else ((0, 0, 1, 1),):
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
-            total += rows * (1 + (columns * bits + 7) // 8)
-    return (width, height), total
+            picture.row_bytes += rows * (1 + (columns * bits + 7) // 8)
 
 
 def corrupt(reason: str) -> NoReturn:

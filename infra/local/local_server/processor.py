@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
-from gateway.processor_client import BUSY_DETAIL, FAILED_DETAIL
+from gateway.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL
 from processor.measure import measure
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from contract.measurement import Measurement
+    from contract.measurement import Measurement, Options
     from gateway.settings import Settings
 
 # How long a request may wait for its turn: what the gateway gives the Lambda for all of it.
@@ -31,7 +31,7 @@ class InProcessProcessor:
         # More at a time would be no faster, and each takes its memory.
         self.turns = BoundedSemaphore(os.cpu_count() or 1)
 
-    def measure(self, image: bytes) -> Measurement:
+    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
         """Measure one image. Raises ProblemError: what is wrong with it, processor_busy or processor_failed."""
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
@@ -41,6 +41,7 @@ class InProcessProcessor:
                     image=image,
                     allowed_formats=self.settings.allowed_image_formats,
                     max_pixels=self.settings.max_image_pixels,
+                    options=options,
                 )
             )
         except ProblemError:

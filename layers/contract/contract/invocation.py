@@ -1,6 +1,7 @@
 """The messages between the gateway and the processor: one JSON object each way.
 
-    gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000}
+    gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000,
+               "luma": "bt601", "alpha": "ignore"}
     processor {"measurement": {...}}  or  {"problem": {"code": "corrupt_image", "detail": "..."}}
 
 A bad image is data in the answer and not a raised exception, so that a Lambda `FunctionError` always means a crash.
@@ -9,8 +10,10 @@ A bad image is data in the answer and not a raised exception, so that a Lambda `
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+from contract.measurement import Alpha, Luma, Options
 
 if TYPE_CHECKING:
     from contract.measurement import ImageFormat, Measurement
@@ -22,11 +25,13 @@ class Invocation:
     """One image to measure, with the limits that the gateway's settings put on it.
 
     image: the file's bytes. allowed_formats: what the content may be. max_pixels: the most pixels that may be decoded.
+    options: what the sender chose.
     """
 
     image: bytes
     allowed_formats: tuple[ImageFormat, ...]
     max_pixels: int
+    options: Options = field(default_factory=Options)
 
     def to_event(self) -> dict[str, Any]:
         """Return the event to send, with the image in base64 (four thirds of its size)."""
@@ -34,6 +39,8 @@ class Invocation:
             "image": b64encode(self.image).decode("ascii"),
             "allowed_formats": list(self.allowed_formats),
             "max_pixels": self.max_pixels,
+            "luma": self.options.luma,
+            "alpha": self.options.alpha,
         }
 
     @classmethod
@@ -43,7 +50,16 @@ class Invocation:
             image=b64decode(event["image"], validate=True),
             allowed_formats=tuple(event["allowed_formats"]),
             max_pixels=int(event["max_pixels"]),
+            options=read_options(event["luma"], event["alpha"]),
         )
+
+
+def read_options(luma: Luma, alpha: Alpha) -> Options:
+    """Return the options of an event. Raises ValueError for a value that is none: it must not become the default."""
+    if luma not in get_args(Luma) or alpha not in get_args(Alpha):
+        message = f"unknown option: luma={luma!r}, alpha={alpha!r}"
+        raise ValueError(message)
+    return Options(luma=luma, alpha=alpha)
 
 
 def measured(measurement: Measurement) -> dict[str, Any]:

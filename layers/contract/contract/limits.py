@@ -15,3 +15,5 @@ DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
 # Every scan of a progressive JPEG costs a pass over all pixels, however few bytes it has, so the pixel limit does not
 # bound the work. Encoders write about ten; 100 is what libvips allows.
 MAX_JPEG_SCANS = 100
+# So 64 million pixels may have 20 scans, and 12 million all 100: 2 s of work, as infra/decisions.md adds up.
+MAX_JPEG_SCAN_PIXELS = 1_280_000_000

@@ -2,15 +2,70 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BLACK, WHITE = 0, 255
 
 # Part of every cache key and record. Raise it when the number for any image could change, and never otherwise.
 ALGORITHM_VERSION = "1"
+# Likewise, without anyone having to think of it: the decoders that make the pixels, as functions/processor's lock pins
+# them (a test compares). zlib is not among them: what a stream inflates to is the same by every version.
+DECODERS = {"pillow": "13.0.0", "simplejpeg": "1.9.0"}
 
 ImageFormat = Literal["PNG", "JPEG"]
+Luma = Literal["bt601", "bt709", "mean"]
+Alpha = Literal["ignore", "weight", "black", "white"]
+
+
+class LumaFormula(NamedTuple):
+    """Gray = (r R + g G + b B + divisor // 2) // divisor, in integers: the weighted mean, rounded to the nearest."""
+
+    weights: tuple[int, int, int]
+    divisor: int
+
+
+# BT.601-7, section 2.5.1, in the 16-bit fixed point that Pillow's `convert("L")` has; BT.709-6, section 3.2, likewise.
+LUMA_FORMULAS: dict[Luma, LumaFormula] = {
+    "bt601": LumaFormula((19595, 38470, 7471), 65536),
+    "bt709": LumaFormula((13933, 46871, 4732), 65536),
+    "mean": LumaFormula((1, 1, 1), 3),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the sender may choose; docs/measurement.md has the formulas.
+
+    luma: how a color becomes a gray value. alpha: what transparency does: nothing; it is the pixel's weight in the mean
+    and in every statistic; the image is laid on black or on white.
+    """
+
+    luma: Luma = "bt601"
+    alpha: Alpha = "ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """The distribution of the gray values, at the depth that was measured and on the scale 0 to 255.
+
+    median: the mean of the two middle values where their number is even. percentiles: by "1", "5", "25", "75", "95" and
+    "99", the smallest value that at least so many percent of the pixels do not exceed. standard_deviation: of the
+    pixels as the whole population. entropy: Shannon's, in bits per pixel. share_black and share_white: of the pixels at
+    the lowest and the highest value there is, 0 to 1.
+    """
+
+    minimum: float
+    maximum: float
+    median: float
+    standard_deviation: float
+    percentiles: dict[str, float]
+    entropy: float
+    share_black: float
+    share_white: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +79,14 @@ class Measurement:
     original_mode: the Pillow mode of the file as opened, for example RGB, L, P, CMYK or I;16.
     pixel_count: width times height.
     image_size_bytes: length of the file in bytes.
+    statistics: the distribution of the gray values.
+    histogram: 256 counts of pixels by gray value; 16-bit values count at the nearest, round(value / 257). With
+        alpha="weight" a pixel counts its alpha, 0 to 255.
+    options: what the sender chose.
+    stored_bit_depth: bits per sample in the file. bit_depth: of the gray values that were measured, 8 or 16.
+    frames: pictures in the file, as it declares; the first is measured.
     algorithm: `ALGORITHM_VERSION` of the code that measured.
+    decoders: versions of the libraries that decoded.
     """
 
     average_intensity: float
@@ -33,7 +95,14 @@ class Measurement:
     original_mode: str
     pixel_count: int
     image_size_bytes: int
+    statistics: Statistics
+    histogram: tuple[int, ...]
+    options: Options = field(default_factory=Options)
+    stored_bit_depth: int = 8
+    bit_depth: int = 8
+    frames: int = 1
     algorithm: str = ALGORITHM_VERSION
+    decoders: dict[str, str] = field(default_factory=lambda: dict(DECODERS))
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no image can have, wherever it comes from: a cache, a processor, a mistake here."""
@@ -44,6 +113,12 @@ class Measurement:
             and height > 0
             and self.pixel_count == width * height
             and self.image_size_bytes > 0
+            and len(self.histogram) == WHITE + 1
         )
         if not possible:
             raise ValueError(f"no image measures like this: {self}")
+
+
+def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:
+    """Return what tells measurements apart that may differ for one content: algorithm and decoders, with no colon."""
+    return "+".join([algorithm, *(f"{name}-{decoders.get(name)}" for name in DECODERS)])

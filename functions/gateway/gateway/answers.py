@@ -1,0 +1,134 @@
+"""The answers to a measurement: the eight fields, and with `detail=full` what they come from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.measurement import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
+
+if TYPE_CHECKING:
+    from gateway.service import Measured
+
+EXAMPLE: dict[str, Any] = {
+    "average_intensity": 127.45,
+    "filename": "sample.png",
+    "image_size": [800, 600],
+    "original_mode": "RGB",
+    "pixel_count": 480000,
+    "duration_ms": 25.5,
+    "image_size_bytes": 123456,
+    "request_id": "a1b2c3d4-e5f6-7890-1234-567890abcdef",
+}
+
+
+class IntensityQuery(BaseModel):
+    """The query of a request; anything else in it is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    detail: Annotated[
+        Literal["full"] | None, Field(description="`full` adds statistics, histogram and how it was measured")
+    ] = None
+    luma: Annotated[
+        Luma, Field(description="How a color becomes a gray value; docs/measurement.md has the formulas")
+    ] = "bt601"
+    alpha: Annotated[
+        Alpha,
+        Field(
+            description="What transparency does: `ignore` it, count it as the pixel's `weight`, or lay the image on "
+            "`black` or `white`"
+        ),
+    ] = "ignore"
+
+    @property
+    def options(self) -> Options:
+        """What the measurement depends on."""
+        return Options(luma=self.luma, alpha=self.alpha)
+
+
+class Intensity(BaseModel):
+    """The average intensity of an image, and what it was computed from."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE}, use_attribute_docstrings=True)
+
+    average_intensity: float
+    """Mean grayscale value (by default ITU-R BT.601 luma) over all pixels of the first frame: 0 black, 255 white; not
+    rounded."""
+    filename: str
+    """The name that was sent with the file."""
+    image_size: tuple[int, int]
+    """Width and height in pixels, as stored."""
+    original_mode: str
+    """How the file stores its pixels, as a Pillow mode: 1, L, LA, P, RGB, RGBA, CMYK or I;16."""
+    pixel_count: int
+    """Width times height."""
+    duration_ms: float
+    """Milliseconds from the complete upload to the answer."""
+    image_size_bytes: int
+    """Length of the file in bytes."""
+    request_id: str
+    """The same as in the header X-Request-ID."""
+
+
+class Method(BaseModel):
+    """How an image was measured: enough to repeat it."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    algorithm: str
+    """Version of the algorithm: raised when a number could change."""
+    luma: Luma
+    """How a color became a gray value."""
+    luma_weights: tuple[float, float, float]
+    """The weights of red, green and blue; a gray value is their weighted mean, rounded to the nearest integer."""
+    scale: tuple[int, int]
+    """Black and white."""
+    bit_depth: Literal[8, 16]
+    """Bits of the gray values that were measured."""
+    stored_bit_depth: int
+    """Bits per sample in the file; 16-bit files other than gray without alpha are measured at 8."""
+    alpha: Alpha
+    """What transparency did."""
+    frame: int
+    """The frame that was measured, from 0."""
+    frames: int
+    """Frames in the file, as it declares."""
+    sha256: str
+    """SHA-256 of the file, hexadecimal."""
+    decoders: dict[str, str]
+    """Versions of the libraries that decoded."""
+
+    @classmethod
+    def of(cls, measured: Measured) -> Self:
+        """Return how `measured` was measured."""
+        measurement, sha256 = measured
+        weights, divisor = LUMA_FORMULAS[measurement.options.luma]
+        red, green, blue = (weight / divisor for weight in weights)
+        return cls.model_validate(
+            {
+                "algorithm": measurement.algorithm,
+                "luma": measurement.options.luma,
+                "luma_weights": (red, green, blue),
+                "scale": (0, 255),
+                "bit_depth": measurement.bit_depth,
+                "stored_bit_depth": measurement.stored_bit_depth,
+                "alpha": measurement.options.alpha,
+                "frame": 0,
+                "frames": measurement.frames,
+                "sha256": sha256,
+                "decoders": measurement.decoders,
+            }
+        )
+
+
+class FullIntensity(Intensity):
+    """The average intensity of an image, the distribution that it is the mean of, and how it was measured."""
+
+    statistics: Statistics
+    """Of the gray values, on the scale 0 to 255."""
+    histogram: list[int]
+    """256 counts of pixels by gray value; with alpha=weight a pixel counts its alpha, 0 to 255."""
+    measurement: Method
+    """How it was measured."""

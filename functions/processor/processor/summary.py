@@ -1,0 +1,74 @@
+"""Counts of gray values to statistics: pure arithmetic, in whole numbers up to the one division or root."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from contract.measurement import WHITE, Statistics
+
+if TYPE_CHECKING:
+    from processor.levels import Counts
+
+PERCENTILES = (1, 5, 25, 75, 95, 99)
+
+
+def mean(counts: Counts) -> float:
+    """Return the mean gray value on the scale 0 to 255: the float64 nearest to the true one."""
+    numbers: list[int] = counts.tolist()
+    return sum(value * number for value, number in enumerate(numbers)) / (sum(numbers) * step(counts))
+
+
+def step(counts: Counts) -> int:
+    """Return what one unit of the scale 0 to 255 is in gray values: 1, or 257 of 16-bit ones (65535 / 255)."""
+    return (counts.size - 1) // WHITE
+
+
+def histogram(counts: Counts) -> tuple[int, ...]:
+    """Return 256 counts; a 16-bit value counts at the nearest, (value + 128) // 257."""
+    unit = step(counts)
+    nearest = (np.arange(counts.size) + unit // 2) // unit
+    folded = np.zeros(WHITE + 1, np.int64)
+    np.add.at(folded, nearest, counts)
+    return tuple(folded.tolist())
+
+
+def statistics(counts: Counts) -> Statistics:
+    """Return the statistics of `counts`, which are not all zero. Formulas: docs/measurement.md."""
+    values = np.flatnonzero(counts)
+    numbers = counts[values]
+    running = np.cumsum(numbers)
+    total, unit = int(running[-1]), step(counts)
+
+    def at(rank: int) -> int:
+        """Return the smallest value that at least `rank` pixels do not exceed."""
+        return int(values[np.searchsorted(running, rank)])
+
+    # Ranks are whole numbers, so that no rounding decides on which side of a step a percentile falls.
+    lower, upper = at(-(-total // 2)), at(total // 2 + 1)
+    return Statistics(
+        minimum=int(values[0]) / unit,
+        maximum=int(values[-1]) / unit,
+        median=(lower + upper) / (2 * unit),
+        standard_deviation=standard_deviation(values.tolist(), numbers.tolist()) / unit,
+        percentiles={str(percent): at(-(-total * percent // 100)) / unit for percent in PERCENTILES},
+        entropy=entropy(numbers / total),
+        share_black=int(counts[0]) / total,
+        share_white=int(counts[-1]) / total,
+    )
+
+
+def standard_deviation(values: list[int], numbers: list[int]) -> float:
+    """Return the population's standard deviation, sqrt(n sum(x²) - sum(x)²) / n, exact up to the root."""
+    total = sum(numbers)
+    first = sum(value * number for value, number in zip(values, numbers, strict=True))
+    second = sum(value * value * number for value, number in zip(values, numbers, strict=True))
+    return math.sqrt(total * second - first * first) / total
+
+
+def entropy(shares: np.ndarray) -> float:
+    """Return Shannon's entropy in bits, -sum(p log2 p); the shares are above 0 and sum to 1."""
+    # Without the sum's 0.0, a single value would have the entropy -0.0.
+    return float(0.0 - (shares * np.log2(shares)).sum())

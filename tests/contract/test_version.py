@@ -1,0 +1,44 @@
+"""Measurements by different code or decoders can be told apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contract.invocation import Invocation
+from contract.measurement import DECODERS, Options, version
+from processor import measure
+from tests.processor.samples import encoded, measured, pixels
+
+LOCK = Path(__file__).parents[2] / "functions/processor/requirements.txt"
+
+
+def test_the_decoders_of_the_contract_are_those_that_the_lock_pins() -> None:
+    pins = dict(re.findall(r"^([a-z]+)==([0-9.]+)", LOCK.read_text(), re.MULTILINE))
+    assert {name: pins[name] for name in DECODERS} == DECODERS
+
+
+def test_a_measurement_carries_the_version_that_the_gateway_expects() -> None:
+    result = measured(encoded(pixels("L"), "PNG"))
+    assert version(result.algorithm, result.decoders) == version()
+    assert set(measure.DECODERS) >= {*DECODERS, "libjpeg-turbo", "isal"}
+
+
+@pytest.mark.parametrize("name", [*DECODERS, "algorithm"])
+def test_another_decoder_or_algorithm_is_another_version(name: str) -> None:
+    other = {**DECODERS, name: "99.0"}
+    assert version("99" if name == "algorithm" else "1", other) != version()
+
+
+def test_an_option_that_is_none_is_not_read_as_the_default() -> None:
+    event = Invocation(image=b"", allowed_formats=("PNG",), max_pixels=1, options=Options(luma="mean")).to_event()
+    assert Invocation.from_event(event).options == Options(luma="mean")
+    for wrong in ({"luma": "bt2020"}, {"alpha": "premultiplied"}):
+        with pytest.raises(ValueError, match="unknown option"):
+            Invocation.from_event({**event, **wrong})
+    with pytest.raises(KeyError):
+        Invocation.from_event({name: value for name, value in event.items() if name != "alpha"})
+    assert replace(Options(), alpha="black") != Options()

@@ -1,0 +1,122 @@
+"""luma= and alpha= do what docs/measurement.md says, pixel by pixel."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from contract.measurement import Alpha, Luma, Options
+from contract.problems import ProblemError
+from tests.processor.samples import chunk, encoded, measured, pixels, png
+
+ALPHAS: tuple[Alpha, ...] = ("ignore", "weight", "black", "white")
+LUMAS: tuple[Luma, ...] = ("bt601", "bt709", "mean")
+
+
+def expected_gray(color: np.ndarray, luma: Luma) -> np.ndarray:
+    """The formula in exact whole numbers."""
+    red, green, blue = (color[..., channel].astype(object) for channel in range(3))
+    formulas: dict[Luma, np.ndarray] = {
+        "bt601": (19595 * red + 38470 * green + 7471 * blue + 32768) // 65536,
+        "bt709": (13933 * red + 46871 * green + 4732 * blue + 32768) // 65536,
+        "mean": (red + green + blue + 1) // 3,
+    }
+    return formulas[luma]
+
+
+def expected_mean(color: np.ndarray, opacity: np.ndarray, luma: Luma, alpha: Alpha) -> float:
+    gray, opacity = expected_gray(color, luma), opacity.astype(object)
+    if alpha == "ignore":
+        return int(gray.sum()) / gray.size
+    if alpha == "weight":
+        return int((gray * opacity).sum()) / int(opacity.sum())
+    background = 255 if alpha == "white" else 0
+    return int(((opacity * gray + (255 - opacity) * background + 127) // 255).sum()) / gray.size
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("luma", LUMAS)
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_every_option_is_its_formula(mode: str, luma: Luma, alpha: Alpha) -> None:
+    image = pixels(mode)
+    rgba = np.asarray(image.convert("RGBA"))
+    result = measured(encoded(image, "PNG"), Options(luma=luma, alpha=alpha))
+    assert result.average_intensity == expected_mean(rgba[..., :3], rgba[..., 3], luma, alpha)
+    assert result.options == Options(luma=luma, alpha=alpha)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+@pytest.mark.parametrize("luma", LUMAS)
+def test_palette_entries_have_alphas_of_their_own(luma: Luma, alpha: Alpha) -> None:
+    data = encoded(pixels("P"), "PNG", transparency=bytes(range(0, 250, 2)))
+    with Image.open(io.BytesIO(data)) as image:
+        rgba = np.asarray(image.convert("RGBA"))
+    result = measured(data, Options(luma=luma, alpha=alpha))
+    assert result.average_intensity == expected_mean(rgba[..., :3], rgba[..., 3], luma, alpha)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_one_color_can_be_transparent(alpha: Alpha) -> None:
+    color = np.random.default_rng(3).integers(0, 3, (20, 30, 3), np.uint8) * 100
+    data = encoded(Image.fromarray(color), "PNG", transparency=(100, 200, 0))
+    opacity = np.where((color == (100, 200, 0)).all(axis=-1), 0, 255)
+    assert 0 < (opacity == 0).sum() < opacity.size
+    assert measured(data, Options(alpha=alpha)).average_intensity == expected_mean(color, opacity, "bt601", alpha)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_one_gray_value_can_be_transparent_at_any_depth(depth: int, alpha: Alpha) -> None:
+    width, height, top = 64, 5, (1 << depth) - 1
+    samples = np.random.default_rng(4).integers(0, top + 1, (height, width))
+    key = int(samples[0, 0])
+    bits = (samples[..., None] >> np.arange(depth - 1, -1, -1)) & 1
+    packed = np.packbits(bits.reshape(height, -1).astype(np.uint8), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    # The bits above the depth mean nothing.
+    stray = 0 if depth == 16 else 1 << depth
+    data = png(rows, (width, height), depth, 0, before=chunk(b"tRNS", (key | stray).to_bytes(2, "big")))
+    scaled = samples / top * 255
+    opaque = samples != key
+    expected = {
+        "ignore": scaled.mean(),
+        "weight": scaled[opaque].mean(),
+        "black": np.where(opaque, scaled, 0).mean(),
+        "white": np.where(opaque, scaled, 255).mean(),
+    }
+    assert measured(data, Options(alpha=alpha)).average_intensity == pytest.approx(expected[alpha], rel=1e-12)
+
+
+def test_an_image_with_nothing_that_counts_is_refused() -> None:
+    data = encoded(Image.new("LA", (3, 3), (200, 0)), "PNG")
+    with pytest.raises(ProblemError, match="fully transparent"):
+        measured(data, Options(alpha="weight"))
+    assert measured(data).average_intensity == 200
+
+
+def test_damaged_transparency_matters_only_where_it_counts() -> None:
+    trns = chunk(b"tRNS", b"\0\1")
+    data = png(b"\0\1\2\3", (3, 1), 8, 0, before=trns[:-1] + bytes([trns[-1] ^ 1]))
+    assert measured(data).average_intensity == 2
+    with pytest.raises(ProblemError, match="corrupt_image"):
+        measured(data, Options(alpha="white"))
+
+
+def test_a_transparent_16_bit_color_is_refused_where_it_counts() -> None:
+    data = png(b"\0" + b"\1\2\3\4\5\6", (1, 1), 16, 2, before=chunk(b"tRNS", b"\1\2\3\4\5\6"))
+    assert measured(data).stored_bit_depth == 16
+    with pytest.raises(ProblemError, match="unsupported_format"):
+        measured(data, Options(alpha="black"))
+
+
+def test_a_jpeg_is_opaque() -> None:
+    data = encoded(pixels("RGB"), "JPEG")
+    assert len({measured(data, Options(alpha=alpha)).average_intensity for alpha in ALPHAS}) == 1
+
+
+def test_luma_differs_by_option() -> None:
+    data = encoded(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG")
+    assert [measured(data, Options(luma=luma)).average_intensity for luma in LUMAS] == [76, 54, 85]
