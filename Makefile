@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test check bench corpus lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -22,6 +22,12 @@ check: .venv/dev ## Lint, check types and compare what can drift
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 
+bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
+	@$(BIN)/python -m tests.bench
+
+corpus: ## Unpack Debian packages of real images into .corpus, for the benchmarks and the corpus test
+	@sh tests/bench/corpus.sh
+
 lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.toml files ask for (UPGRADE=1: newest versions)
 	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
 
@@ -43,4 +49,8 @@ $(UV):
 .venv/dev: requirements-dev.txt .venv/run
 	@echo "Installing what the tests and linters need (once)"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: requirements-corpus.txt .venv/dev
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt
 	@touch $@

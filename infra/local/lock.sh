@@ -17,3 +17,4 @@ compile infra/local/requirements.txt infra/local/pyproject.toml functions/gatewa
     --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
 compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
     --constraints infra/local/requirements.txt
+compile requirements-corpus.txt requirements-corpus.in --constraints requirements-dev.txt

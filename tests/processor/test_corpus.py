@@ -1,0 +1,52 @@
+"""Every real image of the corpus is measured, exactly, or its refusal is listed here with the reason."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from contract.problems import ProblemError
+from tests.bench.images import CORPUS, corpus_files
+from tests.processor.samples import measured
+from tests.support import missing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# By the end of the path. Debian's wallpapers are all whole; damaged test images would be named here.
+REFUSED: dict[str, str] = {}
+
+
+def expected_average(data: bytes) -> float:
+    """What Pillow and NumPy say, with 16-bit gray at full depth."""
+    with warnings.catch_warnings():
+        # Of metadata, which are none of our business.
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(data))
+        if image.mode.startswith("I;16"):
+            return int(np.asarray(image).sum(dtype=np.int64)) / (257 * image.width * image.height)
+        return float(np.asarray(image.convert("L")).mean())
+
+
+def difference(file: Path) -> str | None:
+    """How the measurement of a file is not what is expected, or None."""
+    data = file.read_bytes()
+    refused = next((reason for end, reason in REFUSED.items() if str(file).endswith(end)), None)
+    try:
+        average = measured(data).average_intensity
+    except ProblemError as problem:
+        return None if refused else f"{file}: {problem}"
+    if refused or average != expected_average(data):
+        return f"{file}: measured as {average}"
+    return None
+
+
+def test_every_image_of_the_corpus_is_exact() -> None:
+    files = corpus_files()
+    if not files:
+        missing(f"a corpus of real images in {CORPUS.name} (make corpus)")
+    assert [line for file in files if (line := difference(file))] == []
