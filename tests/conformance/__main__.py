@@ -1,0 +1,115 @@
+"""Make the conformance set anew: `python -m tests.conformance` writes the images and what they must measure as.
+
+The expected values are computed from the pixels by the formulas of docs/measurement.md, in whole numbers and without
+the processor; where a file is a JPEG, from the pixels that Pillow decodes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FOLDER = Path(__file__).parent
+SIZE = 16
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(samples: np.ndarray, depth: int, color_type: int, extra: bytes = b"") -> bytes:
+    """A PNG without filters of samples of shape (height, width) or (height, width, channels)."""
+    height, width = samples.shape[:2]
+    shifts = np.arange(depth - 1, -1, -1)
+    bits = ((samples.reshape(height, -1, 1) >> shifts) & 1).astype(np.uint8).reshape(height, -1)
+    rows = b"".join(b"\0" + np.packbits(row).tobytes() for row in bits)
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(rows, 9))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + data + chunk(b"IEND", b"")
+
+
+def encode(image: Image.Image, **options: object) -> bytes:
+    """The JPEG that Pillow writes."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def gray(colors: np.ndarray) -> np.ndarray:
+    """BT.601 luma of colors of shape (..., 3), in whole numbers."""
+    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
+    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+
+
+def average(values: np.ndarray, unit: int = 1) -> float:
+    """The float64 nearest to the mean of whole numbers over `unit`."""
+    return float(Fraction(int(values.sum()), values.size * unit))
+
+
+def png_cases() -> dict[str, tuple[bytes, float]]:
+    """Files and averages by name."""
+    rng = np.random.default_rng(601)
+    cases: dict[str, tuple[bytes, float]] = {}
+    for depth in (1, 2, 4, 8, 16):
+        samples = rng.integers(0, 1 << depth, (SIZE, SIZE))
+        top = (1 << depth) - 1
+        unit = 257 if depth == 16 else 1
+        values = samples if depth == 16 else samples * (255 // top)
+        cases[f"gray-{depth}-bit.png"] = png(samples, depth, 0), average(values, unit)
+    ramp = np.arange(65536).reshape(256, 256)
+    cases["gray-16-bit-ramp.png"] = png(ramp, 16, 0), average(ramp, 257)
+    colors = rng.integers(0, 256, (SIZE, SIZE, 3))
+    cases["rgb.png"] = png(colors, 8, 2), average(gray(colors))
+    alpha = rng.integers(0, 256, (SIZE, SIZE, 1))
+    cases["rgba.png"] = png(np.concatenate([colors, alpha], axis=2), 8, 6), average(gray(colors))
+    cases["gray-alpha.png"] = png(np.concatenate([colors[..., :1], alpha], axis=2), 8, 4), average(colors[..., 0])
+    palette = rng.integers(0, 256, (16, 3))
+    indices = rng.integers(0, 16, (SIZE, SIZE))
+    entries = chunk(b"PLTE", palette.astype(np.uint8).tobytes())
+    cases["palette.png"] = png(indices, 4, 3, entries), average(gray(palette[indices]))
+    hidden = entries + chunk(b"tRNS", bytes(range(0, 256, 16)))
+    cases["palette-alpha.png"] = png(indices, 4, 3, hidden), average(gray(palette[indices]))
+    gamma = chunk(b"gAMA", struct.pack(">I", 100_000))
+    cases["rgb-linear-gamma.png"] = png(colors, 8, 2, gamma), average(gray(colors))
+    primaries = np.eye(3, dtype=int)[None] * 255
+    cases["red-green-blue.png"] = png(primaries, 8, 2), (76 + 150 + 29) / 3
+    return cases
+
+
+def jpeg_cases() -> dict[str, tuple[bytes, float]]:
+    """Files and averages by name."""
+    rng = np.random.default_rng(709)
+    image = Image.fromarray(rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)).resize((40, 40), Image.Resampling.BICUBIC)
+    files = {
+        "rgb-444.jpg": encode(image, quality=90, subsampling=0),
+        "rgb-420.jpg": encode(image, quality=90, subsampling=2),
+        "rgb-progressive.jpg": encode(image, quality=90, progressive=True),
+        "gray.jpg": encode(image.convert("L"), quality=90),
+        "cmyk.jpg": encode(image.convert("CMYK"), quality=90),
+    }
+    cases = {}
+    for name, data in files.items():
+        colors = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        cases[name] = data, average(gray(colors))
+    return cases
+
+
+def main() -> None:
+    """Write images and expected.json."""
+    cases = png_cases() | jpeg_cases()
+    for name, (data, _) in cases.items():
+        (FOLDER / name).write_bytes(data)
+    expected = {name: value for name, (_, value) in cases.items()}
+    (FOLDER / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
