@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,11 @@ def test_a_measurement_carries_the_version_that_the_gateway_expects() -> None:
 def test_another_decoder_or_algorithm_is_another_version(name: str) -> None:
     other = {**DECODERS, name: "99.0"}
     assert version("99" if name == "algorithm" else "1", other) != version()
+
+
+def test_the_event_as_json_is_the_event() -> None:
+    invocation = Invocation(image=bytes(range(256)), allowed_formats=("PNG", "JPEG"), max_pixels=7)
+    assert json.loads(invocation.to_json()) == invocation.to_event()
 
 
 def test_an_option_that_is_none_is_not_read_as_the_default() -> None:

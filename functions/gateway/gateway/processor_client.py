@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Protocol
 
 import boto3
@@ -83,7 +82,7 @@ class LambdaProcessor:
             max_pixels=self.settings.max_image_pixels,
             options=options,
         )
-        payload = json.dumps(invocation.to_event()).encode()
+        payload = invocation.to_json()
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file of {len(image):,} bytes does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)

@@ -9,8 +9,10 @@ A bad image is data in the answer and not a raised exception, so that a Lambda `
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass, field
+from base64 import b64encode
+from binascii import a2b_base64
+from dataclasses import asdict, dataclass, field, replace
+from json import dumps
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from contract.measurement import Alpha, Luma, Options
@@ -43,11 +45,18 @@ class Invocation:
             "alpha": self.options.alpha,
         }
 
+    def to_json(self) -> bytes:
+        """Return the event as JSON. Base64 has nothing to escape; to look for it takes longer than the rest."""
+        rest = replace(self, image=b"").to_event()
+        del rest["image"]
+        return b'{"image": "' + b64encode(self.image) + b'", ' + dumps(rest).encode()[1:]
+
     @classmethod
     def from_event(cls, event: dict[str, Any]) -> Self:
         """Read an event. Raises KeyError, TypeError or ValueError where it is not one that `to_event` makes."""
         return cls(
-            image=b64decode(event["image"], validate=True),
+            # In C throughout; `b64decode(validate=True)` runs a regular expression over it first.
+            image=a2b_base64(event["image"], strict_mode=True),
             allowed_formats=tuple(event["allowed_formats"]),
             max_pixels=int(event["max_pixels"]),
             options=read_options(event["luma"], event["alpha"]),
