@@ -37,7 +37,7 @@ from contract.invocation import Invocation
 from processor.measure import measure
 from tests.bench.__main__ import ours, reference
 Image.init()
-data = open(sys.argv[2], "rb").read()
+data = sys.stdin.buffer.read()
 begun = time.perf_counter()
 {"ours": ours, "reference": reference}[sys.argv[1]](data)
 print(time.perf_counter() - begun)
@@ -84,26 +84,29 @@ def alternatives() -> dict[str, Callable[[bytes], object]]:
     return found
 
 
-def medians(functions: dict[str, Callable[[bytes], object]], data: bytes) -> dict[str, float]:
-    """Seconds by name: the median of `ROUNDS`, after one to warm up, each function in turn."""
+def timed(functions: dict[str, Callable[[bytes], object]], data: bytes) -> dict[str, list[float]]:
+    """Seconds by name: `ROUNDS` of them, after one to warm up, each function in turn."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(ROUNDS + 1):
         for name, function in functions.items():
             begun = time.perf_counter()
             function(data)
             times[name].append(time.perf_counter() - begun)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
+    return {name: values[1:] for name, values in times.items()}
 
 
-def warm(image_format: str) -> tuple[list[str], float]:
-    """Rows of a table, and the median ratio of ours to the reference."""
+def warm(image_format: str) -> tuple[list[str], float, float]:
+    """Rows of a table, and the ratio of ours to the reference: by medians, and by the quietest round of each."""
     functions = {"reference": reference, "ours": ours, "decode": only_decode, "load": load, **alternatives()}
     others = [name for name in functions if name != "reference"]
     rows = [f"| image | MP | KB | reference, ms | {' | '.join(others)} |", "| --- " * (4 + len(others)) + "|"]
     ratios: dict[str, list[float]] = {name: [] for name in others}
-    for name, data in samples(image_format).items():
+    quietest = []
+    for name, data in samples(image_format, most=9).items():
         assert ours(data) == reference(data), name
-        seconds = medians(functions, data)
+        times = timed(functions, data)
+        seconds = {name: statistics.median(values) for name, values in times.items()}
+        quietest.append(min(times["ours"]) / min(times["reference"]))
         for other in others:
             ratios[other].append(seconds[other] / seconds["reference"])
         with Image.open(io.BytesIO(data)) as image:
@@ -113,37 +116,35 @@ def warm(image_format: str) -> tuple[list[str], float]:
         print(rows[-1], flush=True)  # noqa: T201 - it is a report
     cells = " | ".join(f"**{statistics.median(ratios[other]):.2f}**" for other in others)
     rows.append(f"| median of {len(ratios['ours'])} | | | | {cells} |")
-    return rows, statistics.median(ratios["ours"])
+    return rows, statistics.median(ratios["ours"]), statistics.median(quietest)
 
 
 def first_call() -> float:
     """The ratio of ours to the reference for the first image of a process, a JPEG of 12 megapixels."""
-    file = FILE.parent / "first.jpg"
-    file.write_bytes(encode(photo(4000, 3000), "JPEG", quality=90))
+    data = encode(photo(4000, 3000), "JPEG", quality=90)
     times: dict[str, list[float]] = {"ours": [], "reference": []}
     for _ in range(ROUNDS):
         for name, values in times.items():
-            command = [sys.executable, "-c", FIRST_CALL, name, str(file)]
-            values.append(float(subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ).stdout))
-    file.unlink()
+            command = [sys.executable, "-c", FIRST_CALL, name]
+            values.append(float(subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True).stdout))
     return statistics.median(times["ours"]) / statistics.median(times["reference"])
 
 
 def main() -> None:
     """Measure, print and write the report."""
-    jpeg_rows, jpeg = warm("JPEG")
-    png_rows, png = warm("PNG")
+    jpeg_rows, jpeg, quiet_jpeg = warm("JPEG")
+    png_rows, png, quiet_png = warm("PNG")
     first = first_call()
     goals = [
-        "| goal | asked | measured |",
-        "| --- | --- | --- |",
-        f"| JPEG, warm, ours to reference | <= 0.96 | {jpeg:.2f} |",
-        f"| PNG, warm, ours to reference | <= 0.95 | {png:.2f} |",
-        f"| JPEG of 12 MP, first call in a process | <= 0.85 | {first:.2f} |",
+        "| ours to reference | goal | by medians | by the quietest rounds |",
+        "| --- | --- | --- | --- |",
+        f"| JPEG, warm | <= 0.96 | {jpeg:.2f} | {quiet_jpeg:.2f} |",
+        f"| PNG, warm | <= 0.95 | {png:.2f} | {quiet_png:.2f} |",
+        f"| JPEG of 12 MP, first call in a process | <= 0.85 | {first:.2f} | |",
     ]
     versions = json.dumps({**DECODERS, "numpy": np.__version__, "python": sys.version.split()[0]})
     head = (FILE.read_text() if FILE.exists() else "# Benchmarks\n").split("<!-- figures -->")[0]
-    report = [*goals, "", f"Versions: `{versions}`; {ROUNDS} rounds.", "", "## JPEG", "", *jpeg_rows, "", "## PNG", ""]
+    report = [*goals, "", f"Versions: `{versions}`; {ROUNDS} rounds.", "", "### JPEG", "", *jpeg_rows, "", "### PNG", ""]
     FILE.write_text(head + "<!-- figures -->\n\n" + "\n".join([*report, *png_rows]) + "\n")
     print("\n".join(goals))  # noqa: T201 - as above
 
