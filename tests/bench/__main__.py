@@ -144,7 +144,18 @@ def main() -> None:
     ]
     versions = json.dumps({**DECODERS, "numpy": np.__version__, "python": sys.version.split()[0]})
     head = (FILE.read_text() if FILE.exists() else "# Benchmarks\n").split("<!-- figures -->")[0]
-    report = [*goals, "", f"Versions: `{versions}`; {ROUNDS} rounds.", "", "### JPEG", "", *jpeg_rows, "", "### PNG", ""]
+    report = [
+        *goals,
+        "",
+        f"Versions: `{versions}`; {ROUNDS} rounds.",
+        "",
+        "### JPEG",
+        "",
+        *jpeg_rows,
+        "",
+        "### PNG",
+        "",
+    ]
     FILE.write_text(head + "<!-- figures -->\n\n" + "\n".join([*report, *png_rows]) + "\n")
     print("\n".join(goals))  # noqa: T201 - as above
 
