@@ -9,18 +9,16 @@ from json import dumps
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-import redis
 from pydantic import TypeAdapter, ValidationError
-from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
-from redis.retry import Retry
 
 from contract.measurement import Measurement, Options, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import redis
     from aws_lambda_powertools import Logger
+    from redis.cluster import RedisCluster
 
     from gateway.request import CacheOutcome
     from gateway.settings import Settings
@@ -204,11 +202,19 @@ def make_cache(settings: Settings, logger: Logger) -> Cache:
     """Return the cache that the settings ask for: none without a host or with a time to live of 0."""
     if not settings.redis_host or not settings.cache_ttl_seconds:
         return NoCache()
+    # At the start, and not within the deadline of the first request; and not at all where there is no cache.
+    import redis.cluster  # noqa: F401, PLC0415
+
     return RedisCache(lambda: connect(settings), settings.cache_ttl_seconds, logger)
 
 
 def connect(settings: Settings) -> Client:
     """Return a client for the settings. A connection that the server closed while idle is replaced at once, once."""
+    import redis  # noqa: PLC0415 - see make_cache
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.cluster import RedisCluster  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
     password = settings.redis_password
     client = RedisCluster if settings.redis_cluster else redis.Redis
     return client(
