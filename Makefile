@@ -1,11 +1,16 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench corpus lock clean
+.PHONY: help run test check bench corpus e2e build deploy lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 PACKAGES := layers/contract functions/gateway functions/processor infra/local
 BIN := .venv/bin
 UV := $(BIN)/uv
+SAM := .venv-sam/bin/sam
+# The SAM CLI would tell its maker of every command, and wants a region even where none is used.
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-central-1
+ENV ?= default
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,11 +33,24 @@ bench: .venv/bench ## Time the measurement beside the alternatives and write doc
 corpus: ## Unpack Debian packages of real images into .corpus, for the benchmarks and the corpus test
 	@sh tests/bench/corpus.sh
 
+e2e: .venv/dev .venv-sam/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
+	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py,tests/e2e) $(ARGS)
+
+build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
+	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@du -sh .aws-sam/build/GatewayFunction .aws-sam/build/ContractLayer | sed 's/^/unpacked /'
+	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("/tmp/image-intensity-size", "zip")) // 1000, "kB")') GatewayFunction"
+	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
+
+deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: with cache and canary)
+	$(SAM) deploy --config-env $(ENV)
+	$(BIN)/python infra/publish_page.py $$(sed -n '/^\[$(ENV)\.deploy/,/^$$/s/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
+
 lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.toml files ask for (UPGRADE=1: newest versions)
 	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
 
 clean: ## Remove what make has made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-checkov .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -53,4 +71,17 @@ $(UV):
 
 .venv/bench: requirements-corpus.txt .venv/dev
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt
+	@touch $@
+
+# The SAM CLI, the AWS CLI and the linters of templates, each apart: their pins conflict with the service's and each other's.
+.venv-sam/stamp: infra/tools/requirements.txt | $(UV)
+	@echo "Installing the SAM CLI (once)"
+	@$(UV) venv --quiet --allow-existing .venv-sam
+	@$(UV) pip install --quiet --python .venv-sam/bin/python --require-hashes -r $<
+	@touch $@
+
+.venv-checkov/stamp: infra/tools/checkov.txt | $(UV)
+	@echo "Installing checkov (once)"
+	@$(UV) venv --quiet --allow-existing .venv-checkov
+	@$(UV) pip install --quiet --python .venv-checkov/bin/python --require-hashes -r $<
 	@touch $@

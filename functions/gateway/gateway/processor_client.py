@@ -124,12 +124,12 @@ class LambdaProcessor:
         return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
 
 
-def make_lambda_client() -> LambdaClient:
-    """Return a client with our timeouts; an endpoint other than AWS is named by AWS_ENDPOINT_URL_LAMBDA."""
+def make_lambda_client(endpoint_url: str | None = None) -> LambdaClient:
+    """Return a client with our timeouts, for AWS or what AWS_ENDPOINT_URL_LAMBDA or `endpoint_url` names instead."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 1},
     )
     # What boto3 would return; importing boto3 takes as long again, for managed S3 transfers that are not used here.
-    return cast("LambdaClient", Session().create_client("lambda", config=config))
+    return cast("LambdaClient", Session().create_client("lambda", config=config, endpoint_url=endpoint_url))

@@ -12,13 +12,16 @@ from fastapi.responses import FileResponse
 from gateway.app import create_app
 from gateway.cache import RedisCache, make_cache
 from gateway.log import make_logger
-from local_server.processor import InProcessProcessor
+from local_server.emulators import EmulatorQueue
 from local_server.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aws_lambda_powertools import Logger
     from fastapi import FastAPI
+
+    from gateway.processor_client import Processor
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -33,7 +36,7 @@ def make_app() -> FastAPI:
         # Its first command takes longer than the cache may: not at the cost of the first request.
         embedded.get("")
         cache = RedisCache(lambda: embedded, settings.cache_ttl_seconds, logger)
-    app = create_app(settings, cache=cache, processor=InProcessProcessor(settings, logger), logger=logger)
+    app = create_app(settings, cache=cache, processor=make_processor(settings, logger), logger=logger)
     # One route a file: files mounted at the root would answer for the methods and paths of the API as well.
     for file in (REPOSITORY / "static_site").iterdir():
         path = "/" if file.name == "index.html" else f"/{file.name}"
@@ -44,3 +47,13 @@ def make_app() -> FastAPI:
 def file_route(file: Path) -> Callable[[], FileResponse]:
     """Return a route that serves `file`. Browsers ask each time whether it has changed: the files belong together."""
     return lambda: FileResponse(file, headers={"Cache-Control": "no-cache"})
+
+
+def make_processor(settings: LocalSettings, logger: Logger) -> Processor:
+    """Return the processor in this process, or the emulators of the real one."""
+    if settings.processor_endpoints:
+        return EmulatorQueue(settings, settings.processor_endpoints, logger)
+    # The gateway's container has no decoder.
+    from local_server.processor import InProcessProcessor  # noqa: PLC0415
+
+    return InProcessProcessor(settings, logger)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from gateway.settings import Settings
+from gateway.settings import Settings, split
 
 
 class LocalSettings(Settings):
@@ -14,4 +14,7 @@ class LocalSettings(Settings):
 
     host: Annotated[str, Field("127.0.0.1", validation_alias="HOST")]
     port: Annotated[int, Field(5000, validation_alias="PORT", ge=0, le=65535)]
+    processor_endpoints: Annotated[
+        tuple[str, ...], BeforeValidator(split), Field((), validation_alias="PROCESSOR_ENDPOINTS")
+    ]
     reload: Annotated[bool, Field(default=False, validation_alias="RELOAD")]

@@ -1,0 +1,53 @@
+"""Compose, started for the tests beside one that may be running already."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    """A project of ours."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where the page and the API are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __call__(self, *arguments: str) -> str:
+        """Run `docker compose` for this project and return what it prints."""
+        run = subprocess.run(
+            ["docker", "compose", "--project-name", "image-intensity-test", *arguments],
+            cwd=REPOSITORY,
+            env={**os.environ, "PORT": str(self.port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+
+@contextmanager
+def compose_up() -> Iterator[Compose]:
+    """Build and start everything, wait until all of it is healthy, and leave nothing behind."""
+    compose = Compose(free_port())
+    try:
+        compose("up", "--build", "--wait")
+        yield compose
+    finally:
+        compose("down", "--volumes", "--timeout", "2")

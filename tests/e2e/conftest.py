@@ -1,0 +1,63 @@
+"""The ways to run the service, each started once for all of its tests; or one that runs already: E2E_URL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import running_server
+from tests.e2e.compose import compose_up
+from tests.e2e.engines import deployed, sam_local
+from tests.support import executable, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.compose import Compose
+
+GIVEN = os.environ.get("E2E_URL", "").rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Something that serves the API at `url`."""
+
+    name: str
+    url: str
+    has_cache: bool = True
+
+
+@pytest.fixture(scope="session")
+def docker() -> None:
+    """A Docker engine that answers; skips where there is none."""
+    if subprocess.run([executable("docker"), "info"], capture_output=True, check=False).returncode:
+        missing("a Docker engine that answers")
+
+
+@pytest.fixture(scope="session")
+def compose(docker: None) -> Iterator[Compose]:  # noqa: ARG001 - needed first
+    """The service as `docker compose up --build` runs it."""
+    with compose_up() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["given"] if GIVEN else ["make run", "compose", "sam local", "deployed"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each way to run the service."""
+    name: str = request.param
+    if name == "given":
+        yield Engine(name, GIVEN, has_cache=False)
+    elif name == "make run":
+        with running_server() as url:
+            yield Engine(name, url)
+    elif name == "compose":
+        yield Engine(name, request.getfixturevalue("compose").url)
+    else:
+        request.getfixturevalue("docker")
+        start = sam_local if name == "sam local" else deployed
+        with start(tmp_path_factory.mktemp("engine")) as url:
+            yield Engine(name, url)

@@ -1,0 +1,190 @@
+"""`sam local` and a local AWS, started for the tests. Both run what `make build` has built."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import uuid
+from contextlib import ExitStack, contextmanager
+from json import dumps, loads
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.support import executable, free_port, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+TOOLS = REPOSITORY / ".venv-sam" / "bin"
+VALKEY = "valkey/valkey:8.1"
+MINISTACK = "ministackorg/ministack:1.5.33"
+# What the emulators accept for a key and secret: anything.
+AWS = {
+    **os.environ,
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "SAM_CLI_TELEMETRY": "0",
+}
+# A first answer needs images made and containers started.
+START_SECONDS = 120
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> str:
+    """Run a program to its end and return what it prints; it must succeed."""
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment or AWS, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+def build() -> None:
+    """Have what is deployed built; skips where the SAM CLI is not installed (`make e2e` does that)."""
+    if not (TOOLS / "sam").exists():
+        missing("the SAM CLI (make e2e installs it)")
+    run(executable("make"), "build", environment=dict(os.environ))
+
+
+@contextmanager
+def container(*arguments: str) -> Iterator[str]:
+    """Run a container in the background and yield its id."""
+    name = run("docker", "run", "--detach", *arguments)
+    try:
+        yield name
+    finally:
+        run("docker", "rm", "--force", "--volumes", name)
+
+
+def bridge() -> str:
+    """The address of this machine as containers see it."""
+    return run("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+
+
+@contextmanager
+def sam(*arguments: str) -> Iterator[None]:
+    """Run `sam local`. Ended by SIGTERM, it takes its containers with it."""
+    command = [str(TOOLS / "sam"), "local", *arguments]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=AWS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def sam_local(folder: Path) -> Iterator[str]:
+    """Yield the address of `sam local start-api`, with `start-lambda` for the processor and a real Valkey."""
+    build()
+    host = bridge()
+    api, functions, valkey = free_port(), free_port(), free_port()
+    settings = folder / "settings.json"
+    settings.write_text(
+        dumps(
+            {
+                "GatewayFunction": {
+                    "APP_ENV": "development",
+                    "AWS_ENDPOINT_URL_LAMBDA": f"http://host.docker.internal:{functions}",
+                    "REDIS_HOST": "host.docker.internal",
+                    "REDIS_PORT": str(valkey),
+                }
+            }
+        )
+    )
+    with ExitStack() as stack:
+        stack.enter_context(container("--publish", f"{host}:{valkey}:6379", VALKEY))
+        common = ("--config-env", "local", "--port")
+        stack.enter_context(sam("start-lambda", *common, str(functions), "--host", host))
+        arguments = (str(api), "--add-host", f"host.docker.internal:{host}", "--env-vars", str(settings))
+        stack.enter_context(sam("start-api", *common, *arguments))
+        url = f"http://127.0.0.1:{api}"
+        wait_until_ready(url)
+        yield url
+
+
+@contextmanager
+def deployed(folder: Path) -> Iterator[str]:
+    """Yield the address of the whole template, deployed to MiniStack, its functions in containers, with a real Valkey.
+
+    Off is what MiniStack does not have: the network with ElastiCache Serverless, and SnapStart for functions in Docker.
+    """
+    build()
+    port = free_port()
+    name = f"image-intensity-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as stack:
+        run("docker", "network", "create", name)
+        stack.callback(remove_network, name)
+        valkey = stack.enter_context(container("--network", name, "--network-alias", "valkey", VALKEY))
+        assert valkey
+        stack.enter_context(
+            container(
+                *("--network", name, "--network-alias", "aws", "--publish", f"127.0.0.1:{port}:4566"),
+                *("--volume", "/var/run/docker.sock:/var/run/docker.sock"),
+                *("--env", "LAMBDA_EXECUTOR=docker", "--env", f"LAMBDA_DOCKER_NETWORK={name}"),
+                *("--env", "AWS_ENDPOINT_URL=http://aws:4566", "--env", "MINISTACK_REGION=eu-central-1"),
+                MINISTACK,
+            )
+        )
+        endpoint = f"http://127.0.0.1:{port}"
+        wait_for(f"{endpoint}/_ministack/health")
+        api = deploy({**AWS, "AWS_ENDPOINT_URL": endpoint}, folder)
+        url = f"{endpoint}/restapis/{api}/v1/_user_request_"
+        wait_until_ready(url)
+        yield url
+
+
+def deploy(environment: dict[str, str], folder: Path) -> str:
+    """Deploy as CloudFormation does it for `sam deploy`, and return the id of the REST API."""
+    aws = str(TOOLS / "aws")
+    packaged = str(folder / "packaged.yaml")
+    run(aws, "s3", "mb", "s3://artifacts", environment=environment)
+    run(
+        *(aws, "cloudformation", "package", "--template-file", ".aws-sam/build/template.yaml"),
+        *("--s3-bucket", "artifacts", "--output-template-file", packaged),
+        environment=environment,
+    )
+    run(
+        *(aws, "cloudformation", "deploy", "--template-file", packaged, "--stack-name", "image-intensity"),
+        *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
+        *("--parameter-overrides", "RedisHost=valkey", "SnapStart=None"),
+        environment=environment,
+    )
+    stacks: dict[str, Any] = loads(
+        run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
+    )
+    assert {stack["StackStatus"] for stack in stacks["Stacks"]} == {"CREATE_COMPLETE"}
+    return run(
+        aws, "apigateway", "get-rest-apis", "--query", "items[0].id", "--output", "text", environment=environment
+    )
+
+
+def remove_network(name: str) -> None:
+    """Remove the network, and before it the functions that MiniStack has started in it."""
+    functions = run("docker", "ps", "--all", "--quiet", "--filter", f"network={name}").split()
+    if functions:
+        run("docker", "rm", "--force", *functions)
+    run("docker", "network", "rm", name)
+
+
+def wait_for(url: str) -> None:
+    """Wait until `url` answers with success."""
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            httpx.get(url, timeout=START_SECONDS).raise_for_status()
+        except httpx.HTTPError:
+            assert time.monotonic() < end, f"{url} does not answer"
+            time.sleep(0.5)
+        else:
+            return
+
+
+def wait_until_ready(url: str) -> None:
+    """Wait until the service at `url` measures."""
+    wait_for(f"{url}/health/ready")

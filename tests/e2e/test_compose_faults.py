@@ -1,0 +1,124 @@
+"""Parts of Compose are killed, frozen and restarted while requests run: every answer is right or says what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.images import fresh
+from tests.e2e.test_http import assert_measured, assert_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.compose import Compose
+
+# Longer than any queue and timeout of the service in a row.
+PATIENCE = 90
+# How long a part stays away: long enough that several requests of each client fall into it.
+AWAY_SECONDS = 4
+DOCUMENTED = {
+    "internal_error": 500,
+    "processor_failed": 502,
+    "processor_busy": 503,
+    "processor_timeout": 504,
+}
+
+
+def kill(compose: Compose, part: str) -> None:
+    compose("kill", part)
+    time.sleep(AWAY_SECONDS)
+    compose("start", part)
+
+
+def freeze(compose: Compose, part: str) -> None:
+    compose("pause", part)
+    time.sleep(AWAY_SECONDS)
+    compose("unpause", part)
+
+
+def restart(compose: Compose, part: str) -> None:
+    compose("restart", "--timeout", "3", part)
+
+
+def ask(compose: Compose) -> str:
+    """Have a new image measured; returns `measured` or the code of the documented problem that came instead."""
+    sample = fresh()
+    response = httpx.post(f"{compose.url}/intensity", files={"image": ("x.png", sample.content)}, timeout=PATIENCE)
+    if response.status_code == 200:
+        assert_measured(response, sample)
+        return "measured"
+    code: str = response.json()["code"]
+    assert_problem(response, DOCUMENTED[code], code)
+    return code
+
+
+def outcomes_during(compose: Compose, disturbance: Callable[[], None]) -> Counter[str]:
+    """Keep four clients asking during `disturbance`, and until the service is itself again."""
+    over = Event()
+
+    def client(_number: int) -> Counter[str]:
+        outcomes: Counter[str] = Counter()
+        while not over.is_set():
+            outcomes[ask(compose)] += 1
+        return outcomes
+
+    with ThreadPoolExecutor(4) as threads:
+        clients = [threads.submit(client, number) for number in range(4)]
+        try:
+            time.sleep(1)
+            disturbance()
+            time.sleep(1)
+        finally:
+            over.set()
+        outcomes = sum((each.result() for each in clients), Counter[str]())
+    wait_until_ready(compose)
+    return outcomes
+
+
+def wait_until_ready(compose: Compose) -> None:
+    end = time.monotonic() + PATIENCE
+    while not is_ready(compose):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert ask(compose) == "measured"
+
+
+def is_ready(compose: Compose) -> bool:
+    try:
+        answer = httpx.get(f"{compose.url}/health/ready", timeout=PATIENCE)
+    except httpx.TransportError:
+        # The page's own server is the part that is starting.
+        return False
+    return answer.is_success and answer.json()["cache"] == "ok"
+
+
+@pytest.mark.parametrize("part", ["processor-1", "gateway", "redis", "storage"])
+@pytest.mark.parametrize("disturb", [kill, freeze, restart])
+def test_every_answer_is_right_or_a_documented_error(
+    compose: Compose, part: str, disturb: Callable[[Compose, str], None]
+) -> None:
+    outcomes = outcomes_during(compose, lambda: disturb(compose, part))
+    print(part, disturb.__name__, dict(outcomes))  # noqa: T201 - the figures of the run
+    assert outcomes["measured"] > 0
+    if part in {"redis", "storage"}:
+        assert set(outcomes) == {"measured"}
+
+
+@pytest.mark.parametrize("part", ["page", "gateway", "redis", "processor-1", "storage"])
+def test_what_was_measured_is_still_known_after_a_restart(compose: Compose, part: str) -> None:
+    sample = fresh()
+    files = {"image": ("x.png", sample.content)}
+    assert_measured(httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE), sample)
+    restart(compose, part)
+    compose("up", "--wait")
+    wait_until_ready(compose)
+    response = httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
+    assert_measured(response, sample)
+    assert response.headers["X-Cache"] == "hit"
