@@ -22,6 +22,8 @@ REPOSITORY = Path(__file__).parents[2]
 TOOLS = REPOSITORY / ".venv-sam" / "bin"
 VALKEY = "valkey/valkey:8.1"
 MINISTACK = "ministackorg/ministack:1.5.33"
+# This machine as containers on Docker's default network see it.
+BRIDGE = "172.17.0.1"
 # What the emulators accept for a key and secret: anything.
 AWS = {
     **os.environ,
@@ -60,11 +62,6 @@ def container(*arguments: str) -> Iterator[str]:
         run("docker", "rm", "--force", "--volumes", name)
 
 
-def bridge() -> str:
-    """The address of this machine as containers see it."""
-    return run("docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-
-
 @contextmanager
 def sam(*arguments: str) -> Iterator[None]:
     """Run `sam local`. Ended by SIGTERM, it takes its containers with it."""
@@ -82,7 +79,6 @@ def sam(*arguments: str) -> Iterator[None]:
 def sam_local(folder: Path) -> Iterator[str]:
     """Yield the address of `sam local start-api`, with `start-lambda` for the processor and a real Valkey."""
     build()
-    host = bridge()
     api, functions, valkey = free_port(), free_port(), free_port()
     settings = folder / "settings.json"
     settings.write_text(
@@ -98,10 +94,10 @@ def sam_local(folder: Path) -> Iterator[str]:
         )
     )
     with ExitStack() as stack:
-        stack.enter_context(container("--publish", f"{host}:{valkey}:6379", VALKEY))
+        stack.enter_context(container("--publish", f"{BRIDGE}:{valkey}:6379", VALKEY))
         common = ("--config-env", "local", "--port")
-        stack.enter_context(sam("start-lambda", *common, str(functions), "--host", host))
-        arguments = (str(api), "--add-host", f"host.docker.internal:{host}", "--env-vars", str(settings))
+        stack.enter_context(sam("start-lambda", *common, str(functions), "--host", BRIDGE))
+        arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}", "--env-vars", str(settings))
         stack.enter_context(sam("start-api", *common, *arguments))
         url = f"http://127.0.0.1:{api}"
         wait_until_ready(url)
