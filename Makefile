@@ -11,6 +11,8 @@ SAM := .venv-sam/bin/sam
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-central-1
 ENV ?= default
+TEMPLATES := template.yaml $(wildcard infra/*.yaml)
+DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,11 +23,15 @@ run: .venv/run ## Serve the page and the API on http://localhost:5000 (PORT=8080
 test: .venv/dev ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: .venv/dev ## Lint, check types and compare what can drift
+check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and compare what can drift
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+	.venv-sam/bin/cfn-lint $(TEMPLATES)
+	$(SAM) validate --lint
+	.venv-sam/bin/hadolint $(DOCKERFILES)
+	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
 
 bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
 	@$(BIN)/python -m tests.bench

@@ -81,7 +81,6 @@ def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_fi
     comes_with = {
         "pydantic": "fastapi",
         "starlette": "fastapi",
-        "botocore": "boto3",
         "python_multipart": "python-multipart",
     }
     for package, folder in PACKAGES.items():

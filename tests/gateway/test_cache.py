@@ -284,7 +284,7 @@ def constructed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return lambda **options: made.update(kind=kind, **options)
 
     monkeypatch.setattr(redis, "Redis", construct("one server"))
-    monkeypatch.setattr(cache_module, "RedisCluster", construct("cluster"))
+    monkeypatch.setattr("redis.cluster.RedisCluster", construct("cluster"))
     return made
 
 

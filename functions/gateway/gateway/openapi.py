@@ -30,6 +30,7 @@ IMAGE_FORM: dict[str, Any] = {
 
 DESCRIPTIONS = {
     400: "The request or the image is not one that can be measured",
+    403: "API Gateway or its firewall refuses the request",
     404: "There is nothing at this address",
     405: "The address does not take this method",
     413: "The file or the image is over a limit",

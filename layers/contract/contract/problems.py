@@ -14,6 +14,7 @@ class ProblemCode(StrEnum):
     MALFORMED_REQUEST = "malformed_request"
     UNSUPPORTED_FORMAT = "unsupported_format"
     CORRUPT_IMAGE = "corrupt_image"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     FILE_TOO_LARGE = "file_too_large"
@@ -38,6 +39,7 @@ PROBLEM_TYPES = {
     ProblemCode.MALFORMED_REQUEST: ProblemType(400, "The request is malformed"),
     ProblemCode.UNSUPPORTED_FORMAT: ProblemType(400, "The image format is not supported"),
     ProblemCode.CORRUPT_IMAGE: ProblemType(400, "The image is damaged"),
+    ProblemCode.FORBIDDEN: ProblemType(403, "Access is denied"),
     ProblemCode.NOT_FOUND: ProblemType(404, "There is nothing here"),
     ProblemCode.METHOD_NOT_ALLOWED: ProblemType(405, "The method is not allowed"),
     ProblemCode.FILE_TOO_LARGE: ProblemType(413, "The file is too large"),

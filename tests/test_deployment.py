@@ -1,0 +1,135 @@
+"""What template.yaml and its neighbours say again of the code must be what the code says."""
+
+from __future__ import annotations
+
+import re
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from contract.limits import LAMBDA_PAYLOAD_BYTES
+from contract.problems import PROBLEM_TYPES, ProblemCode
+from gateway.app import EXPOSED_HEADERS, create_app
+from gateway.cache import NoCache
+from gateway.log import make_logger
+from gateway.processor_client import READ_TIMEOUT_SECONDS
+from gateway.settings import Settings
+
+REPOSITORY = Path(__file__).parents[1]
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
+RESPONSE_TYPES = set(
+    """ACCESS_DENIED API_CONFIGURATION_ERROR AUTHORIZER_CONFIGURATION_ERROR AUTHORIZER_FAILURE BAD_REQUEST_BODY
+    BAD_REQUEST_PARAMETERS DEFAULT_4XX DEFAULT_5XX EXPIRED_TOKEN INTEGRATION_FAILURE INTEGRATION_TIMEOUT INVALID_API_KEY
+    INVALID_SIGNATURE MISSING_AUTHENTICATION_TOKEN QUOTA_EXCEEDED REQUEST_TOO_LARGE RESOURCE_NOT_FOUND THROTTLED
+    UNAUTHORIZED UNSUPPORTED_MEDIA_TYPE WAF_FILTERED""".split()  # noqa: SIM905 - as AWS lists them
+)
+
+
+class Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as what stands behind them."""
+
+
+def plain(loader: Loader, _tag: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return None
+
+
+Loader.add_multi_constructor("!", plain)
+
+
+def template(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.load((REPOSITORY / name).read_text(), Loader)  # noqa: S506 - a safe one
+    return content
+
+
+TEMPLATE = template("template.yaml")
+RESOURCES = TEMPLATE["Resources"]
+RESPONSES = RESOURCES["Api"]["Properties"]["GatewayResponses"]
+
+
+def assert_is_the_contracts(status: int, headers: set[str], body: str, request_id: str) -> None:
+    problem = loads(re.sub(r"\$\{\w+\}", "1", body))
+    code = ProblemCode(problem["code"])
+    assert problem["request_id"] == request_id
+    assert problem["type"] == f"urn:image-intensity:problem:{code.value}"
+    assert (problem["status"], problem["title"]) == (status, PROBLEM_TYPES[code].title)
+    assert status == PROBLEM_TYPES[code].status
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
+    assert {"Access-Control-Allow-Origin", "X-Request-ID"} <= headers
+
+
+def test_every_answer_of_api_gateways_own_is_written_out() -> None:
+    assert set(RESPONSES) == RESPONSE_TYPES
+
+
+@pytest.mark.parametrize("kind", sorted(RESPONSE_TYPES))
+def test_an_answer_of_api_gateways_own_is_a_problem_of_the_contract(kind: str) -> None:
+    response = RESPONSES[kind]
+    headers = response["ResponseParameters"]["Headers"]
+    body = response["ResponseTemplates"]["application/json"]
+    assert_is_the_contracts(int(response["StatusCode"]), set(headers), body, "$context.requestId")
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["Access-Control-Expose-Headers"] == f"'{', '.join(EXPOSED_HEADERS)}'"
+    assert ("Retry-After" in headers) == (response["StatusCode"] == "429")
+
+
+def test_an_answer_of_nginxs_own_is_a_problem_of_the_contract() -> None:
+    configuration = (REPOSITORY / "infra/local/nginx.conf").read_text()
+    answers = re.findall(r"location @\w+ \{([^}]*?)return (\d+) '(.*)';", configuration)
+    assert len(answers) == 3
+    for head, status, body in answers:
+        headers = set(re.findall(r"add_header (\S+)", head))
+        assert_is_the_contracts(int(status), headers, body, "$request_id")
+        assert "application/problem+json" in head
+
+
+def test_the_function_has_every_setting_of_the_gateway_and_no_other() -> None:
+    settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    settings = {name for name in settings if "AliasChoices" not in name} | {"APP_ENV"}
+    variables = set(RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"])
+    # The bucket comes with direct uploads.
+    assert variables - {"AWS_ENDPOINT_URL_LAMBDA"} == settings - {"UPLOAD_BUCKET"}
+
+
+def test_the_templates_defaults_are_the_settings() -> None:
+    settings = Settings.load({})
+    parameters = {name: parameter.get("Default") for name, parameter in TEMPLATE["Parameters"].items()}
+    assert parameters["MaxImagePixels"] == settings.max_image_pixels
+    assert parameters["CacheTtlSeconds"] == settings.cache_ttl_seconds
+    assert parameters["AllowedImageFormats"] == ",".join(settings.allowed_image_formats)
+    assert parameters["AllowedOrigins"] == ",".join(settings.allowed_origins)
+    assert parameters["LogLevel"] == settings.log_level
+
+
+def test_a_form_with_the_largest_image_fits_into_an_invocation() -> None:
+    # API Gateway's headers and context around it take a few kilobytes.
+    largest = TEMPLATE["Parameters"]["MaxContentLength"]["Default"]
+    assert largest * 4 / 3 + 100_000 < LAMBDA_PAYLOAD_BYTES
+
+
+def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_gateway() -> None:
+    processor = RESOURCES["ProcessorFunction"]["Properties"]["Timeout"]
+    gateway = RESOURCES["GatewayFunction"]["Properties"]["Timeout"]
+    assert processor < READ_TIMEOUT_SECONDS < gateway <= 29
+
+
+def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
+    site = template("infra/site.yaml")["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
+    patterns = [behavior["PathPattern"].replace("*", ".*") for behavior in site["CacheBehaviors"]]
+
+    class Unused:
+        def measure(self, image: bytes) -> Any:  # noqa: ANN401 - never called
+            raise NotImplementedError
+
+    settings = Settings.load({})
+    app = create_app(settings, cache=NoCache(), processor=Unused(), logger=make_logger(settings))
+    paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"]
+    assert "/intensity" in paths
+    for path in paths:
+        assert any(re.fullmatch(pattern, path) for pattern in patterns), path
