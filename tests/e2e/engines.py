@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 import uuid
 from contextlib import ExitStack, contextmanager
@@ -155,6 +156,7 @@ def deploy(environment: dict[str, str], folder: Path) -> str:
         run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
     )
     assert {stack["StackStatus"] for stack in stacks["Stacks"]} == {"CREATE_COMPLETE"}
+    run(sys.executable, "infra/publish_page.py", "image-intensity", environment=environment)
     return run(
         aws, "apigateway", "get-rest-apis", "--query", "items[0].id", "--output", "text", environment=environment
     )

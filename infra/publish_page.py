@@ -1,0 +1,45 @@
+"""`make deploy`: put the page into the bucket of a deployed stack. Usage: publish_page.py STACK."""  # noqa: INP001
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import boto3
+
+PAGE = Path(__file__).parents[1] / "static_site"
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# The files belong together and have no versions in their names: browsers ask each time whether they have changed.
+CACHE_CONTROL = "no-cache"
+
+
+def publish(stack: str) -> str:
+    """Upload the page, let CloudFront forget the old one, and return where it is: the API's own origin."""
+    [description] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    if "PageBucket" not in outputs:
+        return f"{outputs['ApiUrl']} (the stack has no site)"
+    s3 = boto3.client("s3")
+    for file in sorted(PAGE.iterdir()):
+        s3.put_object(
+            Bucket=outputs["PageBucket"],
+            Key=file.name,
+            Body=file.read_bytes(),
+            ContentType=CONTENT_TYPES[file.suffix],
+            CacheControl=CACHE_CONTROL,
+        )
+    boto3.client("cloudfront").create_invalidation(
+        DistributionId=outputs["PageDistribution"],
+        InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
+    )
+    return outputs["PageUrl"]
+
+
+if __name__ == "__main__":
+    print(publish(sys.argv[1]))  # noqa: T201 - the address is for a person
