@@ -43,7 +43,8 @@ def refused(environment: dict[str, str], settings: type[Settings] = Settings) ->
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.load({}).model_dump() == DEFAULTS
-    assert LocalSettings.load({}).model_dump() == {**DEFAULTS, "host": "127.0.0.1", "port": 5000, "reload": False}
+    local = {"host": "127.0.0.1", "port": 5000, "processor_endpoints": (), "reload": False}
+    assert LocalSettings.load({}).model_dump() == {**DEFAULTS, **local}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+import simplejpeg
+
 from contract.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS
 from contract.problems import ProblemCode, ProblemError
 from processor.pixels import Pixels, from_image, from_samples, load
@@ -86,8 +88,6 @@ class Jpeg:
 
     def decode(self) -> Pixels:
         """Return the pixels. Raises ProblemError, corrupt_image, unless every coefficient is there and decodes."""
-        import simplejpeg  # noqa: PLC0415 - it brings NumPy, half of the processor's start, and a PNG needs neither
-
         for component in self.sampling:
             if any(self.low_bits.get((component, index)) != 0 for index in range(COEFFICIENTS)):
                 corrupt("some of its scans are missing")
