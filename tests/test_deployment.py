@@ -17,6 +17,7 @@ from gateway.cache import NoCache
 from gateway.log import make_logger
 from gateway.processor_client import READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
+from local_server.processor import InProcessProcessor
 
 REPOSITORY = Path(__file__).parents[1]
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
@@ -123,12 +124,13 @@ def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
     site = template("infra/site.yaml")["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
     patterns = [behavior["PathPattern"].replace("*", ".*") for behavior in site["CacheBehaviors"]]
 
-    class Unused:
-        def measure(self, image: bytes) -> Any:  # noqa: ANN401 - never called
-            raise NotImplementedError
-
     settings = Settings.load({})
-    app = create_app(settings, cache=NoCache(), processor=Unused(), logger=make_logger(settings))
+    app = create_app(
+        settings,
+        cache=NoCache(),
+        processor=InProcessProcessor(settings, make_logger(settings)),
+        logger=make_logger(settings),
+    )
     paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"]
     assert "/intensity" in paths
     for path in paths:

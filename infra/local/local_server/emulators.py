@@ -7,12 +7,12 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
-from gateway.processor_client import BUSY_DETAIL, LambdaProcessor, make_lambda_client
+from gateway.processor_client import BUSY_DETAIL, DEFAULT, LambdaProcessor, make_lambda_client
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from contract.measurement import Measurement
+    from contract.measurement import Measurement, Options
     from gateway.settings import Settings
 
 # How long a request may wait for its turn: with the 25 s that an invocation may take, less than the page waits.
@@ -28,14 +28,14 @@ class EmulatorQueue:
         self.idle = deque(LambdaProcessor(make_lambda_client(endpoint), settings, logger) for endpoint in endpoints)
         self.turns = BoundedSemaphore(len(endpoints))
 
-    def measure(self, image: bytes) -> Measurement:
+    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
         """Measure one image. Raises ProblemError: what is wrong with it, or processor_busy, _failed or _timeout."""
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
         emulator = self.idle.pop()
         failed = False
         try:
-            return emulator.measure(image)
+            return emulator.measure(image, options)
         except ProblemError as problem:
             failed = PROBLEM_TYPES[problem.code].status >= SERVER_ERROR
             raise
