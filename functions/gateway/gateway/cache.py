@@ -117,8 +117,15 @@ class Breaker:
 class RedisCache:
     """Redis, Valkey or ElastiCache, by redis-py. The client is made at its first use: a dead one delays no start."""
 
-    def __init__(self, connect: Callable[[], Client], ttl_seconds: int, logger: Logger) -> None:
-        """Keep records for `ttl_seconds` in what `connect` returns."""
+    def __init__(
+        self,
+        connect: Callable[[], Client],
+        ttl_seconds: int,
+        logger: Logger,
+        deadline_seconds: float | None = None,
+    ) -> None:
+        """Keep records for `ttl_seconds` in what `connect` returns, with a deadline of `deadline_seconds` or ours."""
+        self.deadline_seconds = DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds
         self.connect = connect
         self.ttl_seconds = ttl_seconds
         self.client: Client | None = None
@@ -171,7 +178,7 @@ class RedisCache:
         """Run one command within the deadline. Raises what redis-py raises, or TimeoutError."""
         future = self.threads.submit(self.execute, command)
         try:
-            return future.result(DEADLINE_SECONDS)
+            return future.result(self.deadline_seconds)
         finally:
             future.cancel()
 

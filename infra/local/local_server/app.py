@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.processor_client import Processor
 
+EMBEDDED_DEADLINE_SECONDS = 10
 REPOSITORY = Path(__file__).parents[3]
 
 
@@ -32,10 +33,8 @@ def make_app() -> FastAPI:
     logger = make_logger(settings)
     cache = make_cache(settings, logger)
     if not settings.redis_host and settings.cache_ttl_seconds:
-        embedded = fakeredis.FakeRedis()
-        # Its first command takes longer than the cache may: not at the cost of the first request.
-        embedded.get("")
-        cache = RedisCache(lambda: embedded, settings.cache_ttl_seconds, logger)
+        # Inside this process there is no network to fail: it is late only when everything is.
+        cache = RedisCache(fakeredis.FakeRedis, settings.cache_ttl_seconds, logger, EMBEDDED_DEADLINE_SECONDS)
     app = create_app(settings, cache=cache, processor=make_processor(settings, logger), logger=logger)
     # One route a file: files mounted at the root would answer for the methods and paths of the API as well.
     for file in (REPOSITORY / "static_site").iterdir():
