@@ -15,7 +15,7 @@ TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: .venv/run ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
 	@exec $(BIN)/python -m local_server

@@ -9,6 +9,18 @@ from typing import NoReturn
 
 import pytest
 
+# The answer to a measurement, unless more is asked for.
+DEFAULT_FIELDS = [
+    "average_intensity",
+    "filename",
+    "image_size",
+    "original_mode",
+    "pixel_count",
+    "duration_ms",
+    "image_size_bytes",
+    "request_id",
+]
+
 
 def missing(part: str) -> NoReturn:
     """Skip the test for want of `part`, or fail it where `REQUIRE_ALL=1` says that the machine must have everything."""

@@ -18,21 +18,12 @@ from gateway.log import make_logger
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
 from tests.processor.samples import encoded, pixels
+from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 IMAGE = encoded(pixels("RGBA"), "PNG")
-EIGHT = {
-    "average_intensity",
-    "filename",
-    "image_size",
-    "original_mode",
-    "pixel_count",
-    "duration_ms",
-    "image_size_bytes",
-    "request_id",
-}
 
 
 @pytest.fixture
@@ -57,13 +48,13 @@ def post(app: FastAPI, query: str = "") -> httpx.Response:
 
 
 def test_the_default_answer_is_the_eight_fields(app: FastAPI) -> None:
-    assert set(post(app).json()) == EIGHT
+    assert set(post(app).json()) == set(DEFAULT_FIELDS)
 
 
 def test_full_detail_adds_statistics_histogram_and_method(app: FastAPI) -> None:
     answer: dict[str, Any] = post(app, "?detail=full").json()
     gray = np.asarray(pixels("RGBA").convert("L"))
-    assert set(answer) == EIGHT | {"statistics", "histogram", "measurement"}
+    assert set(answer) == set(DEFAULT_FIELDS) | {"statistics", "histogram", "measurement"}
     assert answer["histogram"] == np.bincount(gray.ravel(), minlength=256).tolist()
     assert answer["statistics"]["median"] == np.median(gray)
     assert answer["statistics"]["percentiles"].keys() == {"1", "5", "25", "75", "95", "99"}
