@@ -76,13 +76,7 @@ class LambdaProcessor:
 
     def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
         """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
-        invocation = Invocation(
-            image=image,
-            allowed_formats=self.settings.allowed_image_formats,
-            max_pixels=self.settings.max_image_pixels,
-            options=options,
-        )
-        payload = invocation.to_json()
+        payload = make_invocation(self.settings, image, options).to_json()
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file of {len(image):,} bytes does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
@@ -122,6 +116,16 @@ class LambdaProcessor:
         """Log what the user is not told, and return what is."""
         self.logger.error("processor failed", extra={"error": reason})
         return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
+
+
+def make_invocation(settings: Settings, image: bytes, options: Options) -> Invocation:
+    """Return the invocation for one image, within the limits of `settings`."""
+    return Invocation(
+        image=image,
+        allowed_formats=settings.allowed_image_formats,
+        max_pixels=settings.max_image_pixels,
+        options=options,
+    )
 
 
 def make_lambda_client(endpoint_url: str | None = None) -> LambdaClient:

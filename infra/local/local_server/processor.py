@@ -6,9 +6,8 @@ import os
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
-from gateway.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL
+from gateway.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL, make_invocation
 from processor.measure import measure
 
 if TYPE_CHECKING:
@@ -36,14 +35,7 @@ class InProcessProcessor:
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
         try:
-            return measure(
-                Invocation(
-                    image=image,
-                    allowed_formats=self.settings.allowed_image_formats,
-                    max_pixels=self.settings.max_image_pixels,
-                    options=options,
-                )
-            )
+            return measure(make_invocation(self.settings, image, options))
         except ProblemError:
             raise
         except Exception as error:
