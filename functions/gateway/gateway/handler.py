@@ -13,6 +13,7 @@ from gateway.log import make_logger
 from gateway.problems import MEDIA_TYPE
 from gateway.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
+from gateway.uploads import make_uploads
 
 settings = Settings.load(os.environ)
 logger = make_logger(settings)
@@ -20,6 +21,7 @@ app = create_app(
     settings,
     cache=make_cache(settings, logger),
     processor=LambdaProcessor(make_lambda_client(), settings, logger),
+    uploads=make_uploads(settings),
     logger=logger,
 )
 
