@@ -40,7 +40,7 @@ corpus: ## Unpack Debian packages of real images into .corpus, for the benchmark
 	@sh tests/bench/corpus.sh
 
 e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
-	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py,tests/e2e) $(ARGS)
+	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
