@@ -47,8 +47,9 @@ def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
 class Pixels:
     """A decoded picture, to be looked at once.
 
-    mode: the Pillow mode that the file is stored in. size: width and height. strips: images of whole rows, from top to
-    bottom, in this mode; RGB may come as RGBX, which has a fourth byte that means nothing.
+    mode: the Pillow mode that the file is stored in. size: width and height. strips: images of a few rows, or of a part
+    of a very long one, from top to bottom, in this mode; RGB may come as RGBX, which has a fourth byte that means
+    nothing.
     """
 
     mode: str
@@ -58,10 +59,13 @@ class Pixels:
 
 def from_image(image: Image.Image) -> Pixels:
     """Return the pixels of an image, in copies of a few rows at a time; what needs no conversion stays in one piece."""
-    rows = image.height if image.mode in {"1", "L", "P"} else strip_rows(image.width)
-    boxes = ((0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows))
-    strips = iter([image]) if rows == image.height else (image.crop(box) for box in boxes)
-    return Pixels(image.mode, image.size, strips)
+    width, height = image.size
+    if image.mode in {"1", "L", "P"}:
+        return Pixels(image.mode, image.size, iter([image]))
+    rows, columns = strip_rows(width), min(width, STRIP_PIXELS)
+    corners = ((left, top) for top in range(0, height, rows) for left in range(0, width, columns))
+    boxes = ((left, top, min(left + columns, width), min(top + rows, height)) for left, top in corners)
+    return Pixels(image.mode, image.size, (image.crop(box) for box in boxes))
 
 
 def from_samples(samples: NDArray[np.uint8]) -> Pixels:
