@@ -7,7 +7,6 @@ made while it reads it, and does the rest: filters, interlace, depths, palettes.
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import IO, TYPE_CHECKING, cast
 
@@ -15,6 +14,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from contract.problems import ProblemCode, ProblemError
+from processor.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,33 +74,3 @@ def stored(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
     for block in rows:
         yield struct.pack(">I4s", 5 + len(block), b"IDAT")
         yield struct.pack("<BHH", 0, len(block), len(block) ^ STORED_BYTES) + block + bytes(4)
-
-
-class Feed:
-    """A file that is made while it is read: it goes back only within the piece that it is at."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        """Read `pieces`, one after the other."""
-        self.pieces = pieces
-        self.piece = b""
-        self.start = self.position = 0
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, or what is left."""
-        while self.start + len(self.piece) < self.position + size and (more := next(self.pieces, b"")):
-            self.piece = self.piece[self.position - self.start :] + more
-            self.start = self.position
-        content = self.piece[self.position - self.start :][:size]
-        self.position += len(content)
-        return content
-
-    def tell(self) -> int:
-        """Return the position, in bytes from the start."""
-        return self.position
-
-    def seek(self, offset: int) -> int:
-        """Go to a position in the piece that is held."""
-        if not self.start <= offset <= self.start + len(self.piece):
-            raise io.UnsupportedOperation
-        self.position = offset
-        return offset
