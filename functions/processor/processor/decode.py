@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contract.limits import MAX_DECODED_BYTES
 from contract.problems import ProblemCode, ProblemError
 from processor import jpeg, png
 
@@ -33,7 +34,8 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
     """Return the first frame of `data`.
 
     Raises ProblemError: unsupported_format when the content is none of `allowed_formats`, too_many_pixels when it has
-    more than `max_pixels` (nothing is decoded then), corrupt_image when any pixel of it would be a guess.
+    more than `max_pixels` or they take more memory than there is (nothing is decoded then), corrupt_image when any
+    pixel of it would be a guess.
     """
     image_format = sniff(data)
     if image_format is None or image_format not in allowed_formats:
@@ -45,6 +47,12 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
         raise ProblemError(
             ProblemCode.TOO_MANY_PIXELS,
             f"The image has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are measured.",
+        )
+    if structure.decoded_bytes > MAX_DECODED_BYTES:
+        raise ProblemError(
+            ProblemCode.TOO_MANY_PIXELS,
+            f"The image has {width} x {height} = {width * height:,} pixels, and as it is stored, decoding takes "
+            f"{structure.decoded_bytes:,} bytes of memory; at most {MAX_DECODED_BYTES:,} are used.",
         )
     return Picture(image_format, structure, structure.decode())
 

@@ -9,22 +9,26 @@ valid codes behind, such as a flipped bit, changes pixels without any decoder no
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import struct
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn, cast
 
+import numpy as np
 import simplejpeg
 
-from contract.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS
+from contract.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
 from contract.problems import ProblemCode, ProblemError
+from processor.feed import Feed
 from processor.pixels import Pixels, from_image, from_samples, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SIGNATURE = b"\xff\xd8\xff"
 
 # Markers (T.81, table B.1), by their second byte.
-TEM, SOI, EOI, SOS, DRI, COM = 0x01, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
+TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
 APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
 # The Multi-Picture Format (CIPA DC-007): an APP2 segment of this name holds a TIFF directory; its tag 0xB001, a 32-bit
 # number, says how many pictures follow each other in the file.
@@ -35,23 +39,29 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # arithmetic coded: nothing in use writes them, and no decoder here can tell when such data is damaged.
 PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
-COEFFICIENTS = 64
-FILL = 0xFF
+COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
+FILL = b"\xff"
 # A marker that ends entropy-coded data: not a stuffed zero, not a restart marker, not a fill byte. Both begin with one
 # literal byte, which `re` looks for sixty times as fast as for a repeated one.
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-RESTART = re.compile(rb"\xff([\xd0-\xd7])")
+RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
+# How much coded data is looked at in one go: there may be a restart marker in every other byte.
+DATA_BYTES = 1 << 18
 
 # libjpeg looks at these two segments alone to tell how samples become colors (jdmarker.c), from this length on.
 # The version of JFIF does not matter, but an unknown one is a warning that would hide those that do.
 JFIF, JFIF_BYTES = b"JFIF\0", 14
 JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE, ADOBE_BYTES = b"Adobe", 12
+ADOBE_HEAD = b"\xff\xee\x00\x0e"
+# The longest segment that pixels depend on holds all eight Huffman tables, of 17 + 256 bytes each (T.81, B.2.4.2).
+ESSENTIAL_BYTES = 4 + 8 * 273
 
 # The warnings of libjpeg (jerror.h) after which samples are a guess. The others are harmless: surplus bytes between
 # segments, an unknown Adobe transform.
 DAMAGE = ("premature end", "bad huffman code", "found marker", "progression sequence")
 # Two series of bytes that are codes of some kind in any Huffman table, no markers, and different from their first bit.
+# Neither has a backslash, which would mean something where they are put in.
 SURPLUS = bytes(range(0x11, 0xEF, 0x0D)) * 4
 INVERSE = bytes(0xFF ^ byte for byte in SURPLUS)
 
@@ -63,7 +73,7 @@ class Jpeg:
     size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
     by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: for each component and
     coefficient, the bit position down to which the scans so far have it. essentials: the file again without EXIF, ICC
-    profiles, previews, comments and further pictures. data_ends: where in it the data of each scan or restart interval
+    profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts and
     ends. frames: pictures in the file, as it declares.
     """
 
@@ -73,7 +83,7 @@ class Jpeg:
     restart_interval: int = 0
     scans: list[tuple[int, ...]] = field(default_factory=list)
     low_bits: dict[tuple[int, int], int] = field(default_factory=dict)
-    data_ends: list[int] = field(default_factory=list)
+    data: list[tuple[int, int]] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1
 
@@ -86,38 +96,64 @@ class Jpeg:
         """Return that nothing is transparent."""
         return ()
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory that decoding takes: the pixels, in one or four bytes each, and what libjpeg keeps to make them of.
+
+        It keeps every coefficient of a progressive JPEG, and of one that has its components in several scans.
+        """
+        width, height = self.size
+        pixels = width * height * (1 if len(self.sampling) == 1 else 4)
+        if self.frame != PROGRESSIVE and len(self.scans[0]) == len(self.sampling):
+            return pixels
+        blocks = sum(self.mcus((component,)) for component in self.sampling)
+        return pixels + blocks * COEFFICIENTS * COEFFICIENT_BYTES
+
     def decode(self) -> Pixels:
         """Return the pixels. Raises ProblemError, corrupt_image, unless every coefficient is there and decodes."""
         for component in self.sampling:
             if any(self.low_bits.get((component, index)) != 0 for index in range(COEFFICIENTS)):
                 corrupt("some of its scans are missing")
-        data = bytes(self.essentials)
         colorspace = {1: "GRAY", 3: "RGBX"}.get(len(self.sampling))
         try:
             if colorspace:
-                return from_samples(simplejpeg.decode_jpeg(data, colorspace, strict=True))
+                return from_samples(simplejpeg.decode_jpeg(self.essentials, colorspace, strict=True))
             # libjpeg converts CMYK to nothing but CMYK, and Pillow alone does it as Pillow does.
-            simplejpeg.decode_jpeg(data, "CMYK", min_height=1, min_width=1, min_factor=8, strict=True)
-            return from_image(load(io.BytesIO(data), "JPEG"))
+            simplejpeg.decode_jpeg(self.essentials, "CMYK", min_height=1, min_width=1, min_factor=8, strict=True)
+            return from_image(load(self.padded(b""), "JPEG"))
         except ValueError as error:
             message = str(error)
             if any(damage in message.lower() for damage in DAMAGE):
                 raise ProblemError(ProblemCode.CORRUPT_IMAGE, f"This JPEG is damaged: {message}.") from error
         # A harmless warning, which hides any later one, or a sampling that TurboJPEG does not know. One decode after
         # the other, as both at once would take twice the memory.
-        expected = digest(from_image(load(io.BytesIO(self.padded(SURPLUS)), "JPEG")))
-        image = load(io.BytesIO(self.padded(INVERSE)), "JPEG")
+        expected = digest(from_image(load(self.padded(SURPLUS), "JPEG")))
+        image = load(self.padded(INVERSE), "JPEG")
         if digest(from_image(image)) != expected:
             corrupt("it is cut short")
         return from_image(image)
 
-    def padded(self, surplus: bytes) -> bytes:
-        """Return the file with bytes put behind its data: they change pixels where it is short, and only there."""
-        padded, start = bytearray(), 0
-        for end in self.data_ends:
-            padded += self.essentials[start:end] + surplus
-            start = end
-        return bytes(padded + self.essentials[start:])
+    def padded(self, surplus: bytes) -> IO[bytes]:
+        """Return the file with bytes put behind its data: they change pixels where it is short, and only there.
+
+        It is made while it is read, as `surplus` may be many times what is between restart markers.
+        """
+        return cast("IO[bytes]", Feed(self.pieces(surplus)))
+
+    def pieces(self, surplus: bytes) -> Iterator[bytes]:
+        """Yield the file with `surplus` behind the data of each scan and restart interval; first, what is before it."""
+        position = 0
+        for start, end in self.data:
+            yield bytes(self.essentials[position:start])
+            position = start
+            while position < end:
+                stop = min(position + DATA_BYTES, end)
+                # Not between the two bytes of a marker.
+                stop += stop < end and self.essentials[stop - 1 : stop] == FILL
+                yield RESTART.sub(surplus + FILL, self.essentials[position:stop])
+                position = stop
+            yield surplus
+        yield bytes(self.essentials[position:])
 
     def mcus(self, components: tuple[int, ...]) -> int:
         """Return how many minimum coded units a scan of these components has (T.81, A.2)."""
@@ -143,17 +179,17 @@ def read(data: bytes) -> Jpeg:
     """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
 
     Raises ProblemError: corrupt_image when the structure is broken or has no end; unsupported_format for the processes
-    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more scans than the limits allow.
+    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more scans or segments than the limits
+    allow.
     """
     picture = Jpeg()
     marker, position = SOI, 2
-    while True:
+    for _ in range(MAX_JPEG_SEGMENTS + 1):
         found = MARKER.search(data, position)
         if found is None:
             corrupt("it is cut short")
         if marker == SOS:
-            # The fill bytes in front of a marker are no part of it.
-            keep_data(picture, data[position : found.start()].rstrip(b"\xff"))
+            keep_data(picture, without_fill(data[position : found.start()]))
         marker, start = found[1][0], found.end()
         if marker == EOI:
             break
@@ -161,6 +197,9 @@ def read(data: bytes) -> Jpeg:
         position = start + 2 + len(segment)
         read_marker(picture, marker, segment)
         keep_segment(picture, marker, data[start - 2 : position])
+    else:
+        detail = f"This JPEG has more than {MAX_JPEG_SEGMENTS:,} segments, more than any encoder writes."
+        raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
     if not picture.scans:
         corrupt("it has no image data")
     picture.essentials += data[start - 2 : start]
@@ -236,39 +275,60 @@ def check_scans(picture: Jpeg) -> None:
     width, height = picture.size
     most = min(MAX_JPEG_SCANS, max(len(picture.sampling), MAX_JPEG_SCAN_PIXELS // (width * height)))
     if len(picture.scans) > most:
-        detail = f"This JPEG has more than {most} scans, more than any encoder writes at this size."
+        detail = f"This JPEG has more than {most} scans, more than are measured at this size."
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+
+
+def without_fill(data: bytes) -> bytes:
+    """Return entropy-coded data without the fill bytes in front of its markers (T.81, B.1.1.2), the next one included.
+
+    Nothing hangs on how many there are, but a hostile file can have a hundred million.
+    """
+    while FILL * 2 in data:
+        data = data.replace(FILL * 2, FILL)
+    return data.removesuffix(FILL)
 
 
 def keep_data(picture: Jpeg, data: bytes) -> None:
     """Keep the entropy-coded data of the last scan, if it has the restart markers that were announced (T.81, E.1.4)."""
-    found = list(RESTART.finditer(data))
     interval = picture.restart_interval
     announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
-    if [marker[1][0] & 7 for marker in found] != [number & 7 for number in range(announced)]:
+    if not has_restarts(data, announced):
         corrupt("its restart markers are missing or out of order")
     start = len(picture.essentials)
-    picture.data_ends += [start + before_fill(data, marker.start()) for marker in found]
     picture.essentials += data
-    picture.data_ends.append(len(picture.essentials))
+    picture.data.append((start, len(picture.essentials)))
 
 
-def before_fill(data: bytes, end: int) -> int:
-    """Return where the fill bytes in front of a marker at `end` begin."""
-    while end and data[end - 1] == FILL:
-        end -= 1
-    return end
+def has_restarts(data: bytes, announced: int) -> bool:
+    """Return whether `data` has that many restart markers, RST0 to RST7 in turn. NumPy, as there may be millions."""
+    found = 0
+    values = np.frombuffer(data, np.uint8)
+    for start in range(0, len(data), DATA_BYTES):
+        piece = values[start : start + DATA_BYTES + 1]
+        behind = piece[1:][piece[:-1] == FILL[0]]
+        numbers = behind[behind & 0xF8 == RST0] - RST0
+        if (numbers != np.arange(found, found + numbers.size) & 7).any():
+            return False
+        found += numbers.size
+    return found == announced
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
-    """Keep a segment, its marker and length included, if pixels depend on it."""
+    """Keep a segment, its marker and length included, if pixels depend on it.
+
+    Raises ProblemError, corrupt_image, for one that says the same thing over and over: Pillow's time is the square of
+    its length.
+    """
     content = segment[4:]
     if marker == APP0 and content.startswith(JFIF) and len(content) >= JFIF_BYTES:
         segment = JFIF_SEGMENT
     elif marker == APP14 and content.startswith(ADOBE) and len(content) >= ADOBE_BYTES:
-        pass
+        segment = ADOBE_HEAD + content[:ADOBE_BYTES]
     elif APP0 <= marker <= APP15 or marker == COM:
         return
+    if len(segment) > ESSENTIAL_BYTES:
+        corrupt("a segment is longer than what it can hold")
     picture.essentials += segment
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from isal import isal_zlib
 
+from contract.limits import MAX_PNG_CHUNKS
 from contract.problems import ProblemCode, ProblemError
 from processor.pixels import Pixels, from_image, load
 from processor.rows import restored
@@ -29,10 +30,18 @@ ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 
 # Ancillary chunks that say what transparency and frames there are; the rest says nothing that is measured.
 TELLING = {b"tRNS", b"acTL", b"fcTL"}
+# No more than this of them is looked at: the alphas of a whole palette are the longest content that there can be.
+TELLING_BYTES = 256
 # Bytes of a tRNS chunk by color type; for a palette, up to one byte an entry (PNG, section 11.3.1.1).
 GRAY, COLOR, PALETTE = 0, 2, 3
 KEY_BYTES = {GRAY: 2, COLOR: 6}
 DEEP = 16
+# A palette has 1 to 256 colors.
+PALETTE_BYTES = range(3, 3 * 256 + 1, 3)
+# Pillow keeps a pointer to each row, and counts the bits of one in an int, filled up to whole bytes. So the two that it
+# unpacks at a time take 537 MB at most.
+POINTER_BYTES = 8
+ROW_BITS = 2**31 - 1 - 7 * 64
 # The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
 ACTL = struct.Struct(">II")
 
@@ -42,9 +51,10 @@ class Png:
     """A file whose critical chunks are whole.
 
     size: width and height in pixels. bit_depth, color_type: as in its header. row_bytes: bytes of all filtered rows,
-    inflated. head: its chunks IHDR and PLTE. data: contents of its IDAT chunks, which together are the zlib stream.
-    animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame: whether the image itself is one of
-    them. trns: contents of its tRNS chunks, None for one that cannot be relied on.
+    inflated. head: its chunk IHDR, and PLTE where pixels are indices of it. data: contents of its IDAT chunks, which
+    together are the zlib stream. animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame:
+    whether the image itself is one of them. trns: contents of its tRNS chunks, up to `TELLING_BYTES` of them, None for
+    one that cannot be relied on.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -57,8 +67,21 @@ class Png:
     data_is_frame: bool = False
     trns: list[bytes | None] = field(default_factory=list)
 
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory that decoding takes: the pixels, in one, two or four bytes each, and a pointer to each row."""
+        width, height = self.size
+        pixel = 4 if self.color_type not in {GRAY, PALETTE} else 2 if self.bit_depth == DEEP else 1
+        return height * (width * pixel + POINTER_BYTES)
+
     def decode(self) -> Pixels:
-        """Return the pixels. Raises ProblemError: corrupt_image when the data is damaged or rows are missing."""
+        """Return the pixels.
+
+        Raises ProblemError: corrupt_image when the data is damaged or rows are missing; unsupported_format when a row
+        is too long for Pillow.
+        """
+        if self.size[0] * SAMPLES[self.color_type] * self.bit_depth > ROW_BITS:
+            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, "The rows of this PNG are too long to be measured.")
         return from_image(load(restored(SIGNATURE + self.head, self.data, self.row_bytes), "PNG"))
 
     @property
@@ -96,8 +119,8 @@ def read(data: bytes) -> Png:
     """Read the chunks of `data`, a file that starts with `SIGNATURE`.
 
     Raises ProblemError: corrupt_image when a critical chunk is damaged, missing or out of place, or the file is cut;
-    unsupported_format when it has a critical chunk that the standard does not know. Damage in ancillary chunks, and
-    bytes after the end, are passed over: no pixel depends on them.
+    unsupported_format when it has a critical chunk that the standard does not know, or more chunks than the limits
+    allow. Damage in ancillary chunks, and bytes after the end, are passed over: no pixel depends on them.
     """
     picture = Png()
     critical: dict[bytes, memoryview] = {}
@@ -106,7 +129,8 @@ def read(data: bytes) -> Png:
         if not critical and kind != b"IHDR":
             corrupt("it does not start with its header")
         if kind[:1].islower():
-            read_ancillary(picture, kind, bytes(content) if sound else None, before_data=b"IDAT" not in critical)
+            told = bytes(content[:TELLING_BYTES]) if sound else None
+            read_ancillary(picture, kind, told, before_data=b"IDAT" not in critical)
             previous = kind
             continue
         if kind in critical and (kind != b"IDAT" or previous != b"IDAT"):
@@ -115,12 +139,12 @@ def read(data: bytes) -> Png:
         previous = kind
         if kind == b"IDAT":
             picture.data.append(content)
-        elif kind in {b"IHDR", b"PLTE"}:
-            picture.head += chunk(kind, content)
     if b"IDAT" not in critical:
         corrupt("it has no image data")
     check_palette(critical)
     read_header(picture, critical[b"IHDR"])
+    kinds = (b"IHDR", b"PLTE") if picture.color_type == PALETTE else (b"IHDR",)
+    picture.head = b"".join(chunk(kind, critical[kind]) for kind in kinds)
     return picture
 
 
@@ -145,8 +169,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     """Yield each chunk up to IEND: type, content, and whether its checksum is right, as far as that matters."""
     view = memoryview(data)
     offset = len(SIGNATURE)
-    kind = b""
-    while kind != b"IEND":
+    for _ in range(MAX_PNG_CHUNKS):
         if offset + 12 > len(data):
             corrupt("it is cut short")
         (length,) = struct.unpack_from(">I", data, offset)
@@ -165,7 +188,11 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
             detail = f"This PNG has a critical chunk, {kind.decode()}, that the PNG standard does not know."
             raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
         yield kind, view[offset + 8 : end - 4], sound
+        if kind == b"IEND":
+            return
         offset = end
+    detail = f"This PNG has more than {MAX_PNG_CHUNKS:,} chunks, more than any encoder writes."
+    raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
 
 
 def checksum_at(data: bytes, end: int) -> int:
@@ -179,7 +206,7 @@ def check_palette(critical: dict[bytes, memoryview]) -> None:
     palette = critical.get(b"PLTE", b"")
     if b"PLTE" in critical and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
         corrupt("its palette is in the wrong place")
-    if critical[b"IHDR"][9:10] == bytes([PALETTE]) and (not palette or len(palette) % 3):
+    if critical[b"IHDR"][9:10] == bytes([PALETTE]) and len(palette) not in PALETTE_BYTES:
         corrupt("its palette is missing or not whole")
 
 

@@ -16,8 +16,21 @@ DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
 DEFAULT_MAX_UPLOAD_BYTES = 100_000_000
 DEFAULT_MAX_UPLOAD_PIXELS = 200_000_000
 
+# The most memory that decoding may take. Pixels alone do not tell: a progressive CMYK JPEG takes three times as much
+# for each as a baseline JPEG. With a file of 100 MB, the copy that a JPEG needs and the imports it is 1,710 MB, under
+# the 1,769 MB of the processor; and nothing of DEFAULT_MAX_IMAGE_PIXELS, nor a 4:2:0 JPEG of 200 million, takes more.
+MAX_DECODED_BYTES = 1_450_000_000
+
 # Every scan of a progressive JPEG costs a pass over all pixels, however few bytes it has, so the pixel limit does not
 # bound the work. Encoders write about ten; 100 is what libvips allows.
 MAX_JPEG_SCANS = 100
-# So 64 million pixels may have 20 scans, and 12 million all 100: 2 s of work, as infra/decisions.md adds up.
-MAX_JPEG_SCAN_PIXELS = 1_280_000_000
+# So 200 million pixels may have 11 scans (libjpeg writes 10), 120 million CMYK ones 18 (as libjpeg does), and 22
+# million all 100: 3 s of work, as infra/decisions.md adds up.
+MAX_JPEG_SCAN_PIXELS = 2_200_000_000
+
+# Each segment or chunk costs a turn in Python, however few bytes it has: a file of 100 MB has place for 25 million
+# empty segments, or 8 million chunks. In honest files, metadata comes in segments of 64 KB (1,600 of them at the most)
+# and a scan has a few; image data comes in chunks of 8 KB (libpng; 12,500 of them) or, rarely, down to one per row.
+# Any file of DEFAULT_MAX_CONTENT_LENGTH is below the second.
+MAX_JPEG_SEGMENTS = 10_000
+MAX_PNG_CHUNKS = 500_000
