@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SOI, EOI, SOS, DHT, DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xDD
+SOI, EOI, SOS, DHT, DQT, DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD
 SOF0, SOF2, APP0, APP1, APP2, APP14, COM = 0xC0, 0xC2, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 
 # Color types of PNG -> samples per pixel and the bit depths that go with it (PNG, table 11.1).

@@ -9,30 +9,37 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract.limits import MAX_JPEG_SCANS
+from contract.limits import DEFAULT_MAX_IMAGE_PIXELS, MAX_DECODED_BYTES, MAX_JPEG_SCANS
 from contract.problems import ProblemCode, ProblemError
+from processor import jpeg, png
 from tests.processor.images import (
     DHT,
     EOI,
     GRAY,
+    INDEXED,
     PNG_SIGNATURE,
     SOF0,
     SOF2,
     SOS,
     TRUECOLOR,
+    TRUECOLOR_ALPHA,
     Chunk,
     Segment,
     encode,
+    encode_png,
     idat_of,
     noise,
     photo,
     random_png,
+    random_samples,
+    read_chunks,
     read_segments,
     with_chunks,
     with_frame,
     with_header,
     with_idat,
     with_rows,
+    write_chunks,
     write_segments,
 )
 from tests.processor.service import intensity_of, measurement_of, problem_of
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
 
 PNG = random_png((24, 20), 8, TRUECOLOR)
 JPEG = encode(photo("RGB", (24, 20)), "JPEG")
+INDEXED_PNG = random_png((24, 20), 8, INDEXED)
 PROGRESSIVE = encode(photo("RGB", (24, 20)), "JPEG", progressive=True)
 MEGABYTE = 1 << 20
 
@@ -206,3 +214,75 @@ def test_a_png_is_not_inflated_behind_its_last_row() -> None:
 
 def test_the_signature_alone_makes_a_png() -> None:
     assert problem_of(PNG_SIGNATURE) == ProblemCode.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        # 24 x 20 pixels in 3 x 3 blocks, or 2 x 2 of color; a coefficient is kept in two bytes, 128 in a block.
+        (JPEG, 480 * 4),
+        (PROGRESSIVE, 480 * 4 + (9 + 4 + 4) * 128),
+        (encode(photo("RGB", (24, 20)), "JPEG", progressive=True, subsampling=0), 480 * 4 + 27 * 128),
+        (encode(photo("L", (24, 20)), "JPEG"), 480),
+        (encode(photo("L", (24, 20)), "JPEG", progressive=True), 480 + 9 * 128),
+        (encode(noise("CMYK", (24, 20)), "JPEG"), 480 * 4),
+        (encode(noise("CMYK", (24, 20)), "JPEG", progressive=True), 480 * 4 + 36 * 128),
+        # A pointer to each row.
+        (PNG, 480 * 4 + 20 * 8),
+        (random_png((24, 20), 16, TRUECOLOR), 480 * 4 + 20 * 8),
+        (random_png((24, 20), 16, GRAY), 480 * 2 + 20 * 8),
+        (random_png((24, 20), 1, GRAY), 480 + 20 * 8),
+        (random_png((24, 20), 4, INDEXED), 480 + 20 * 8),
+    ],
+)
+def test_the_memory_that_decoding_takes_is_told_by_the_header(
+    data: bytes, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (png if data.startswith(PNG_SIGNATURE) else jpeg).read(data).decoded_bytes == expected
+
+    monkeypatch.setattr("processor.decode.MAX_DECODED_BYTES", expected)
+    assert measurement_of(data).pixel_count == 480
+    monkeypatch.setattr("processor.decode.MAX_DECODED_BYTES", expected - 1)
+    monkeypatch.setattr("processor.png.load", no_work)
+    monkeypatch.setattr("processor.jpeg.load", no_work)
+    monkeypatch.setattr("processor.jpeg.simplejpeg.decode_jpeg", no_work)
+    told = re.escape(f"24 x 20 = 480 pixels, and as it is stored, decoding takes {expected:,} bytes")
+    with pytest.raises(ProblemError, match=told) as refusal:
+        measurement_of(data)
+    assert refusal.value.code == ProblemCode.TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize("size", [(DEFAULT_MAX_IMAGE_PIXELS, 1), (8000, 8000), (1, DEFAULT_MAX_IMAGE_PIXELS)])
+def test_no_png_of_the_pixels_of_an_inline_upload_takes_too_much_memory(size: tuple[int, int]) -> None:
+    assert png.Png(size=size, bit_depth=16, color_type=6).decoded_bytes <= MAX_DECODED_BYTES
+
+
+def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
+    sampling = dict.fromkeys(range(4), (1, 1))
+    cmyk = jpeg.Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
+    assert cmyk.decoded_bytes == 12 * DEFAULT_MAX_IMAGE_PIXELS <= MAX_DECODED_BYTES
+    # A baseline JPEG with a scan for each component: libjpeg keeps their coefficients likewise.
+    cmyk.frame, cmyk.scans = SOF0, [(0,), (1,), (2,), (3,)]
+    assert cmyk.decoded_bytes == 12 * DEFAULT_MAX_IMAGE_PIXELS
+
+
+def test_a_palette_of_more_than_256_colors_is_corrupt() -> None:
+    palette = next(chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind == b"PLTE")
+    longer = [
+        palette._replace(content=bytes(3 * 257)) if chunk == palette else chunk for chunk in read_chunks(INDEXED_PNG)
+    ]
+    assert problem_of(write_chunks(longer)) == ProblemCode.CORRUPT_IMAGE
+
+
+def test_transparencies_beyond_the_palette_are_passed_over() -> None:
+    data = with_chunks(INDEXED_PNG, Chunk(b"tRNS", bytes(MEGABYTE)))
+    assert len(png.read(data).transparency()) == 256
+    assert intensity_of(data) == intensity_of(INDEXED_PNG)
+
+
+def test_a_png_with_rows_too_long_for_pillow_is_unsupported() -> None:
+    # 2 thousand million bits; with Pillow it would be a MemoryError.
+    longest, row = (2**31 - 1 - 7 * 64) // 64, b"\0" + bytes(8 * 24)
+    deep = encode_png(random_samples((24, 1), 16, TRUECOLOR_ALPHA), 16, TRUECOLOR_ALPHA)
+    assert problem_of(with_rows(with_header(deep, width=longest), row)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_rows(with_header(deep, width=longest + 1), row)) == ProblemCode.UNSUPPORTED_FORMAT
