@@ -17,8 +17,8 @@ DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
 help: ## Show what there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: .venv/run ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
-	@exec $(BIN)/python -m local_server
+run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
+	@MINISTACK=$(abspath .venv-ministack/bin/ministack) exec $(BIN)/python -m local_server
 
 test: .venv/dev ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -40,8 +40,8 @@ bench: .venv/bench ## Time the measurement beside the alternatives and write doc
 corpus: ## Unpack Debian packages of real images into .corpus, for the benchmarks and the corpus test
 	@sh tests/bench/corpus.sh
 
-e2e: .venv/dev .venv-sam/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
-	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py,tests/e2e) $(ARGS)
+e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
+	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
@@ -57,7 +57,7 @@ lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.t
 	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
 
 clean: ## Remove what make has made
-	rm -rf .venv .venv-sam .venv-checkov .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -80,7 +80,20 @@ $(UV):
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt
 	@touch $@
 
-# The SAM CLI, the AWS CLI and the linters of templates, each apart: their pins conflict with the service's and each other's.
+# S3 for `make run`, the same stricter for tests, the SAM and AWS CLIs and the linters of templates, each apart: their pins
+# conflict with the service's and each other's.
+.venv-ministack/stamp: infra/tools/ministack.txt | $(UV)
+	@echo "Installing S3 for large uploads (once)"
+	@$(UV) venv --quiet --allow-existing .venv-ministack
+	@$(UV) pip install --quiet --python .venv-ministack/bin/python --require-hashes -r $<
+	@touch $@
+
+.venv-localstack/stamp: infra/tools/localstack.txt | $(UV)
+	@echo "Installing LocalStack's S3 for the tests (once)"
+	@$(UV) venv --quiet --allow-existing .venv-localstack
+	@$(UV) pip install --quiet --python .venv-localstack/bin/python --require-hashes -r $<
+	@touch $@
+
 .venv-sam/stamp: infra/tools/requirements.txt | $(UV)
 	@echo "Installing the SAM CLI (once)"
 	@$(UV) venv --quiet --allow-existing .venv-sam

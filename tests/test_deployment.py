@@ -17,6 +17,7 @@ from gateway.cache import NoCache
 from gateway.log import make_logger
 from gateway.processor_client import READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
+from gateway.uploads import PREFIX
 from local_server.processor import InProcessProcessor
 
 REPOSITORY = Path(__file__).parents[1]
@@ -94,15 +95,16 @@ def test_the_function_has_every_setting_of_the_gateway_and_no_other() -> None:
     settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
     settings = {name for name in settings if "AliasChoices" not in name} | {"APP_ENV"}
     variables = set(RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"])
-    # The bucket comes with direct uploads.
-    others = {"AWS_ENDPOINT_URL_LAMBDA", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
-    assert variables - others == settings - {"UPLOAD_BUCKET"}
+    endpoints = {"AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_S3"}
+    assert variables - endpoints - {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} == settings
 
 
 def test_the_templates_defaults_are_the_settings() -> None:
     settings = Settings.load({})
     parameters = {name: parameter.get("Default") for name, parameter in TEMPLATE["Parameters"].items()}
     assert parameters["MaxImagePixels"] == settings.max_image_pixels
+    assert parameters["MaxUploadBytes"] == settings.max_upload_bytes
+    assert parameters["MaxUploadPixels"] == settings.max_upload_pixels
     assert parameters["CacheTtlSeconds"] == settings.cache_ttl_seconds
     assert parameters["AllowedImageFormats"] == ",".join(settings.allowed_image_formats)
     assert parameters["AllowedOrigins"] == ",".join(settings.allowed_origins)
@@ -113,6 +115,37 @@ def test_a_form_with_the_largest_image_fits_into_an_invocation() -> None:
     # API Gateway's headers and context around it take a few kilobytes.
     largest = TEMPLATE["Parameters"]["MaxContentLength"]["Default"]
     assert largest * 4 / 3 + 100_000 < LAMBDA_PAYLOAD_BYTES
+
+
+def statements(role: str) -> list[tuple[str, str]]:
+    """The actions of a role in S3, and on what."""
+    policies = [policy for policy in RESOURCES[role]["Properties"]["Policies"] if "PolicyName" in policy]
+    found = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    return [(each["Action"], each["Resource"]) for each in found if str(each["Action"]).startswith("s3:")]
+
+
+def test_the_gateway_may_only_create_and_the_processor_only_read_uploads() -> None:
+    assert statements("GatewayRole") == [("s3:PutObject", f"${{Uploads.Arn}}/{PREFIX}*")]
+    reading = [("s3:GetObject", f"${{Uploads.Arn}}/{PREFIX}*"), ("s3:ListBucket", "Uploads.Arn")]
+    assert statements("ProcessorRole") == reading
+
+
+def test_uploads_are_private_encrypted_and_gone_after_a_day() -> None:
+    bucket = RESOURCES["Uploads"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    (denied,) = RESOURCES["UploadsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_pages_may_upload_to_the_bucket() -> None:
+    (rule,) = RESOURCES["Uploads"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedMethods"] == ["POST"]
+    policy = (REPOSITORY / "infra/site.yaml").read_text()
+    assert re.search(r"connect-src 'self' \$\{UploadOrigin\};", policy)
 
 
 def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_gateway() -> None:

@@ -26,6 +26,7 @@ from local_server.settings import LocalSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from contract.invocation import StoredImage
     from contract.measurement import Measurement, Options
 
 REPOSITORY = Path(__file__).parents[1]
@@ -76,7 +77,12 @@ def test_only_the_local_run_imports_both_functions() -> None:
 
 
 def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_file() -> None:
-    spellings = {"PIL": "pillow", "aws_lambda_powertools": "aws-lambda-powertools", "types_boto3_lambda": ""}
+    spellings = {
+        "PIL": "pillow",
+        "aws_lambda_powertools": "aws-lambda-powertools",
+        "types_boto3_lambda": "",
+        "types_boto3_s3": "",
+    }
     # They come with another and are used through it on purpose.
     comes_with = {
         "pydantic": "fastapi",
@@ -96,7 +102,7 @@ def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_fi
 # As a cold start on Lambda does it.
 STARTS = {
     "gateway": ("gateway.handler", ["PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"]),
-    "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "gateway", "local_server"]),
+    "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "botocore", "gateway"]),
     "contract": ("contract.problems, contract.invocation, contract.measurement, contract.limits", ["pydantic", "PIL"]),
 }
 
@@ -207,7 +213,7 @@ def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
 
 
 class NoProcessor:
-    def measure(self, image: bytes, options: Options | None = None) -> Measurement:
+    def measure(self, image: bytes | StoredImage, options: Options | None = None) -> Measurement:
         raise NotImplementedError
 
 

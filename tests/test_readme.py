@@ -7,18 +7,26 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-API_SECTION = README.partition("## Use it from a program")[2].partition("\n## ")[0]
+from tests.support import executable, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
 
 
-def example(language: str) -> str:
-    """The one code block of the API section in this language."""
-    [code] = re.findall(rf"```{language}\n(.*?)```", API_SECTION, re.DOTALL)
+def example(language: str, section: str = "Use it from a program") -> str:
+    """The one code block of a section in this language."""
+    text = README.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    [code] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
     return str(code)
 
 
@@ -32,6 +40,37 @@ def photo(tmp_path: Path) -> Path:
 
 def intensity(photo: Path) -> float:
     return float(np.asarray(Image.open(photo).convert("L")).mean())
+
+
+@pytest.fixture
+def panorama(tmp_path: Path) -> Path:
+    """A panorama.png above the inline limit."""
+    pixels = np.random.default_rng().integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "panorama.png", compress_level=0)
+    return tmp_path / "panorama.png"
+
+
+@pytest.fixture(scope="module")
+def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
+    """What `make run` serves."""
+    ministack = REPOSITORY / ".venv-ministack/bin/ministack"
+    if not ministack.exists():
+        missing("MiniStack (make run installs it)")
+    with serve(MINISTACK=str(ministack)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_upload_nothing(
+    server_with_storage: str, panorama: Path, language: str
+) -> None:
+    executable("jq")
+    code = example(language, "Large images").replace("http://localhost:5000", server_with_storage)
+    program = ["bash", "-c", code] if language == "sh" else [sys.executable, "-c", code]
+    for _ in range(2):
+        printed = subprocess.run(program, cwd=panorama.parent, capture_output=True, check=True, text=True).stdout
+        assert str(intensity(panorama)) in printed
+        assert "panorama.png" in printed
 
 
 def test_the_curl_example_prints_the_intensity(server: str, photo: Path) -> None:

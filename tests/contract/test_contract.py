@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from contract import limits
-from contract.invocation import Invocation, measured, refused
+from contract.invocation import Invocation, StoredImage, measured, refused
 from contract.measurement import ALGORITHM_VERSION, Measurement, Statistics
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 
@@ -55,6 +55,16 @@ def test_an_event_has_the_documented_shape() -> None:
         "luma": "bt601",
         "alpha": "ignore",
     }
+
+
+def test_an_invocation_for_a_stored_image_is_the_same_at_the_other_end_and_small() -> None:
+    stored = StoredImage(bucket="bucket", key="uploads/1", size=10**8, sha256="0f" * 32)
+    invocation = dataclasses.replace(INVOCATION, image=stored)
+
+    described = {"bucket": "bucket", "key": "uploads/1", "size": 10**8, "sha256": "0f" * 32}
+    assert invocation.to_event()["stored"] == described
+    assert Invocation.from_event(json.loads(invocation.to_json())) == invocation
+    assert len(invocation.to_json()) < 500
 
 
 @pytest.mark.parametrize("missing", ["image", "allowed_formats", "max_pixels", "luma", "alpha"])
@@ -129,7 +139,15 @@ def test_a_problem_says_both_its_code_and_its_detail() -> None:
 @pytest.mark.parametrize(
     ("status", "codes"),
     [
-        (400, {"missing_image", "empty_file", "malformed_request", "unsupported_format", "corrupt_image"}),
+        (
+            400,
+            {
+                *("missing_image", "empty_file", "malformed_request", "unsupported_format", "corrupt_image"),
+                *("invalid_ticket", "upload_mismatch"),
+            },
+        ),
+        (409, {"upload_missing"}),
+        (410, {"expired_ticket"}),
         (404, {"not_found"}),
         (405, {"method_not_allowed"}),
         (413, {"file_too_large", "too_many_pixels"}),

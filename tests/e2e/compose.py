@@ -22,6 +22,7 @@ class Compose:
     """A project of ours."""
 
     port: int
+    storage_port: int
 
     @property
     def url(self) -> str:
@@ -33,7 +34,7 @@ class Compose:
         run = subprocess.run(
             ["docker", "compose", "--project-name", "image-intensity-test", *arguments],
             cwd=REPOSITORY,
-            env={**os.environ, "PORT": str(self.port)},
+            env={**os.environ, "PORT": str(self.port), "STORAGE_PORT": str(self.storage_port)},
             capture_output=True,
             text=True,
             check=False,
@@ -45,7 +46,7 @@ class Compose:
 @contextmanager
 def compose_up() -> Iterator[Compose]:
     """Build and start everything, wait until all of it is healthy, and leave nothing behind."""
-    compose = Compose(free_port())
+    compose = Compose(free_port(), free_port())
     try:
         compose("up", "--build", "--wait")
         yield compose

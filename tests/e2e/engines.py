@@ -80,26 +80,28 @@ def sam(*arguments: str) -> Iterator[None]:
 def sam_local(folder: Path) -> Iterator[str]:
     """Yield the address of `sam local start-api`, with `start-lambda` for the processor and a real Valkey."""
     build()
-    api, functions, valkey = free_port(), free_port(), free_port()
+    api, functions, valkey, storage = free_port(), free_port(), free_port(), free_port()
     settings = folder / "settings.json"
-    settings.write_text(
-        dumps(
-            {
-                "GatewayFunction": {
-                    "APP_ENV": "development",
-                    "AWS_ENDPOINT_URL_LAMBDA": f"http://host.docker.internal:{functions}",
-                    "REDIS_HOST": "host.docker.internal",
-                    "REDIS_PORT": str(valkey),
-                }
-            }
-        )
-    )
+    usual = loads((REPOSITORY / "infra/local/sam-local.json").read_text())
+    usual["GatewayFunction"] |= {
+        "AWS_ENDPOINT_URL_LAMBDA": f"http://host.docker.internal:{functions}",
+        "AWS_ENDPOINT_URL_S3": f"http://{BRIDGE}:{storage}",
+        "REDIS_PORT": str(valkey),
+    }
+    usual["ProcessorFunction"] |= {"AWS_ENDPOINT_URL_S3": f"http://{BRIDGE}:{storage}"}
+    settings.write_text(dumps(usual))
     with ExitStack() as stack:
         stack.enter_context(container("--publish", f"{BRIDGE}:{valkey}:6379", VALKEY))
-        common = ("--config-env", "local", "--port")
+        ready = f"{REPOSITORY}/infra/local/local_server/storage.py:/docker-entrypoint-initaws.d/ready.d/storage.py:ro"
+        published = ("--publish", f"{BRIDGE}:{storage}:4566")
+        # It takes forms that are signed for its own region only.
+        region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}")
+        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", "--volume", ready, MINISTACK))
+        common = ("--config-env", "local", "--env-vars", str(settings), "--port")
         stack.enter_context(sam("start-lambda", *common, str(functions), "--host", BRIDGE))
-        arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}", "--env-vars", str(settings))
+        arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}")
         stack.enter_context(sam("start-api", *common, *arguments))
+        wait_for(f"http://{BRIDGE}:{storage}/_ministack/ready")
         url = f"http://127.0.0.1:{api}"
         wait_until_ready(url)
         yield url
@@ -150,6 +152,8 @@ def deploy(environment: dict[str, str], folder: Path) -> str:
         *(aws, "cloudformation", "deploy", "--template-file", packaged, "--stack-name", "image-intensity"),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
         *("--parameter-overrides", "RedisHost=valkey", "SnapStart=None"),
+        # The gateway only signs; those who upload are on this side of the container.
+        f"UploadEndpointUrl={environment['AWS_ENDPOINT_URL']}",
         environment=environment,
     )
     stacks: dict[str, Any] = loads(

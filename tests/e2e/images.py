@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+# Of images that are made here there is nothing to fear.
+Image.MAX_IMAGE_PIXELS = None
+
 
 class Sample(NamedTuple):
     """A file, and what the service must say of it."""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.images import fresh
 from tests.e2e.test_http import assert_measured, assert_problem
+from tests.e2e.uploads import announce, redeem, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,27 @@ def test_every_answer_is_right_or_a_documented_error(
     assert outcomes["measured"] > 0
     if part in {"redis", "storage"}:
         assert set(outcomes) == {"measured"}
+
+
+@pytest.mark.parametrize(("away", "back"), [("kill", "start"), ("pause", "unpause")])
+def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_that_is_back(
+    compose: Compose, away: str, back: str
+) -> None:
+    sample = fresh()
+    form = announce(compose.url, sample.content).raise_for_status().json()
+    send(form, sample.content).raise_for_status()
+    compose(away, "storage")
+    try:
+        assert_problem(redeem(compose.url, form["ticket"]), 502, "processor_failed")
+        # Whoever asks meanwhile for what comes with the request notices nothing.
+        assert ask(compose) == "measured"
+    finally:
+        compose(back, "storage")
+    end = time.monotonic() + PATIENCE
+    while (response := redeem(compose.url, form["ticket"])).status_code == 502:
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert_measured(response, sample)
 
 
 @pytest.mark.parametrize("part", ["page", "gateway", "redis", "processor-1", "storage"])

@@ -16,12 +16,14 @@ from gateway.app import create_app
 from gateway.cache import RedisCache
 from gateway.log import make_logger
 from gateway.settings import Settings
+from gateway.uploads import make_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from starlette.types import Message, Scope
 
+    from contract.invocation import StoredImage
     from gateway.cache import Cache, Client
     from gateway.processor_client import Processor
 
@@ -60,10 +62,10 @@ class FakeProcessor:
     """Answers with `answer`, or raises it, and remembers what it was given."""
 
     def __init__(self) -> None:
-        self.images: list[bytes] = []
+        self.images: list[bytes | StoredImage] = []
         self.answer: Measurement | Exception = measurement()
 
-    def measure(self, image: bytes, options: Options | None = None) -> Measurement:  # noqa: ARG002 - the Protocol's
+    def measure(self, image: bytes | StoredImage, options: Options | None = None) -> Measurement:  # noqa: ARG002 - the Protocol's
         self.images.append(image)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -119,6 +121,7 @@ class Gateway:
             self.settings,
             cache=cache or self.redis_cache,
             processor=processor or self.processor,
+            uploads=make_uploads(self.settings),
             logger=self.logger,
         )
 

@@ -111,8 +111,13 @@ def test_health_answers_with_the_limits_in_force(make_gateway: type[Gateway]) ->
     gateway = make_gateway(variables=variables)
     health = gateway.get("/health").json()
     assert health["status"] == "ok"
-    limits = {"max_content_length": 1000, "allowed_image_formats": ["PNG"], "max_image_pixels": 77}
-    assert health["limits"] == limits
+    assert health["limits"] == {
+        "max_content_length": 1000,
+        "max_upload_bytes": 0,
+        "allowed_image_formats": ["PNG"],
+        "max_image_pixels": 77,
+        "max_upload_pixels": 200_000_000,
+    }
     assert gateway.processor.images == []
     assert gateway.redis.keys() == []
 

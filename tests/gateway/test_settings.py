@@ -26,6 +26,8 @@ DEFAULTS = {
     "allowed_origins": ("*",),
     "processor_function_name": "image-intensity-processor",
     "upload_bucket": "",
+    "max_upload_bytes": 100_000_000,
+    "max_upload_pixels": 200_000_000,
     "log_level": "INFO",
     "service_name": "image-intensity",
 }
@@ -43,7 +45,7 @@ def refused(environment: dict[str, str], settings: type[Settings] = Settings) ->
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert Settings.load({}).model_dump() == DEFAULTS
-    local = {"host": "127.0.0.1", "port": 5000, "processor_endpoints": (), "reload": False}
+    local = {"host": "127.0.0.1", "port": 5000, "processor_endpoints": (), "ministack": "", "reload": False}
     assert LocalSettings.load({}).model_dump() == {**DEFAULTS, **local}
 
 
@@ -69,6 +71,8 @@ def test_an_empty_environment_gives_the_defaults() -> None:
          ("https://a.example", "http://localhost:8000")),
         ("PROCESSOR_FUNCTION_NAME", "other", "processor_function_name", "other"),
         ("UPLOAD_BUCKET", "bucket", "upload_bucket", "bucket"),
+        ("MAX_UPLOAD_BYTES", "7000000", "max_upload_bytes", 7_000_000),
+        ("MAX_UPLOAD_PIXELS", "1", "max_upload_pixels", 1),
         ("POWERTOOLS_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("POWERTOOLS_SERVICE_NAME", "mine", "service_name", "mine"),
     ],

@@ -41,7 +41,7 @@ def test_a_file_of_just_the_limit_passes_and_one_byte_more_does_not(
     assert gateway.upload(bytes(limit)).status_code == 200
     problem = assert_problem(gateway.upload(bytes(limit + 1)), 413, "file_too_large")
     assert f"{limit:,}" in problem["detail"]
-    assert [len(image) for image in gateway.processor.images] == [limit]
+    assert gateway.processor.images == [bytes(limit)]
 
 
 def test_the_default_limit_is_five_megabytes(gateway: Gateway) -> None:

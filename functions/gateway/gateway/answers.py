@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,16 +22,28 @@ EXAMPLE: dict[str, Any] = {
     "image_size_bytes": 123456,
     "request_id": "a1b2c3d4-e5f6-7890-1234-567890abcdef",
 }
+UPLOAD_EXAMPLE: dict[str, Any] = {
+    "known": False,
+    "url": "https://image-intensity-uploads.s3.eu-central-1.amazonaws.com/",
+    "fields": {
+        "Content-Type": "image/png",
+        "x-amz-checksum-algorithm": "SHA256",
+        "x-amz-checksum-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "key": "uploads/0b0e1d5e-4f39-4dcb-8ba2-5d9f7c4d7c1e",
+        "policy": "...",
+        "x-amz-signature": "...",
+    },
+    "ticket": "...",
+    "expires_at": "2026-11-22T13:00:00Z",
+    "request_id": EXAMPLE["request_id"],
+}
 
 
-class IntensityQuery(BaseModel):
-    """The query of a request; anything else in it is an error."""
+class OptionsQuery(BaseModel):
+    """What a measurement depends on, in the query of a request; anything else in it is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
-    detail: Annotated[
-        Literal["full"] | None, Field(description="`full` adds statistics, histogram and how it was measured")
-    ] = None
     luma: Annotated[
         Luma, Field(description="How a color becomes a gray value; docs/measurement.md has the formulas")
     ] = "bt601"
@@ -46,6 +59,14 @@ class IntensityQuery(BaseModel):
     def options(self) -> Options:
         """What the measurement depends on."""
         return Options(luma=self.luma, alpha=self.alpha)
+
+
+class IntensityQuery(OptionsQuery):
+    """The same, and how much of it is told."""
+
+    detail: Annotated[
+        Literal["full"] | None, Field(description="`full` adds statistics, histogram and how it was measured")
+    ] = None
 
 
 class Intensity(BaseModel):
@@ -121,6 +142,25 @@ class Method(BaseModel):
                 "decoders": measurement.decoders,
             }
         )
+
+
+class Upload(BaseModel):
+    """How to upload a file, and the ticket to have it measured."""
+
+    model_config = ConfigDict(json_schema_extra={"example": UPLOAD_EXAMPLE}, use_attribute_docstrings=True)
+
+    known: bool
+    """Whether this content was measured before: then nothing need be uploaded, and `url` and `fields` are null."""
+    url: str | None
+    """Where to POST a multipart form: all `fields`, then the file as the last one, named `file`. S3 answers 204."""
+    fields: dict[str, str] | None
+    """The fields of that form."""
+    ticket: str
+    """For POST /intensity, as often as you like until it expires."""
+    expires_at: datetime
+    """When form and ticket expire."""
+    request_id: str
+    """The same as in the header X-Request-ID."""
 
 
 class FullIntensity(Intensity):

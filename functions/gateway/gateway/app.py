@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.cache import Cache
     from gateway.processor_client import Processor
     from gateway.settings import Settings
+    from gateway.uploads import Uploads
 
 DESCRIPTION = """\
 Upload a PNG or JPEG and get its average grayscale intensity: 0 is black, 255 is white.
@@ -37,8 +38,10 @@ DISCARD_FACTOR = 20
 PREFLIGHT_SECONDS = 7200
 
 
-def create_app(settings: Settings, *, cache: Cache, processor: Processor, logger: Logger) -> FastAPI:
-    """Return the ASGI application that measures by `processor` and remembers by `cache`."""
+def create_app(
+    settings: Settings, *, cache: Cache, processor: Processor, logger: Logger, uploads: Uploads | None = None
+) -> FastAPI:
+    """Return the ASGI application that measures by `processor`, remembers by `cache`, uploads by `uploads`."""
     # FastAPI's own page of documentation loads its scripts from another company's servers.
     app = FastAPIOffline(
         title="Image Intensity Service",
@@ -47,7 +50,7 @@ def create_app(settings: Settings, *, cache: Cache, processor: Processor, logger
         redoc_url=None,
         redirect_slashes=False,
     )
-    service = Service(settings, cache, processor)
+    service = Service(settings, cache, processor, uploads)
     app.include_router(make_intensity_router(service))
     app.include_router(make_health_router(service))
     add_problem_handlers(app)

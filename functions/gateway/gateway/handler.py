@@ -10,6 +10,7 @@ from gateway.log import make_logger
 from gateway.processor_client import LambdaProcessor, make_lambda_client
 from gateway.rest_api import adapt
 from gateway.settings import Settings
+from gateway.uploads import make_uploads
 
 settings = Settings.load(os.environ)
 logger = make_logger(settings)
@@ -17,6 +18,7 @@ app = create_app(
     settings,
     cache=make_cache(settings, logger),
     processor=LambdaProcessor(make_lambda_client(), settings, logger),
+    uploads=make_uploads(settings),
     logger=logger,
 )
 

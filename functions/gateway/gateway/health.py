@@ -6,7 +6,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from contract.measurement import ImageFormat
 from contract.problems import ProblemCode, ProblemError
@@ -24,9 +24,17 @@ PROBE_INTENSITY = 127.0
 class Limits(BaseModel):
     """What the service takes, for clients that want to know before they send."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     max_content_length: int
+    """Bytes of a file in the request itself."""
+    max_upload_bytes: int
+    """Bytes of a file that is uploaded to S3 first, by POST /uploads; 0 where that is not offered."""
     allowed_image_formats: tuple[ImageFormat, ...]
     max_image_pixels: int
+    """Pixels of an image in the request itself."""
+    max_upload_pixels: int
+    """Pixels of one that is uploaded first."""
 
 
 class Health(BaseModel):
@@ -55,8 +63,10 @@ def make_health_router(service: Service) -> APIRouter:
         """Answer without touching anything else, with the limits in force."""
         limits = Limits(
             max_content_length=settings.max_content_length,
+            max_upload_bytes=service.max_upload_bytes,
             allowed_image_formats=settings.allowed_image_formats,
             max_image_pixels=settings.max_image_pixels,
+            max_upload_pixels=settings.max_upload_pixels,
         )
         return Health(status="ok", version=__version__, limits=limits)
 

@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.problems import MEDIA_TYPE, problem_content
 from gateway.upload import FIELD
+from gateway.uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-IMAGE_FORM: dict[str, Any] = {
+IMAGE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -23,8 +24,15 @@ IMAGE_FORM: dict[str, Any] = {
                     "required": [FIELD],
                     "properties": {FIELD: {"type": "string", "format": "binary", "description": "A PNG or JPEG file"}},
                 }
-            }
+            },
+            "application/json": {"schema": TicketRequest.model_json_schema()},
         },
+    }
+}
+UPLOAD_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": UploadRequest.model_json_schema()}},
     }
 }
 
@@ -33,6 +41,8 @@ DESCRIPTIONS = {
     403: "API Gateway or its firewall refuses the request",
     404: "There is nothing at this address",
     405: "The address does not take this method",
+    409: "What the ticket is for was not uploaded, or is no longer there",
+    410: "The ticket has expired",
     413: "The file or the image is over a limit",
     429: "Too many requests; the header Retry-After says when to try again",
     500: "A fault of the service",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from fastapi import FastAPI, Request
 
@@ -33,6 +33,11 @@ def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str
         "code": code.value,
         "request_id": request_id,
     }
+
+
+def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
+    """Return in a sentence what pydantic finds wrong."""
+    return "; ".join(": ".join([*filter(None, [".".join(map(str, item["loc"]))]), item["msg"]]) for item in errors)
 
 
 def problem_response(
@@ -58,8 +63,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        reasons = "; ".join(f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
-        return problem_response(ProblemCode.MALFORMED_REQUEST, reasons, request.state.log)
+        return problem_response(ProblemCode.MALFORMED_REQUEST, reasons(error.errors()), request.state.log)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -10,7 +10,7 @@ from botocore.session import Session
 from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.invocation import Invocation
+from contract.invocation import Invocation, StoredImage
 from contract.limits import LAMBDA_PAYLOAD_BYTES
 from contract.measurement import Measurement, Options
 from contract.problems import ProblemCode, ProblemError
@@ -59,10 +59,11 @@ FAILED_DETAIL = "The image processor failed. This is not the image's fault as fa
 class Processor(Protocol):
     """Measures images: on Lambda, or in this process."""
 
-    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
-        """Return the measurement of a file under `options`.
+    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
+        """Return the measurement of a file, given or in S3, under `options`.
 
-        Raises ProblemError: what is wrong with the image, or processor_failed, processor_busy, processor_timeout.
+        Raises ProblemError: what is wrong with the image or its upload, or processor_failed, processor_busy,
+        processor_timeout.
         """
 
 
@@ -75,11 +76,11 @@ class LambdaProcessor:
         self.settings = settings
         self.logger = logger
 
-    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
+    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
         """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
         payload = make_invocation(self.settings, image, options).to_json(b64encode)
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
-            detail = f"A file of {len(image):,} bytes does not fit into one Lambda invocation."
+            detail = f"A file that makes {len(payload):,} bytes of JSON does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
         return self.read_answer(self.invoke(payload))
 
@@ -119,12 +120,12 @@ class LambdaProcessor:
         return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
 
 
-def make_invocation(settings: Settings, image: bytes, options: Options) -> Invocation:
+def make_invocation(settings: Settings, image: bytes | StoredImage, options: Options) -> Invocation:
     """Return the invocation for one image, within the limits of `settings`."""
     return Invocation(
         image=image,
         allowed_formats=settings.allowed_image_formats,
-        max_pixels=settings.max_image_pixels,
+        max_pixels=settings.max_pixels(stored=isinstance(image, StoredImage)),
         options=options,
     )
 

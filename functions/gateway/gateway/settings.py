@@ -16,7 +16,12 @@ from pydantic import (
     field_validator,
 )
 
-from contract.limits import DEFAULT_MAX_CONTENT_LENGTH, DEFAULT_MAX_IMAGE_PIXELS
+from contract.limits import (
+    DEFAULT_MAX_CONTENT_LENGTH,
+    DEFAULT_MAX_IMAGE_PIXELS,
+    DEFAULT_MAX_UPLOAD_BYTES,
+    DEFAULT_MAX_UPLOAD_PIXELS,
+)
 from contract.measurement import ImageFormat
 
 if TYPE_CHECKING:
@@ -73,12 +78,18 @@ class Settings(BaseModel):
         str, Field("image-intensity-processor", validation_alias="PROCESSOR_FUNCTION_NAME")
     ]
     upload_bucket: Annotated[str, Field("", validation_alias="UPLOAD_BUCKET")]
+    max_upload_bytes: Annotated[int, Field(DEFAULT_MAX_UPLOAD_BYTES, validation_alias="MAX_UPLOAD_BYTES", ge=1)]
+    max_upload_pixels: Annotated[int, Field(DEFAULT_MAX_UPLOAD_PIXELS, validation_alias="MAX_UPLOAD_PIXELS", ge=1)]
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(upper),
         Field("INFO", validation_alias="POWERTOOLS_LOG_LEVEL"),
     ]
     service_name: Annotated[str, Field("image-intensity", validation_alias="POWERTOOLS_SERVICE_NAME")]
+
+    def max_pixels(self, *, stored: bool) -> int:
+        """Return the most pixels of an image that comes with the request, or that was uploaded before."""
+        return self.max_upload_pixels if stored else self.max_image_pixels
 
     @field_validator("secret_key")
     @classmethod

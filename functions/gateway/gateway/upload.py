@@ -1,25 +1,31 @@
-"""The upload: one file in a multipart form (RFC 7578), its size limited while it arrives."""
+"""Bodies of requests: one file in a multipart form (RFC 7578), or a little JSON; limited while they arrive."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.problems import ProblemCode, ProblemError
+from gateway.problems import reasons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from fastapi import Request
 
+Model = TypeVar("Model", bound=BaseModel)
+
 FIELD = "image"
 # Room for the boundaries and headers of a form around a file of just the allowed size.
 FORM_BYTES = 64 * 1024
 # A number of bytes with more digits is over any limit, and Python refuses to read some of them.
 MAX_DIGITS = 18
+# A ticket, or what is said of a file before it is uploaded, has at most half of this.
+JSON_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +57,17 @@ class CompleteMultiPartParser(MultiPartParser):
         self.complete = True
 
 
-async def read_upload(request: Request, max_content_length: int) -> Upload:
+async def read_upload(request: Request, max_content_length: int, max_upload_bytes: int) -> Upload:
     """Read the file in field `image`; of a body that is too large, no more than the limit is ever in memory.
 
     Raises ProblemError: malformed_request (not a multipart form, or not exactly one file and no other field),
-    missing_image (no such file, or one without a name), empty_file, file_too_large.
+    missing_image (no such file, or one without a name), empty_file, file_too_large, which names the other way for
+    files of up to `max_upload_bytes`.
     """
-    content_type = request.headers.get("content-type")
-    if content_type is None:
+    sent_as = media_type(request)
+    if sent_as is None:
         raise missing_image("Nothing was sent.")
-    if content_type.split(";")[0].strip().lower() != "multipart/form-data":
+    if sent_as != "multipart/form-data":
         detail = f"Send the image as multipart/form-data, in a file field named {FIELD}."
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     parser = CompleteMultiPartParser(request.headers, limited(request, max_content_length + FORM_BYTES), max_files=1)
@@ -69,19 +76,22 @@ async def read_upload(request: Request, max_content_length: int) -> Upload:
     try:
         form = await parser.parse()
     except TooLargeError as error:
-        raise too_large(max_content_length) from error
+        raise too_large(max_content_length, max_upload_bytes, declared_length(request)) from error
     except MultiPartException as error:
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error.message}") from error
     except ValueError as error:
         # The form names a character set that it is not written in, or one that does not exist.
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
     try:
-        return await the_file(form.multi_items(), max_content_length)
+        upload = await the_file(form.multi_items())
     finally:
         await form.close()
+    if len(upload.content) > max_content_length:
+        raise too_large(max_content_length, max_upload_bytes, len(upload.content))
+    return upload
 
 
-async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length: int) -> Upload:
+async def the_file(items: list[tuple[str, UploadFile | str]]) -> Upload:
     """Return the one file of a form that has nothing else."""
     images = [value for name, value in items if name == FIELD]
     others = sorted({printable(name) for name, _ in items if name != FIELD})
@@ -100,8 +110,6 @@ async def the_file(items: list[tuple[str, UploadFile | str]], max_content_length
     content = await file.read()
     if not content:
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-    if len(content) > max_content_length:
-        raise too_large(max_content_length)
     return Upload(printable(file.filename), content)
 
 
@@ -110,15 +118,39 @@ def printable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
+def media_type(request: Request) -> str | None:
+    """Return what the body is sent as, without parameters; None where the request does not say."""
+    content_type = request.headers.get("content-type")
+    return None if content_type is None else content_type.split(";")[0].strip().lower()
+
+
+def is_json(request: Request) -> bool:
+    """Tell whether the body is sent as JSON."""
+    return media_type(request) == "application/json"
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """Read a small JSON body. Raises ProblemError: malformed_request, unless it is just what `model` has."""
+    if not is_json(request):
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send the body as application/json.")
+    try:
+        body = b"".join([chunk async for chunk in limited(request, JSON_BYTES)])
+        return model.model_validate_json(body, strict=True)
+    except TooLargeError as error:
+        detail = f"The body is larger than {JSON_BYTES:,} bytes."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
+    except ValidationError as error:
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, reasons(error.errors())) from error
+
+
 class TooLargeError(Exception):
     """The body is over its limit."""
 
 
 async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Yield the body in the pieces that it arrives in. Raises TooLargeError as soon as it is over `limit` bytes."""
-    declared = request.headers.get("content-length", "0")
     # Before a byte is asked for: curl and others wait for that, above 1 MB.
-    if len(declared) > MAX_DIGITS or (declared.isdecimal() and int(declared) > limit):
+    if declared_length(request) > limit:
         raise TooLargeError
     received = 0
     async for chunk in request.stream():
@@ -128,13 +160,24 @@ async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
+def declared_length(request: Request) -> int:
+    """Return the length of the body as its sender declares it, 0 where that is not said."""
+    declared = request.headers.get("content-length", "0")
+    if len(declared) > MAX_DIGITS:
+        return int("9" * MAX_DIGITS)
+    return int(declared) if declared.isdecimal() else 0
+
+
 def missing_image(reason: str) -> ProblemError:
     """Return the problem that says how an image is sent."""
     detail = f"{reason} Send the image as a file in the field {FIELD}; with curl: -F {FIELD}=@photo.jpg"
     return ProblemError(ProblemCode.MISSING_IMAGE, detail)
 
 
-def too_large(max_content_length: int) -> ProblemError:
-    """Return the problem that says what the limit is."""
-    detail = f"The file is larger than {max_content_length:,} bytes, the most that this service takes."
-    return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
+def too_large(limit: int, max_upload_bytes: int = 0, size: int = 0) -> ProblemError:
+    """Return the problem that says what the limit is, and the way round it where that would do."""
+    if limit < max_upload_bytes and size <= max_upload_bytes + FORM_BYTES:
+        way = f"in a request. POST /uploads takes files of up to {max_upload_bytes:,} bytes."
+    else:
+        way, limit = "that this service takes.", max(limit, max_upload_bytes)
+    return ProblemError(ProblemCode.FILE_TOO_LARGE, f"The file is larger than {limit:,} bytes, the most {way}")

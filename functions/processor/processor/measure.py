@@ -13,6 +13,7 @@ from contract.measurement import Measurement
 from processor import summary
 from processor.decode import decode
 from processor.levels import VALUES, count
+from processor.storage import content
 
 if TYPE_CHECKING:
     from contract.invocation import Invocation
@@ -32,9 +33,11 @@ def measure(invocation: Invocation) -> Measurement:
     8-bit: BT.601 luma, (19595 R + 38470 G + 7471 B + 32768) >> 16, as Pillow's `convert("L")` has it; the average is
     the same float64 as `numpy.asarray(image.convert("L")).mean()`. 16-bit gray: the full-depth samples over 257.
 
-    Raises ProblemError: unsupported_format, corrupt_image or too_many_pixels (see `processor.decode` and `levels`).
+    Raises ProblemError: unsupported_format, corrupt_image or too_many_pixels (see `processor.decode` and `levels`);
+    upload_missing or upload_mismatch (`storage`).
     """
-    picture = decode(invocation.image, invocation.allowed_formats, invocation.max_pixels)
+    image = content(invocation.image)
+    picture = decode(image, invocation.allowed_formats, invocation.max_pixels)
     counts = count(picture, invocation.options)
     width, height = picture.pixels.size
     return Measurement(
@@ -43,7 +46,7 @@ def measure(invocation: Invocation) -> Measurement:
         image_size=(width, height),
         original_mode=picture.pixels.mode,
         pixel_count=width * height,
-        image_size_bytes=len(invocation.image),
+        image_size_bytes=len(image),
         statistics=summary.statistics(counts),
         histogram=summary.histogram(counts),
         options=invocation.options,

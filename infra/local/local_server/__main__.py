@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
@@ -13,6 +14,7 @@ from uvicorn.supervisors import ChangeReload
 from gateway.settings import SettingsError
 from local_server.app import REPOSITORY, make_app
 from local_server.settings import LocalSettings
+from local_server.storage import StorageError, environment, running
 
 CODE = ("functions", "infra/local", "layers")
 # How long Ctrl+C waits for the requests under way.
@@ -23,23 +25,33 @@ def main() -> None:
     """Serve. A setting that cannot work, or a port in use, is one line on standard error and exit status 1."""
     # CloudWatch's metric records would only be noise on a terminal.
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+    # uvicorn passes a signal on once it has stopped; by itself this one would leave MiniStack behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         settings = LocalSettings.load(os.environ)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                "local_server.app:make_app" if settings.reload else make_app(),
-                factory=settings.reload,
-                reload=settings.reload,
-                reload_dirs=[str(REPOSITORY / folder) for folder in CODE] if settings.reload else None,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-        )
-        listener = listen(settings.host, settings.port)
-    except SettingsError as error:
+        with ExitStack() as stack:
+            if settings.ministack and not settings.upload_bucket:
+                os.environ |= environment(stack.enter_context(running(settings.ministack)))
+            serve(settings)
+    except (SettingsError, StorageError) as error:
         sys.exit(f"Cannot start: {error}")
+
+
+def serve(settings: LocalSettings) -> None:
+    """Serve page and API. Raises SettingsError."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            "local_server.app:make_app" if settings.reload else make_app(),
+            factory=settings.reload,
+            reload=settings.reload,
+            reload_dirs=[str(REPOSITORY / folder) for folder in CODE] if settings.reload else None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+    )
+    listener = listen(settings.host, settings.port)
     # An IPv6 address stands in brackets in a URL.
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listener.getsockname()[1]}"

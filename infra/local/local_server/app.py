@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from gateway.app import create_app
 from gateway.cache import RedisCache, make_cache
 from gateway.log import make_logger
+from gateway.uploads import make_uploads
 from local_server.emulators import EmulatorQueue
 from local_server.settings import LocalSettings
 
@@ -35,7 +36,13 @@ def make_app() -> FastAPI:
     if not settings.redis_host and settings.cache_ttl_seconds:
         # Inside this process there is no network to fail: it is late only when everything is.
         cache = RedisCache(fakeredis.FakeRedis, settings.cache_ttl_seconds, logger, EMBEDDED_DEADLINE_SECONDS)
-    app = create_app(settings, cache=cache, processor=make_processor(settings, logger), logger=logger)
+    app = create_app(
+        settings,
+        cache=cache,
+        processor=make_processor(settings, logger),
+        uploads=make_uploads(settings),
+        logger=logger,
+    )
     # One route a file: files mounted at the root would answer for the methods and paths of the API as well.
     for file in (REPOSITORY / "static_site").iterdir():
         path = "/" if file.name == "index.html" else f"/{file.name}"

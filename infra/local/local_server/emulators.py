@@ -12,6 +12,7 @@ from gateway.processor_client import BUSY_DETAIL, DEFAULT, LambdaProcessor, make
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+    from contract.invocation import StoredImage
     from contract.measurement import Measurement, Options
     from gateway.settings import Settings
 
@@ -28,7 +29,7 @@ class EmulatorQueue:
         self.idle = deque(LambdaProcessor(make_lambda_client(endpoint), settings, logger) for endpoint in endpoints)
         self.turns = BoundedSemaphore(len(endpoints))
 
-    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
+    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
         """Measure one image. Raises ProblemError: what is wrong with it, or processor_busy, _failed or _timeout."""
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)

@@ -13,6 +13,7 @@ from processor.measure import measure
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+    from contract.invocation import StoredImage
     from contract.measurement import Measurement, Options
     from gateway.settings import Settings
 
@@ -30,7 +31,7 @@ class InProcessProcessor:
         # More at a time would be no faster, and each takes its memory.
         self.turns = BoundedSemaphore(os.cpu_count() or 1)
 
-    def measure(self, image: bytes, options: Options = DEFAULT) -> Measurement:
+    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
         """Measure one image. Raises ProblemError: what is wrong with it, processor_busy or processor_failed."""
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)

@@ -17,4 +17,5 @@ class LocalSettings(Settings):
     processor_endpoints: Annotated[
         tuple[str, ...], BeforeValidator(split), Field((), validation_alias="PROCESSOR_ENDPOINTS")
     ]
+    ministack: Annotated[str, Field("", validation_alias="MINISTACK")]
     reload: Annotated[bool, Field(default=False, validation_alias="RELOAD")]

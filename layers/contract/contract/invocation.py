@@ -2,6 +2,7 @@
 
     gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000,
                "luma": "bt601", "alpha": "ignore"}
+              or, in the place of "image", "stored": {"bucket": "...", "key": "...", "size": 123, "sha256": "..."}
     processor {"measurement": {...}}  or  {"problem": {"code": "corrupt_image", "detail": "..."}}
 
 A bad image is data in the answer and not a raised exception, so that a Lambda `FunctionError` always means a crash.
@@ -29,22 +30,37 @@ b64decode = partial(a2b_base64, strict_mode=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """A file in S3, as it was announced: size in bytes, sha256 hexadecimal. What is found there must be just this."""
+
+    bucket: str
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One image to measure, with the limits that the gateway's settings put on it.
 
-    image: the file's bytes. allowed_formats: what the content may be. max_pixels: the most pixels that may be decoded.
-    options: what the sender chose.
+    image: the file's bytes, or where they are. allowed_formats: what the content may be. max_pixels: the most pixels
+    that may be decoded. options: what the sender chose.
     """
 
-    image: bytes
+    image: bytes | StoredImage
     allowed_formats: tuple[ImageFormat, ...]
     max_pixels: int
     options: Options = field(default_factory=Options)
 
     def to_event(self) -> dict[str, Any]:
         """Return the event to send, with the image in base64 (four thirds of its size)."""
+        image = self.image
         return {
-            "image": b64encode(self.image).decode("ascii"),
+            **(
+                {"stored": asdict(image)}
+                if isinstance(image, StoredImage)
+                else {"image": b64encode(image).decode("ascii")}
+            ),
             "allowed_formats": list(self.allowed_formats),
             "max_pixels": self.max_pixels,
             "luma": self.options.luma,
@@ -53,6 +69,8 @@ class Invocation:
 
     def to_json(self, encode: Callable[[bytes], bytes] = b64encode) -> bytes:
         """Return the event as JSON, its base64 by `encode`. That has nothing to escape; to look for it takes long."""
+        if isinstance(self.image, StoredImage):
+            return dumps(self.to_event()).encode()
         rest = replace(self, image=b"").to_event()
         del rest["image"]
         return b"".join((b'{"image": "', encode(self.image), b'", ', dumps(rest).encode()[1:]))
@@ -64,7 +82,7 @@ class Invocation:
         Raises KeyError, TypeError or ValueError where it is not one that `to_event` makes.
         """
         return cls(
-            image=decode(event["image"]),
+            image=StoredImage(**event["stored"]) if "stored" in event else decode(event["image"]),
             allowed_formats=tuple(event["allowed_formats"]),
             max_pixels=int(event["max_pixels"]),
             options=read_options(event["luma"], event["alpha"]),

@@ -14,9 +14,13 @@ class ProblemCode(StrEnum):
     MALFORMED_REQUEST = "malformed_request"
     UNSUPPORTED_FORMAT = "unsupported_format"
     CORRUPT_IMAGE = "corrupt_image"
+    INVALID_TICKET = "invalid_ticket"
+    UPLOAD_MISMATCH = "upload_mismatch"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    UPLOAD_MISSING = "upload_missing"
+    EXPIRED_TICKET = "expired_ticket"
     FILE_TOO_LARGE = "file_too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_REQUESTS = "too_many_requests"
@@ -39,9 +43,13 @@ PROBLEM_TYPES = {
     ProblemCode.MALFORMED_REQUEST: ProblemType(400, "The request is malformed"),
     ProblemCode.UNSUPPORTED_FORMAT: ProblemType(400, "The image format is not supported"),
     ProblemCode.CORRUPT_IMAGE: ProblemType(400, "The image is damaged"),
+    ProblemCode.INVALID_TICKET: ProblemType(400, "The ticket is not valid"),
+    ProblemCode.UPLOAD_MISMATCH: ProblemType(400, "The uploaded file is another one"),
     ProblemCode.FORBIDDEN: ProblemType(403, "Access is denied"),
     ProblemCode.NOT_FOUND: ProblemType(404, "There is nothing here"),
     ProblemCode.METHOD_NOT_ALLOWED: ProblemType(405, "The method is not allowed"),
+    ProblemCode.UPLOAD_MISSING: ProblemType(409, "The file was not uploaded"),
+    ProblemCode.EXPIRED_TICKET: ProblemType(410, "The ticket has expired"),
     ProblemCode.FILE_TOO_LARGE: ProblemType(413, "The file is too large"),
     ProblemCode.TOO_MANY_PIXELS: ProblemType(413, "The image has too many pixels"),
     ProblemCode.TOO_MANY_REQUESTS: ProblemType(429, "Too many requests"),

@@ -1,0 +1,74 @@
+"""Images that were uploaded to S3: read whole, and held to what was announced."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from functools import cache
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from contract.invocation import StoredImage
+from contract.problems import ProblemCode, ProblemError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+CONNECT_TIMEOUT_SECONDS = 2
+# Between two pieces; the function's own timeout bounds the whole.
+READ_TIMEOUT_SECONDS = 5
+PIECE_BYTES = 1 << 20
+NOT_THERE = {"NoSuchKey", "404"}
+
+
+def content(image: bytes | StoredImage) -> bytes:
+    """Return the bytes of an image, read from S3 if that is where they are.
+
+    Raises ProblemError: upload_missing when nothing is there; upload_mismatch when it has another size or SHA-256 than
+    announced. At most the announced size is read.
+    """
+    return read(image) if isinstance(image, StoredImage) else image
+
+
+def read(image: StoredImage) -> bytes:
+    """Read an image from S3. Raises ProblemError as `content` does."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - see client
+
+    try:
+        answer = client().get_object(Bucket=image.bucket, Key=image.key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_THERE:
+            raise
+        detail = "Nothing has been uploaded with this ticket, or it is no longer there. Upload the file first."
+        raise ProblemError(ProblemCode.UPLOAD_MISSING, detail) from error
+    with closing(answer["Body"]) as body:
+        if answer["ContentLength"] != image.size:
+            mismatch(f"it has {answer['ContentLength']:,} bytes and not {image.size:,}")
+        digest, pieces = hashlib.sha256(), []
+        for piece in body.iter_chunks(PIECE_BYTES):
+            digest.update(piece)
+            pieces.append(piece)
+    if digest.hexdigest() != image.sha256:
+        mismatch("it has another SHA-256")
+    return b"".join(pieces)
+
+
+def mismatch(difference: str) -> NoReturn:
+    """Refuse what was uploaded: S3 holds it to the form, other storage may not."""
+    raise ProblemError(ProblemCode.UPLOAD_MISMATCH, f"The uploaded file is not the announced one: {difference}.")
+
+
+@cache
+def client() -> S3Client:
+    """Return the client for S3, or for what AWS_ENDPOINT_URL_S3 names instead."""
+    # Only now: it takes longer to load than all the rest, and most images come with their invocation.
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.session import Session  # noqa: PLC0415
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 2},
+        # We compare the digest with the announced one, which is stronger; twice would only cost time.
+        response_checksum_validation="when_required",
+    )
+    return cast("S3Client", Session().create_client("s3", config=config))

@@ -1,0 +1,277 @@
+"""Direct uploads as their sender meets them: the form, the ticket, and what the ticket is good for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contract.invocation import StoredImage
+from contract.problems import ProblemCode, ProblemError
+from gateway.uploads import TICKET_SECONDS
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, form, measurement, part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from tests.gateway.driver import Gateway
+
+DIGEST = hashlib.sha256(IMAGE).hexdigest()
+ANNOUNCED = {"filename": "Foto ä.png", "size": len(IMAGE), "content_type": "image/png", "sha256": DIGEST}
+MAX_UPLOAD_BYTES = 100_000_000
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A gateway with a bucket. Nothing of S3 is there: nothing of it is asked."""
+    return make_gateway(variables={"UPLOAD_BUCKET": "bucket"})
+
+
+def post(gateway: Gateway, path: str, body: Any, content_type: str = "application/json") -> httpx.Response:  # noqa: ANN401
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return gateway.request("POST", path, content=content, headers={"Content-Type": content_type})
+
+
+def announce(gateway: Gateway, query: str = "", **different: Any) -> dict[str, Any]:  # noqa: ANN401 - any member
+    response = post(gateway, f"/uploads{query}", {**ANNOUNCED, **different})
+    assert response.status_code == 201, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def redeem(gateway: Gateway, ticket: str, query: str = "") -> httpx.Response:
+    return post(gateway, f"/intensity{query}", {"ticket": ticket})
+
+
+def test_an_upload_is_one_form_for_just_that_file(gateway: Gateway) -> None:
+    answer = announce(gateway)
+    assert list(answer) == ["known", "url", "fields", "ticket", "expires_at", "request_id"]
+    assert answer["known"] is False
+    # SigV4, and the bucket's own host in its region: both explicit, see gateway.uploads.
+    assert answer["url"] == "https://bucket.s3.eu-central-1.amazonaws.com/"
+    fields = answer["fields"]
+    assert fields["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    checksum = base64.b64encode(bytes.fromhex(DIGEST)).decode()
+    exact = {"bucket": "bucket", "key": fields["key"], "Content-Type": "image/png", "x-amz-checksum-sha256": checksum}
+    for name, value in exact.items():
+        assert {name: value} in policy["conditions"]
+        assert name == "bucket" or fields[name] == value
+    assert ["content-length-range", len(IMAGE), len(IMAGE)] in policy["conditions"]
+    assert fields["key"].startswith("uploads/")
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-south-2"])
+def test_every_region_has_its_own_host(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, region: str) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    assert announce(gateway)["url"] == f"https://bucket.s3.{region}.amazonaws.com/"
+
+
+def test_form_and_ticket_expire_together(gateway: Gateway) -> None:
+    answer = announce(gateway)
+    expires = datetime.fromisoformat(answer["expires_at"])
+    policy = json.loads(base64.b64decode(answer["fields"]["policy"]))
+    assert abs((datetime.fromisoformat(policy["expiration"]) - expires).total_seconds()) <= 1
+    assert abs((expires - datetime.now(UTC)).total_seconds() - TICKET_SECONDS) < 5
+
+
+def test_no_two_uploads_have_one_key(gateway: Gateway) -> None:
+    assert len({announce(gateway)["fields"]["key"] for _ in range(20)}) == 20
+
+
+def test_a_ticket_is_measured_like_the_file_itself(gateway: Gateway) -> None:
+    uploaded = announce(gateway)
+    answer = redeem(gateway, uploaded["ticket"])
+    stored = StoredImage(bucket="bucket", key=uploaded["fields"]["key"], size=len(IMAGE), sha256=DIGEST)
+    assert gateway.processor.images == [stored]
+    inline = gateway.upload(filename="Foto ä.png")
+    assert (answer.headers["X-Cache"], inline.headers["X-Cache"]) == ("miss", "hit")
+    different = {"request_id", "duration_ms"}
+    first, second = ({k: v for k, v in each.json().items() if k not in different} for each in (answer, inline))
+    assert first == second
+    assert first["filename"] == "Foto ä.png"
+
+
+def test_a_ticket_may_be_used_again_and_with_other_options(gateway: Gateway) -> None:
+    ticket = announce(gateway)["ticket"]
+    assert redeem(gateway, ticket).headers["X-Cache"] == "miss"
+    again = redeem(gateway, ticket, "?detail=full")
+    assert again.headers["X-Cache"] == "hit"
+    assert again.json()["measurement"]["sha256"] == DIGEST
+    assert redeem(gateway, ticket, "?luma=mean").headers["X-Cache"] == "miss"
+
+
+def test_what_the_cache_knows_need_not_be_uploaded(gateway: Gateway) -> None:
+    gateway.upload()
+    answer = announce(gateway, sha256=DIGEST.upper())
+    assert (answer["known"], answer["url"], answer["fields"]) == (True, None, None)
+    measured = redeem(gateway, answer["ticket"])
+    assert (measured.status_code, measured.headers["X-Cache"]) == (200, "hit")
+    # Under other options it is not known.
+    assert announce(gateway, "?alpha=white")["known"] is False
+
+
+def test_a_known_digest_with_another_size_is_not_known(gateway: Gateway) -> None:
+    gateway.upload()
+    answer = announce(gateway, size=len(IMAGE) + 1)
+    assert answer["known"] is False
+    gateway.processor.answer = ProblemError(ProblemCode.UPLOAD_MISSING, "Nothing is there.")
+    assert_problem(redeem(gateway, answer["ticket"]), 409, "upload_missing")
+
+
+def test_asking_for_an_upload_is_no_measurement(gateway: Gateway) -> None:
+    response = post(gateway, "/uploads", ANNOUNCED)
+    assert "X-Cache" not in response.headers
+    assert gateway.processor.images == []
+
+
+@pytest.mark.parametrize("cache_down", [True, False])
+def test_uploads_need_no_cache(make_gateway: Callable[..., Gateway], cache_down: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    gateway = make_gateway(variables={"UPLOAD_BUCKET": "bucket"})
+    if cache_down:
+        gateway.redis.connection_pool.connection_kwargs["server"].connected = False
+    answer = announce(gateway)
+    assert answer["known"] is False
+    expected = "bypass" if cache_down else "miss"
+    assert redeem(gateway, answer["ticket"]).headers["X-Cache"] == expected
+
+
+def test_limits_of_uploads_are_their_own(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(
+        variables={
+            "UPLOAD_BUCKET": "bucket",
+            "MAX_IMAGE_PIXELS": "5",
+            "MAX_UPLOAD_PIXELS": "6",
+            "MAX_UPLOAD_BYTES": "30",
+        }
+    )
+    ticket = announce(gateway)["ticket"]
+    assert redeem(gateway, ticket).headers["X-Cache"] == "miss"
+    assert redeem(gateway, ticket).headers["X-Cache"] == "hit"
+    # Its six pixels are too many inline, known or not.
+    assert gateway.upload().headers["X-Cache"] == "miss"
+    announce(gateway, size=30)
+    problem = assert_problem(post(gateway, "/uploads", {**ANNOUNCED, "size": 31}), 413, "file_too_large")
+    assert "30 bytes" in problem["detail"]
+
+
+def test_health_tells_both_limits(gateway: Gateway, make_gateway: Callable[..., Gateway]) -> None:
+    limits = gateway.get("/health").json()["limits"]
+    assert (limits["max_content_length"], limits["max_upload_bytes"]) == (5_242_880, MAX_UPLOAD_BYTES)
+    assert make_gateway().get("/health").json()["limits"]["max_upload_bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "way"),
+    [(5_242_881, "POST /uploads takes files of up to 100,000,000 bytes"), (100_200_000, "100,000,000 bytes, the most")],
+)
+def test_a_413_names_the_other_way_where_that_would_do(gateway: Gateway, size: int, way: str) -> None:
+    headers = {"content-type": CONTENT_TYPE, "content-length": str(size), "expect": "100-continue"}
+    problem = assert_problem(gateway.converse([], headers), 413, "file_too_large") if size > 6_000_000 else None
+    problem = problem or assert_problem(gateway.upload(bytes(size)), 413, "file_too_large")
+    assert way in problem["detail"]
+    assert ("POST /uploads" in problem["detail"]) == (size < MAX_UPLOAD_BYTES)
+
+
+def test_an_empty_file_is_not_uploaded(gateway: Gateway) -> None:
+    assert_problem(post(gateway, "/uploads", {**ANNOUNCED, "size": 0}), 400, "empty_file")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"filename": ""},
+        {"filename": 1},
+        {"filename": "x" * 1025},
+        {"size": -1},
+        {"size": "20"},
+        {"size": 2.5},
+        {"size": True},
+        {"content_type": "image"},
+        {"content_type": "image/png; charset=x"},
+        {"content_type": ""},
+        {"sha256": "0" * 63},
+        {"sha256": "0" * 63 + "g"},
+        {"sha256": f"{DIGEST}\n"},
+        {"luma": "bt709"},
+    ],
+)
+def test_what_is_said_of_a_file_is_checked(gateway: Gateway, wrong: dict[str, Any]) -> None:
+    problem = assert_problem(post(gateway, "/uploads", {**ANNOUNCED, **wrong}), 400, "malformed_request")
+    assert next(iter(wrong)) in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/uploads", "/intensity"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b"{}", b"\xff", b'{"ticket": "\\ud800"}', b" " * 16_385, b'{"ticket": 1}']
+)
+def test_a_body_that_is_not_the_json_asked_for_is_malformed(gateway: Gateway, path: str, body: bytes) -> None:
+    assert_problem(post(gateway, path, body), 400, "malformed_request")
+
+
+def test_a_form_is_not_announced_by_a_form(gateway: Gateway) -> None:
+    assert_problem(post(gateway, "/uploads", form(part()), CONTENT_TYPE), 400, "malformed_request")
+
+
+@pytest.mark.parametrize("query", ["?detail=full", "?luma=x", "?luma=mean&luma=mean", "?size=1"])
+def test_unknown_options_of_an_upload_are_errors(gateway: Gateway, query: str) -> None:
+    assert_problem(post(gateway, f"/uploads{query}", ANNOUNCED), 400, "malformed_request")
+
+
+def test_without_a_bucket_there_are_no_uploads(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway()
+    assert_problem(post(gateway, "/uploads", ANNOUNCED), 404, "not_found")
+    assert_problem(post(gateway, "/intensity", {"ticket": "x"}), 400, "malformed_request")
+    problem = assert_problem(gateway.upload(bytes(5_242_881)), 413, "file_too_large")
+    assert "/uploads" not in problem["detail"]
+
+
+def altered(ticket: str) -> list[str]:
+    """The ticket with each of its parts changed, and things that are none."""
+    payload, stamp, signature = ticket.rsplit(".", 2)
+    flipped = payload[:-9] + ("A" if payload[-9] != "A" else "B") + payload[-8:]
+    parts = [(flipped, stamp, signature), (payload, stamp, f"x{signature}"), (payload, f"x{stamp}", signature)]
+    return [*(".".join(each) for each in parts), payload, "", "é"]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_ticket_that_was_changed_is_not_valid(gateway: Gateway, number: int) -> None:
+    ticket = announce(gateway)["ticket"]
+    assert_problem(redeem(gateway, altered(ticket)[number]), 400, "invalid_ticket")
+    assert gateway.processor.images == []
+
+
+@pytest.mark.parametrize("other", [{"UPLOAD_BUCKET": "other"}, {"UPLOAD_BUCKET": "bucket", "SECRET_KEY": "another"}])
+def test_a_ticket_of_another_service_is_not_valid(
+    gateway: Gateway, make_gateway: Callable[..., Gateway], other: dict[str, str]
+) -> None:
+    foreign = announce(make_gateway(variables=other))["ticket"]
+    assert_problem(redeem(gateway, foreign), 400, "invalid_ticket")
+
+
+def test_a_ticket_expires(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = announce(gateway)["ticket"]
+    now = time.time()
+    with monkeypatch.context() as later:
+        later.setattr(time, "time", lambda: now + TICKET_SECONDS - 5)
+        assert redeem(gateway, ticket).status_code == 200
+        later.setattr(time, "time", lambda: now + TICKET_SECONDS + 5)
+        assert_problem(redeem(gateway, ticket), 410, "expired_ticket")
+
+
+@pytest.mark.parametrize(("code", "status"), [(ProblemCode.UPLOAD_MISSING, 409), (ProblemCode.UPLOAD_MISMATCH, 400)])
+def test_what_the_processor_finds_wrong_with_an_upload_is_passed_on(
+    gateway: Gateway, code: ProblemCode, status: int
+) -> None:
+    gateway.processor.answer = ProblemError(code, "It is not there.")
+    assert_problem(redeem(gateway, announce(gateway)["ticket"]), status, code.value)
+    # And is not remembered.
+    gateway.processor.answer = measurement()
+    assert redeem(gateway, announce(gateway)["ticket"]).headers["X-Cache"] == "miss"
