@@ -35,6 +35,7 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and co
 
 bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.request
 
 corpus: ## Unpack Debian packages of real images into .corpus, for the benchmarks and the corpus test
 	@sh tests/bench/corpus.sh

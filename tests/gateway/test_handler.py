@@ -7,7 +7,7 @@ import importlib
 import io
 import json
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,6 +195,53 @@ def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_numbe
     garbled["body"], garbled["isBase64Encoded"] = f"--{boundary}\r\n�PNG\r\n", False
     assert_answer(handler(garbled), 400, "malformed_request")
     assert function.payloads == []
+
+
+@pytest.mark.parametrize("spoil", ["line break", "surplus", "missing padding", "other alphabet", "not ASCII", "text"])
+def test_a_body_that_is_not_base64_is_malformed(
+    handler: Callable[..., dict[str, Any]], function: FakeLambda, spoil: str
+) -> None:
+    body: str = event("post_image")["body"]
+    assert body.endswith("=")
+    spoiled = {
+        "line break": f"{body[:76]}\r\n{body[76:]}",
+        "surplus": f"{body}{body}",
+        "missing padding": body.rstrip("="),
+        "other alphabet": f"{body[:76]}-_{body[78:]}",
+        "not ASCII": f"é{body[1:]}",
+        "text": b64decode(body).decode(errors="replace"),
+    }
+    answer = handler({**event("post_image"), "body": spoiled[spoil]})
+    assert_answer(answer, 400, "malformed_request")
+    assert answer["headers"]["x-request-id"] == GATEWAYS_ID
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+    assert function.payloads == []
+
+
+@pytest.mark.parametrize("body", ["", None])
+def test_a_form_without_a_byte_is_malformed(
+    handler: Callable[..., dict[str, Any]], function: FakeLambda, body: str | None
+) -> None:
+    assert_answer(handler({**event("post_image"), "body": body}), 400, "malformed_request")
+    assert function.payloads == []
+
+
+def test_a_form_of_text_need_not_be_base64(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+    boundary = event("post_image")["headers"]["Content-Type"].partition("boundary=")[2]
+    disposition = 'Content-Disposition: form-data; name="image"; filename="\N{SNOWMAN}.png"'
+    text = f"--{boundary}\r\n{disposition}\r\n\r\n\N{SNOWMAN}\r\n--{boundary}--\r\n"
+    answer = handler({**event("post_image"), "body": text, "isBase64Encoded": False})
+    assert assert_answer(answer, 200)["filename"] == "\N{SNOWMAN}.png"
+    assert [b64decode(payload["image"]) for payload in function.payloads] == ["\N{SNOWMAN}".encode()]
+
+
+@pytest.mark.parametrize("host", ["[::1]:3000", "a:b:c", "api.example:", "api.example:port", ""])
+@pytest.mark.parametrize("port", ["443", "443, 443", "none"])
+def test_an_odd_address_is_no_concern_of_ours(handler: Callable[..., dict[str, Any]], host: str, port: str) -> None:
+    odd = event("post_image")
+    for name, value in (("Host", host), ("X-Forwarded-Port", port)):
+        odd["headers"][name], odd["multiValueHeaders"][name] = value, [value]
+    assert_answer(handler(odd), 200)
 
 
 def changed(**different: object) -> dict[str, Any]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 
-from mangum import Mangum
-from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
-
 from gateway.app import create_app
 from gateway.cache import make_cache
 from gateway.log import make_logger
-from gateway.problems import MEDIA_TYPE
 from gateway.processor_client import LambdaProcessor, make_lambda_client
+from gateway.rest_api import adapt
 from gateway.settings import Settings
 from gateway.uploads import make_uploads
 
@@ -25,5 +22,4 @@ app = create_app(
     logger=logger,
 )
 
-# Without its media type here, Mangum would hand problems to API Gateway in base64.
-lambda_handler = Mangum(app, lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
+lambda_handler = adapt(app)

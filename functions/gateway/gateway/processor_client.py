@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.session import Session
+from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contract.invocation import Invocation, StoredImage
@@ -77,7 +78,7 @@ class LambdaProcessor:
 
     def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
         """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
-        payload = make_invocation(self.settings, image, options).to_json()
+        payload = make_invocation(self.settings, image, options).to_json(b64encode)
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file that makes {len(payload):,} bytes of JSON does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
