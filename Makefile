@@ -80,28 +80,10 @@ $(UV):
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt
 	@touch $@
 
-# S3 for `make run`, the same stricter for tests, the SAM and AWS CLIs and the linters of templates, each apart: their pins
-# conflict with the service's and each other's.
-.venv-ministack/stamp: infra/tools/ministack.txt | $(UV)
-	@echo "Installing S3 for large uploads (once)"
-	@$(UV) venv --quiet --allow-existing .venv-ministack
-	@$(UV) pip install --quiet --python .venv-ministack/bin/python --require-hashes -r $<
-	@touch $@
-
-.venv-localstack/stamp: infra/tools/localstack.txt | $(UV)
-	@echo "Installing LocalStack's S3 for the tests (once)"
-	@$(UV) venv --quiet --allow-existing .venv-localstack
-	@$(UV) pip install --quiet --python .venv-localstack/bin/python --require-hashes -r $<
-	@touch $@
-
-.venv-sam/stamp: infra/tools/requirements.txt | $(UV)
-	@echo "Installing the SAM CLI (once)"
-	@$(UV) venv --quiet --allow-existing .venv-sam
-	@$(UV) pip install --quiet --python .venv-sam/bin/python --require-hashes -r $<
-	@touch $@
-
-.venv-checkov/stamp: infra/tools/checkov.txt | $(UV)
-	@echo "Installing checkov (once)"
-	@$(UV) venv --quiet --allow-existing .venv-checkov
-	@$(UV) pip install --quiet --python .venv-checkov/bin/python --require-hashes -r $<
+# S3 for `make run` (ministack), a stricter one for tests (localstack), the SAM and AWS CLIs (sam) and a linter (checkov), each
+# apart: their pins conflict with the service's and each other's.
+.venv-%/stamp: infra/tools/%.txt | $(UV)
+	@echo "Installing $* (once)"
+	@$(UV) venv --quiet --allow-existing .venv-$*
+	@$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<
 	@touch $@

@@ -18,7 +18,7 @@ compile infra/local/requirements.txt infra/local/pyproject.toml functions/gatewa
 compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
     --constraints infra/local/requirements.txt
 compile requirements-corpus.txt requirements-corpus.in --constraints requirements-dev.txt
-for tool in requirements checkov ministack; do
+for tool in sam checkov ministack; do
     compile infra/tools/$tool.txt infra/tools/$tool.in
 done
 compile infra/tools/localstack.txt infra/tools/localstack.in --exclude-newer 2026-01-05
