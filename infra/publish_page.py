@@ -20,7 +20,7 @@ CACHE_CONTROL = "no-cache"
 
 
 def publish(stack: str) -> str:
-    """Upload the page, let CloudFront forget the old one, and return where it is: the API's own origin."""
+    """Upload the page, let CloudFront forget the old one, have the API lead to it, and return where it is."""
     [description] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     if "PageBucket" not in outputs:
@@ -37,6 +37,13 @@ def publish(stack: str) -> str:
     boto3.client("cloudfront").create_invalidation(
         DistributionId=outputs["PageDistribution"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
+    )
+    # https://ID.execute-api.REGION.amazonaws.com/STAGE; see gateway.rest_api.
+    host, stage = outputs["ApiUrl"].removeprefix("https://").split("/")
+    boto3.client("apigateway").update_stage(
+        restApiId=host.partition(".")[0],
+        stageName=stage,
+        patchOperations=[{"op": "replace", "path": "/variables/page", "value": outputs["PageUrl"]}],
     )
     return outputs["PageUrl"]
 

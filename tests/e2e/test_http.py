@@ -144,6 +144,18 @@ def test_a_page_elsewhere_may_ask(engine: Engine) -> None:
     assert "x-request-id" in response.headers["Access-Control-Allow-Headers"].lower()
 
 
+def test_the_root_is_the_page_or_leads_to_it(engine: Engine) -> None:
+    response = httpx.get(f"{engine.url}/", timeout=TIMEOUT)
+    if engine.name == "sam local":
+        # It has no page.
+        assert_problem(response, 404, "not_found")
+    elif response.is_redirect:
+        assert response.headers["Location"].startswith("https://")
+    else:
+        assert response.status_code == 200
+        assert "<title>Image Intensity</title>" in response.text
+
+
 def test_the_api_describes_itself(engine: Engine) -> None:
     document = httpx.get(f"{engine.url}/openapi.json", timeout=TIMEOUT).json()
     assert "post" in document["paths"]["/intensity"]

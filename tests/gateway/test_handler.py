@@ -289,3 +289,13 @@ def test_a_setting_that_cannot_work_stops_the_start(load: Callable[..., ModuleTy
     with pytest.raises(SettingsError, match=r"^SECRET_KEY: "):
         load(APP_ENV="production")
     assert function.payloads == []
+
+
+def test_the_root_leads_to_the_page_where_the_stage_says_where_that_is(
+    handler: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    root = {**event("get_health"), "path": "/", "resource": "/"}
+    assert handler(root)["statusCode"] == 404
+    answer = handler({**root, "stageVariables": {"page": "https://d1.cloudfront.net"}})
+    assert answer["statusCode"] == 307
+    assert answer["headers"]["location"] == "https://d1.cloudfront.net"

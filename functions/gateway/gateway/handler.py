@@ -8,7 +8,7 @@ from gateway.app import create_app
 from gateway.cache import make_cache
 from gateway.log import make_logger
 from gateway.processor_client import LambdaProcessor, make_lambda_client
-from gateway.rest_api import adapt
+from gateway.rest_api import adapt, lead_to_page
 from gateway.settings import Settings
 from gateway.uploads import make_uploads
 
@@ -21,5 +21,5 @@ app = create_app(
     uploads=make_uploads(settings),
     logger=logger,
 )
-
+lead_to_page(app)
 lambda_handler = adapt(app)

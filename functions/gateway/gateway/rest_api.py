@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastapi import HTTPException, Request
+from fastapi.responses import RedirectResponse
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import APIGateway
@@ -12,6 +14,7 @@ from pybase64 import b64decode
 from gateway.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from mangum.types import ASGI, LambdaConfig, LambdaContext, LambdaEvent
 
 # Mangum makes the server's address of them, which nobody here asks for, and raises where they are none to it.
@@ -40,6 +43,21 @@ class RestApi(APIGateway):
             return b64decode(body, validate=True)
         except ValueError:
             return b""
+
+
+def lead_to_page(app: FastAPI) -> None:
+    """Have `/` lead to the page.
+
+    Its address is a variable of the API's stage: `make deploy` sets it, as the template cannot name in the gateway what
+    comes from a distribution that needs the gateway's own API.
+    """
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> RedirectResponse:
+        variables = request.scope["aws.event"].get("stageVariables") or {}
+        if "page" not in variables:
+            raise HTTPException(404)
+        return RedirectResponse(variables["page"])
 
 
 def adapt(app: ASGI) -> Mangum:
