@@ -10,6 +10,7 @@ import boto3
 
 PAGE = Path(__file__).parents[1] / "static_site"
 CONTENT_TYPES = {
+    "": "text/plain; charset=utf-8",  # a licence
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,10 +27,10 @@ def publish(stack: str) -> str:
     if "PageBucket" not in outputs:
         return f"{outputs['ApiUrl']} (the stack has no site)"
     s3 = boto3.client("s3")
-    for file in sorted(PAGE.iterdir()):
+    for file in sorted(path for path in PAGE.rglob("*") if path.is_file()):
         s3.put_object(
             Bucket=outputs["PageBucket"],
-            Key=file.name,
+            Key=file.relative_to(PAGE).as_posix(),
             Body=file.read_bytes(),
             ContentType=CONTENT_TYPES[file.suffix],
             CacheControl=CACHE_CONTROL,

@@ -229,13 +229,15 @@ def test_the_page_and_its_files_are_served(server: str) -> None:
     page = httpx.get(server)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    names = {path.name for path in (REPOSITORY / "static_site").iterdir()} - {"index.html"}
+    site = REPOSITORY / "static_site"
+    names = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} - {"index.html"}
     assert {"app.js", "style.css"} <= names
+    assert any(name.startswith("vendor/") for name in names)
     for name in names:
         file = httpx.get(f"{server}/{name}")
-        assert file.content == (REPOSITORY / "static_site" / name).read_bytes()
+        assert file.content == (site / name).read_bytes()
         assert httpx.head(f"{server}/{name}").headers["content-length"] == str(len(file.content))
-    assert "javascript" in httpx.get(f"{server}/app.js").headers["content-type"]
+        assert ("javascript" in file.headers["content-type"]) == name.endswith(".js")
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,10 @@ def make_app() -> FastAPI:
         logger=logger,
     )
     # One route a file: files mounted at the root would answer for the methods and paths of the API as well.
-    for file in (REPOSITORY / "static_site").iterdir():
-        path = "/" if file.name == "index.html" else f"/{file.name}"
+    page = REPOSITORY / "static_site"
+    for file in (path for path in page.rglob("*") if path.is_file()):
+        name = file.relative_to(page).as_posix()
+        path = "/" if name == "index.html" else f"/{name}"
         app.add_api_route(path, file_route(file), methods=["GET", "HEAD"], include_in_schema=False)
     return app
 
