@@ -2,15 +2,15 @@
  * The page: choose an image, look at it, ask the service for its average intensity.
  *
  * One rule keeps a number from ever standing beside the wrong picture: every chosen file has one AbortController.
- * Choosing another file, or Clear, aborts it, and whatever was under way for the old file (a check, an upload, an
+ * Choosing another file, Clear or Cancel aborts it, and whatever was under way for the file (a check, an upload, an
  * answer) ends there.
  */
 
+import { endpoint, post, Problem, readMeasurement } from "./service.js";
+import { measureByUpload, read } from "./upload.js";
+
 const SIGNATURES = { PNG: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], JPEG: [0xff, 0xd8, 0xff] };
 const HEALTH_TIMEOUT_MS = 5_000;
-// How long nothing may happen: no byte sent, no answer. Not the whole request, which takes minutes on a slow line.
-// API Gateway gives up after 29 s, so more than that is never its answer.
-const PATIENCE_MS = 45_000;
 const CHOOSE = "Choose image file";
 
 const CACHE = {
@@ -23,21 +23,14 @@ const byId = (id) => document.getElementById(id);
 const form = byId("form");
 const input = byId("file");
 const analyzeButton = byId("analyze");
+const cancelButton = byId("cancel");
 const alertBox = byId("alert");
 
 /** What the server accepts. Until /health has said so, or if it never does, the server is left to judge the size. */
-const limits = { bytes: Infinity, formats: Object.keys(SIGNATURES) };
+const limits = { inline: Infinity, upload: 0 /* no direct uploads */, formats: Object.keys(SIGNATURES) };
 
-/** The file on screen: { file, url, abort }, or null. */
+/** The file on screen: { file, url, abort, face }, or null. `face` is what Cancel goes back to. */
 let chosen = null;
-
-/** Something to tell the user, in a sentence. */
-class Problem extends Error {
-  constructor(message, requestId = null) {
-    super(message);
-    this.requestId = requestId;
-  }
-}
 
 start();
 
@@ -47,6 +40,7 @@ function start() {
   input.addEventListener("click", () => { input.value = ""; });
   form.addEventListener("submit", (event) => { event.preventDefault(); analyze(); });
   form.addEventListener("reset", forget);
+  cancelButton.addEventListener("click", cancel);
   byId("dismiss").addEventListener("click", dismissAlert);
   document.addEventListener("keydown", (event) => event.key === "Escape" && dismissAlert());
   acceptDrops();
@@ -54,17 +48,12 @@ function start() {
   loadLimits();
 }
 
-/** The address of an API path: beside this page, or where <meta name="api-base"> says. */
-function endpoint(path) {
-  const base = document.querySelector('meta[name="api-base"]').content.trim();
-  return new URL(path, base ? new URL(base.replace(/\/*$/, "/"), document.baseURI) : document.baseURI).href;
-}
-
 async function loadLimits() {
   try {
     const response = await fetch(endpoint("health"), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
     const served = (await response.json()).limits;
-    if (served.max_content_length > 0) limits.bytes = served.max_content_length;
+    if (served.max_content_length > 0) limits.inline = served.max_content_length;
+    if (served.max_upload_bytes > 0) limits.upload = served.max_upload_bytes;
     if (served.allowed_image_formats?.length) limits.formats = served.allowed_image_formats;
   } catch {
     // Not worth an alert: the server checks everything itself, and says so.
@@ -75,7 +64,7 @@ async function loadLimits() {
 
 async function choose(file) {
   forget();
-  const choice = { file, url: null, abort: new AbortController() };
+  const choice = { file, url: null, abort: new AbortController(), face: "hint" };
   const { signal } = choice.abort;
   chosen = choice;
   try {
@@ -88,27 +77,22 @@ async function choose(file) {
   }
 }
 
-/** Throws what is wrong with a file. Its content decides: a name or a declared type proves nothing. */
+/** A file's format; throws what is wrong with it. Its content decides: a name or a declared type proves nothing. */
 async function check(file) {
   if (file.size === 0) throw new Problem(`“${file.name}” is empty.`);
   const format = await formatOf(file);
   if (!limits.formats.includes(format)) {
     throw new Problem(`“${file.name}” is not a ${limits.formats.join(" or ")} image, whatever its name says.`);
   }
-  if (file.size > limits.bytes) {
-    const [size, limit] = [count(file.size), count(limits.bytes)];
-    throw new Problem(`“${file.name}” is too large: it has ${size} bytes, the limit is ${limit}.`);
+  const limit = Math.max(limits.inline, limits.upload);
+  if (file.size > limit) {
+    throw new Problem(`“${file.name}” is too large: it has ${count(file.size)} bytes, the limit is ${count(limit)}.`);
   }
+  return format;
 }
 
 async function formatOf(file) {
-  let start;
-  try {
-    start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
-  } catch {
-    // A folder, a file without permission, or one that was changed or removed after it was chosen.
-    throw new Problem(`“${file.name}” cannot be read. If it was changed or moved, choose it again.`);
-  }
+  const start = await read(file, 0, 8);
   return Object.keys(SIGNATURES).find((format) => SIGNATURES[format].every((byte, index) => start[index] === byte));
 }
 
@@ -152,78 +136,47 @@ function forget() {
 async function analyze() {
   // Disabled at once and for as long as the request runs: a second click finds nothing to start.
   if (analyzeButton.disabled) return;
-  const { file, abort: { signal } } = chosen;
+  const choice = chosen;
+  const { signal } = choice.abort;
   const hadFocus = document.activeElement === analyzeButton;
   analyzeButton.disabled = true;
   dismissAlert();
-  showProgress(0);
   try {
-    await check(file); // again: the limits may have arrived meanwhile, and the file may have changed
-    signal.throwIfAborted();
-    const answer = readAnswer(await upload(file, signal));
-    if (!signal.aborted) showResult(answer);
+    const answer = await measure(choice.file, signal);
+    if (signal.aborted) return;
+    choice.face = "result";
+    showResult(answer);
   } catch (problem) {
     if (signal.aborted) return;
+    choice.face = "hint";
     showOnly("hint");
     showAlert(problem);
   }
-  if (signal.aborted) return;
   analyzeButton.disabled = false;
-  // Disabling it took the focus away; someone who works by keyboard would start again at the top of the page.
-  if (hadFocus && document.activeElement === document.body) analyzeButton.focus();
+  // Disabling it took the focus away, and so does hiding Cancel: who works by keyboard would start again at the top.
+  const { activeElement } = document;
+  if (activeElement === cancelButton || (hadFocus && activeElement === document.body)) analyzeButton.focus();
 }
 
-/** POST the file; resolves to the finished request whatever its status. (fetch could not report the upload's progress.) */
-function upload(file, signal) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    let timer;
-    const wait = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        reject(new Problem("The service did not answer in time. Try again in a moment."));
-        request.abort();
-      }, PATIENCE_MS);
-    };
-    request.upload.onprogress = (event) => { wait(); showProgress(event.loaded / event.total); };
-    request.upload.onload = () => { wait(); showProgress(1); };
-    request.onload = () => resolve(request);
-    request.onerror = () => reject(new Problem("The service cannot be reached. Check the connection and try again."));
-    request.onabort = () => reject(signal.reason);
-    request.onloadend = () => clearTimeout(timer);
-    signal.addEventListener("abort", () => request.abort());
-
-    const body = new FormData();
-    body.append("image", file);
-    request.open("POST", endpoint("intensity"));
-    request.setRequestHeader("Accept", "application/json, application/problem+json");
-    wait();
-    request.send(body);
-  });
+async function measure(file, signal) {
+  const isLarge = file.size > limits.inline;
+  showStage(isLarge ? "Reading…" : "Uploading…", 0);
+  const format = await check(file); // again: the limits may have arrived meanwhile, and the file may have changed
+  signal.throwIfAborted();
+  if (isLarge) return measureByUpload(file, `image/${format.toLowerCase()}`, signal, showStage);
+  const form = new FormData();
+  form.append("image", file);
+  const showSent = (sent) => (sent < 1 ? showStage("Uploading…", sent) : showStage("Measuring…"));
+  return readMeasurement(await post(endpoint("intensity"), form, signal, showSent));
 }
 
-/** The measurement in an answer, or the Problem that it is. Proxies and portals answer HTML, with any status. */
-function readAnswer(request) {
-  let body = null;
-  try {
-    body = JSON.parse(request.responseText);
-  } catch {
-    // body stays null
-  }
-  const requestId = body?.request_id ?? request.getResponseHeader("X-Request-ID");
-  if (request.status === 200 && Number.isFinite(body?.average_intensity) && Array.isArray(body.image_size)) {
-    return { ...body, request_id: requestId, cache: request.getResponseHeader("X-Cache") };
-  }
-  throw new Problem(explanation(request, body), requestId);
-}
-
-function explanation(request, body) {
-  for (const sentence of [body?.detail, body?.title]) {
-    if (typeof sentence === "string" && sentence) return sentence;
-  }
-  if (request.status < 400) return "The answer was not a measurement. Is this the Image Intensity Service's address?";
-  if (request.status === 413) return "The file is too large for the service (HTTP 413).";
-  return `The service failed without an explanation (HTTP ${request.status}). Try again in a moment.`;
+/** Back to before Analyze: the file stays chosen, and so does what was measured of it. */
+function cancel() {
+  chosen.abort.abort();
+  chosen.abort = new AbortController();
+  showOnly(chosen.face);
+  analyzeButton.disabled = false;
+  analyzeButton.focus();
 }
 
 // ---- Showing --------------------------------------------------------------------------------------------------------
@@ -252,15 +205,14 @@ function showName(name) {
   input.setAttribute("aria-label", name ? `${CHOOSE}, chosen: ${name}` : CHOOSE);
 }
 
-/** `sent` is the share of the upload that has left, 0 to 1. */
-function showProgress(sent) {
+/** What is being done, and the share of it that is done, 0 to 1, where that is known. */
+function showStage(stage, share = null) {
   const bar = byId("bar");
-  const stage = sent < 1 ? "Uploading…" : "Measuring…";
   // Screen readers read the stage when it changes: only then is it written.
   if (byId("stage").textContent !== stage) byId("stage").textContent = stage;
-  byId("percent").textContent = sent < 1 ? `${Math.floor(sent * 100)} %` : "";
-  if (sent < 1) bar.value = sent;
-  else bar.removeAttribute("value"); // how long measuring takes is not known
+  byId("percent").textContent = share === null ? "" : `${Math.floor(share * 100)} %`;
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
   showOnly("progress");
 }
 

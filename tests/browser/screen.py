@@ -22,6 +22,7 @@ class Screen:
         self.picker = page.locator("label")
         self.analyze = page.get_by_role("button", name="Analyze")
         self.clear = page.get_by_role("button", name="Clear")
+        self.cancel = page.get_by_role("button", name="Cancel")
         self.alert = page.get_by_role("alert")
         self.dismiss = page.get_by_role("button", name="Dismiss")
         self.preview = page.locator("#picture img")

@@ -1,0 +1,140 @@
+/**
+ * Direct uploads, for files that are too large for one request to the service: it signs a form, the file goes to the
+ * storage by it, and the service measures it there.
+ *
+ * The form is good for one SHA-256 only, and the measurement is of what has it. So a file that changes on its way ends
+ * in a refusal; and what was measured before, whoever sent it, is not sent again.
+ */
+
+import { endpoint, NoAnswer, post, Problem, readAnswer, readMeasurement } from "./service.js";
+
+// About 10 ms of hashing; in between the page answers to its user.
+const CHUNK_BYTES = 512 * 1024;
+// After a lost connection. Between them, and for as long as the browser knows that it is offline, nothing is tried.
+const PAUSES_MS = [1_000, 2_000, 4_000, 8_000];
+const FORM_EXPIRED = "form_expired";
+// What was signed or stored is no longer good for anything: a new form and ticket are.
+const OUTDATED = [FORM_EXPIRED, "expired_ticket", "upload_missing"];
+// S3's names for content that is not what the form was signed for.
+const OTHER_CONTENT = ["BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "EntityTooLarge", "EntityTooSmall"];
+
+/**
+ * Upload `file` if the service does not know its content, and have it measured. `onStage` hears what is being done and,
+ * where that is known, the share of it that is done (0 to 1).
+ */
+export async function measureByUpload(file, contentType, signal, onStage) {
+  const persist = (step) => untilAnswered(step, file, signal, onStage);
+  const sha256 = await persist(() => hash(file, signal, onStage));
+  const announcement = { filename: file.name, size: file.size, content_type: contentType, sha256 };
+
+  async function measure() {
+    const slot = await persist(() => announce(announcement, signal));
+    if (!slot.known) {
+      onStage("Uploading…", 0);
+      await persist(() => store(file, slot, signal, onStage));
+    }
+    onStage("Measuring…");
+    return persist(() => measureStored(slot.ticket, signal, onStage));
+  }
+
+  try {
+    return await measure();
+  } catch (problem) {
+    if (!OUTDATED.includes(problem.code)) throw problem;
+    return measure(); // once more, from a new form on
+  }
+}
+
+async function hash(file, signal, onStage) {
+  const { sha256 } = await loadHashes();
+  const state = sha256.create();
+  for (let start = 0; start < file.size; start += CHUNK_BYTES) {
+    const end = Math.min(start + CHUNK_BYTES, file.size);
+    state.update(await read(file, start, end));
+    signal.throwIfAborted();
+    onStage("Reading…", end / file.size);
+  }
+  return Array.from(state.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * The library that hashes, loaded when it is first needed: most images need none of it. The browser's own crypto.subtle
+ * takes the whole file at once, and is not there on plain http.
+ */
+async function loadHashes() {
+  try {
+    return await import("./vendor/noble-hashes-2.4.0/sha2.js");
+  } catch {
+    throw new NoAnswer("A part of this page cannot be reached. Check the connection and reload the page.");
+  }
+}
+
+async function announce(announcement, signal) {
+  const isSlot = ({ known, ticket, url, fields }) => typeof ticket === "string" && (known || (url && fields));
+  return readAnswer(await post(endpoint("uploads"), announcement, signal), isSlot, "an upload form");
+}
+
+async function store(file, { url, fields, request_id: requestId }, signal, onStage) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append("file", file); // the last one: S3 takes no notice of what comes after it
+  const request = await post(url, form, signal, (sent) => onStage("Uploading…", sent));
+  if (request.status >= 300) throw refusal(request, file, requestId);
+}
+
+/** What the storage has against an upload: an XML document, in which all but the code is for programmers. */
+function refusal(request, file, requestId) {
+  const answer = new DOMParser().parseFromString(request.responseText, "application/xml");
+  const [code, message] = ["Code", "Message"].map((name) => answer.querySelector(`Error > ${name}`)?.textContent ?? "");
+  const reason = [`HTTP ${request.status}`, code].filter(Boolean).join(", ");
+  const sentence = `The storage did not accept the upload (${reason}). Try again in a moment.`;
+  if (code === "RequestTimeout") return new NoAnswer(sentence); // it is us that it did not hear from
+  if (OTHER_CONTENT.includes(code) || (code === "InvalidRequest" && /checksum/i.test(message))) {
+    return new Problem(`“${file.name}” was changed while it was sent. Choose it again.`, { requestId });
+  }
+  // The form's own hour, or that of the credentials which signed it.
+  const expired = code === "ExpiredToken" || (code === "AccessDenied" && /expired/i.test(message));
+  return new Problem(sentence, { code: expired ? FORM_EXPIRED : null, requestId });
+}
+
+async function measureStored(ticket, signal, onStage) {
+  // Not before it is sent: after a lost connection, it is not known to be back until then.
+  const request = await post(endpoint("intensity"), { ticket }, signal, () => onStage("Measuring…"));
+  return readMeasurement(request);
+}
+
+/** Do `step` until somebody answers. Whenever nobody does, wait a little longer; four times. */
+async function untilAnswered(step, file, signal, onStage) {
+  for (const pause of [...PAUSES_MS, null]) {
+    try {
+      return await step();
+    } catch (problem) {
+      signal.throwIfAborted();
+      if (!(problem instanceof NoAnswer) || pause === null) throw problem;
+    }
+    onStage("Connection lost. Trying again…");
+    await read(file, 0, 1); // a file that changes while it is sent breaks the connection too
+    await wait(pause, signal);
+  }
+}
+
+/** Wait so long, and then until the browser is online. */
+function wait(ms, signal) {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const timer = setTimeout(() => {
+      if (navigator.onLine) resolve();
+      else addEventListener("online", resolve, { once: true, signal });
+    }, ms);
+    signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
+  });
+}
+
+/** Some bytes of a file, or the Problem that there are none: a folder, no permission, changed or removed meanwhile. */
+export async function read(file, start, end) {
+  try {
+    return new Uint8Array(await file.slice(start, end).arrayBuffer());
+  } catch {
+    throw new Problem(`“${file.name}” cannot be read. If it was changed or moved, choose it again.`);
+  }
+}

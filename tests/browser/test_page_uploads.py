@@ -1,0 +1,568 @@
+"""Images above the inline ceiling go to the storage by themselves, and end in the same result or in a clear sentence.
+
+The service's and the storage's answers are the tests' own here, so that each can be lost, late or a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Route, expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page, Request
+
+    from tests.browser.screen import Screen
+
+    Answer = Callable[[Route], None]
+
+INLINE_LIMIT = 20_000
+UPLOAD_LIMIT = 200_000
+STORAGE = "https://bucket.storage.test/"
+FIELDS = {"key": "uploads/1", "Content-Type": "image/png", "policy": "signed", "x-amz-signature": "abc"}
+MEASUREMENT = {
+    "average_intensity": 12.34567,
+    "filename": "large.png",
+    "image_size": [200, 150],
+    "original_mode": "RGB",
+    "pixel_count": 30_000,
+    "duration_ms": 3.5,
+    "image_size_bytes": 90_123,
+    "request_id": "measured-1",
+}
+
+
+class Backend:
+    """The service and its storage as the page meets them. `asked` has what they were asked for, in order."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.requests: dict[str, list[Request]] = {"uploads": [], "storage": [], "intensity": []}
+        self.known = False
+        self._next: dict[str, list[Answer]] = {"uploads": [], "storage": [], "intensity": []}
+        limits = {"max_content_length": INLINE_LIMIT, "max_upload_bytes": UPLOAD_LIMIT}
+        page.route("**/health", lambda route: route.fulfill(json={"limits": limits}))
+        page.route("**/uploads", lambda route: self._answer("uploads", route))
+        page.route(STORAGE, lambda route: self._answer("storage", route))
+        page.route("**/intensity", lambda route: self._answer("intensity", route))
+
+    def then(self, name: str, *answers: Answer) -> None:
+        """What `name` does with its next requests, before it goes back to answering well."""
+        self._next[name] += answers
+
+    def _answer(self, name: str, route: Route) -> None:
+        self.asked.append(name)
+        self.requests[name].append(route.request)
+        well = {"uploads": self.announce, "storage": self.store, "intensity": self.measure}[name]
+        answer = self._next[name].pop(0) if self._next[name] else well
+        answer(route)
+
+    def announce(self, route: Route) -> None:
+        number = len(self.requests["uploads"])
+        form = {"url": None, "fields": None} if self.known else {"url": STORAGE, "fields": FIELDS}
+        answer = {"known": self.known, "ticket": f"ticket-{number}", "expires_at": "2026-11-22T12:00:00Z", **form}
+        route.fulfill(status=201, json={**answer, "request_id": f"announced-{number}"})
+
+    def store(self, route: Route) -> None:
+        route.fulfill(status=204, headers={"access-control-allow-origin": "*"})
+
+    def measure(self, route: Route) -> None:
+        route.fulfill(json=MEASUREMENT, headers={"X-Cache": "hit" if self.known else "miss"})
+
+    def heard(self, name: str) -> list[dict[str, Any]]:
+        """The JSON that `name` was sent."""
+        return [json.loads(request.post_data or "") for request in self.requests[name]]
+
+
+def lost(route: Route) -> None:
+    route.abort("connectionreset")
+
+
+def held(_: Route) -> None:
+    """No answer, ever."""
+
+
+def problem(status: int, code: str, detail: str) -> Answer:
+    body = {"title": "A title", "status": status, "code": code, "detail": detail, "request_id": "problem-1"}
+    return lambda route: route.fulfill(status=status, content_type="application/problem+json", body=json.dumps(body))
+
+
+def refused(status: int, code: str, message: str = "An error.") -> Answer:
+    """A refusal as S3 writes it."""
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    headers = {"access-control-allow-origin": "*", "content-type": "application/xml"}
+    return lambda route: route.fulfill(status=status, headers=headers, body=body)
+
+
+@pytest.fixture
+def backend(screen: Screen) -> Backend:
+    backend = Backend(screen.page)
+    with screen.page.expect_request_finished(lambda request: request.url.endswith("/health")):
+        screen.open()
+    return backend
+
+
+@pytest.fixture
+def large(picture: Callable[..., Path]) -> Path:
+    """An image that is too large for one request, and not for a direct upload."""
+    path = picture("large.png", size=(200, 150))
+    assert INLINE_LIMIT < path.stat().st_size < UPLOAD_LIMIT
+    return path
+
+
+@pytest.fixture
+def tries_again(screen: Screen, backend: Backend) -> Callable[[str, int], None]:
+    """Waits until `name` was asked so many times, and makes the pauses between pass in no time."""
+
+    def wait(name: str, times: int) -> None:
+        for _ in range(200):
+            if len(backend.requests[name]) >= times:
+                return
+            screen.page.clock.run_for(500)
+            screen.page.wait_for_timeout(10)
+        pytest.fail(f"{name} was asked {len(backend.requests[name])} times, not {times}")
+
+    screen.page.clock.install()
+    return wait
+
+
+def analyze(screen: Screen, path: Path) -> None:
+    screen.choose(path)
+    screen.analyze.click()
+
+
+def wait_for_request(screen: Screen, backend: Backend, name: str) -> None:
+    for _ in range(200):
+        if backend.requests[name]:
+            return
+        screen.page.wait_for_timeout(20)
+    pytest.fail(f"{name} was not asked")
+
+
+def test_a_large_image_is_announced_uploaded_and_measured_by_its_ticket(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
+    screen.measure(large)
+    assert backend.asked == ["uploads", "storage", "intensity"]
+    content = large.read_bytes()
+    assert backend.heard("uploads") == [
+        {
+            "filename": "large.png",
+            "size": len(content),
+            "content_type": "image/png",
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    ]
+    assert backend.heard("intensity") == [{"ticket": "ticket-1"}]
+
+
+def test_the_form_has_the_signed_fields_first_and_the_file_last(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.measure(large)
+    form = (backend.requests["storage"][0].post_data_buffer or b"").decode()
+    assert re.findall(r' name="([^"]+)"', form) == [*FIELDS, "file"]
+    for name, value in FIELDS.items():
+        assert f'name="{name}"\r\n\r\n{value}\r\n' in form
+
+
+def test_the_result_looks_as_that_of_a_small_image(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.measure(large)
+    assert screen.exact == MEASUREMENT["average_intensity"]
+    expect(screen.field("rounded")).to_have_text("12.35")
+    expect(screen.field("filename")).to_have_text("large.png")
+    expect(screen.field("bytes")).to_have_text("90,123 bytes")
+    expect(screen.field("cache")).to_have_text("miss (measured now)")
+    expect(screen.field("request")).to_have_text("measured-1")
+    backend.known = True
+    screen.analyze.click()
+    expect(screen.field("cache")).to_have_text("hit (answered from the cache)")
+
+
+def test_content_that_the_service_knows_is_not_uploaded(screen: Screen, backend: Backend, large: Path) -> None:
+    backend.known = True
+    screen.measure(large)
+    assert backend.asked == ["uploads", "intensity"]
+
+
+def test_the_declared_type_is_the_contents_and_not_the_names(
+    screen: Screen, backend: Backend, picture: Callable[..., Path]
+) -> None:
+    path = picture("photo.jpg", size=(300, 200))
+    screen.measure(path.rename(path.with_name("photo.png")))
+    assert backend.heard("uploads")[0]["content_type"] == "image/jpeg"
+
+
+def test_an_image_of_exactly_the_inline_ceiling_goes_inline_and_loads_nothing_for_hashing(
+    screen: Screen, backend: Backend, tmp_path: Path
+) -> None:
+    loaded: list[str] = []
+    screen.page.on("request", lambda request: loaded.append(urlsplit(request.url).path))
+    path = tmp_path / "small.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(INLINE_LIMIT, b"\0"))
+    screen.measure(path)
+    assert backend.asked == ["intensity"]
+    assert "multipart/form-data" in backend.requests["intensity"][0].headers["content-type"]
+    assert not [path for path in loaded if "vendor" in path]
+
+
+def test_an_image_over_both_limits_is_refused_before_a_byte_is_sent(
+    screen: Screen, backend: Backend, tmp_path: Path
+) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(UPLOAD_LIMIT + 1, b"\0"))
+    screen.file.set_input_files(path)
+    expect(screen.alert).to_contain_text("too large")
+    expect(screen.alert).to_contain_text(f"the limit is {UPLOAD_LIMIT:,}")
+    expect(screen.analyze).to_be_disabled()
+    assert backend.asked == []
+
+
+@pytest.mark.parametrize("limits", [{"max_upload_bytes": 0}, {}])
+def test_without_direct_uploads_the_inline_ceiling_is_the_limit(
+    screen: Screen, backend: Backend, large: Path, limits: dict[str, int]
+) -> None:
+    answer = {"limits": {"max_content_length": INLINE_LIMIT, **limits}}
+    screen.page.route("**/health", lambda route: route.fulfill(json=answer))
+    screen.open_and_wait_for_limits()
+    screen.file.set_input_files(large)
+    expect(screen.alert).to_contain_text(f"the limit is {INLINE_LIMIT:,}")
+    assert backend.asked == []
+
+
+def test_without_health_a_large_image_goes_inline(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.page.route("**/health", lambda route: route.abort())
+    screen.open_and_wait_for_limits()
+    screen.measure(large)
+    assert backend.asked == ["intensity"]
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_stages_are_reading_uploading_and_measuring(screen: Screen, large: Path) -> None:
+    screen.page.evaluate(
+        """() => {
+            const stage = document.getElementById("stage");
+            window.stages = [];
+            new MutationObserver(() => stages.push(stage.textContent)).observe(stage, { childList: true });
+        }"""
+    )
+    screen.measure(large)
+    assert screen.page.evaluate("stages") == ["Reading…", "Uploading…", "Measuring…"]
+
+
+@pytest.mark.parametrize("name", ["uploads", "storage", "intensity"])
+def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
+    screen: Screen, backend: Backend, large: Path, name: str
+) -> None:
+    backend.then(name, held)
+    analyze(screen, large)
+    wait_for_request(screen, backend, name)
+    with screen.page.expect_event("requestfailed"):
+        screen.cancel.click()
+    expect(screen.progress).to_be_hidden()
+    expect(screen.page.get_by_text("Nothing measured yet.")).to_be_visible()
+    expect(screen.picker).to_have_text("large.png")
+    expect(screen.preview).to_be_visible()
+    expect(screen.analyze).to_be_focused()
+    expect(screen.alert).to_be_hidden()
+    screen.analyze.click()
+    expect(screen.result).to_be_visible()
+
+
+def test_cancel_works_by_keyboard(screen: Screen, backend: Backend, large: Path) -> None:
+    backend.then("storage", held)
+    screen.choose(large)
+    screen.analyze.focus()
+    screen.page.keyboard.press("Enter")
+    wait_for_request(screen, backend, "storage")
+    screen.page.keyboard.press("Tab")
+    expect(screen.clear).to_be_focused()
+    screen.page.keyboard.press("Tab")
+    expect(screen.cancel).to_be_focused()
+    screen.page.keyboard.press("Enter")
+    expect(screen.progress).to_be_hidden()
+    expect(screen.analyze).to_be_focused()
+
+
+def test_who_is_on_cancel_when_the_result_comes_goes_on_at_analyze(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
+    routes: list[Route] = []
+    backend.then("intensity", routes.append)
+    analyze(screen, large)
+    wait_for_request(screen, backend, "intensity")
+    screen.cancel.focus()
+    routes[0].fulfill(json=MEASUREMENT)
+    expect(screen.result).to_be_visible()
+    expect(screen.analyze).to_be_focused()
+
+
+def test_cancel_brings_the_last_result_of_the_same_file_back(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.measure(large)
+    backend.then("uploads", held)
+    screen.analyze.click()
+    expect(screen.result).to_be_hidden()
+    screen.cancel.click()
+    expect(screen.result).to_be_visible()
+    expect(screen.field("filename")).to_have_text("large.png")
+
+
+def test_a_small_image_can_be_cancelled_too(screen: Screen, backend: Backend, tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
+    backend.then("intensity", held)
+    analyze(screen, path)
+    wait_for_request(screen, backend, "intensity")
+    with screen.page.expect_event("requestfailed"):
+        screen.cancel.click()
+    expect(screen.analyze).to_be_enabled()
+
+
+@pytest.mark.parametrize("name", ["uploads", "storage", "intensity"])
+def test_another_file_ends_the_upload_and_its_result_is_never_shown(
+    screen: Screen, backend: Backend, large: Path, picture: Callable[..., Path], name: str
+) -> None:
+    backend.then(name, held)
+    analyze(screen, large)
+    wait_for_request(screen, backend, name)
+    asked = list(backend.asked)
+    with screen.page.expect_event("requestfailed"):
+        screen.choose(picture("second.png"))
+    screen.page.wait_for_timeout(300)
+    assert backend.asked == asked
+    expect(screen.picker).to_have_text("second.png")
+    expect(screen.progress).to_be_hidden()
+    expect(screen.result).to_be_hidden()
+
+
+def test_clear_while_the_file_is_read_sends_nothing(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.page.evaluate(
+        """() => {
+            const read = Blob.prototype.arrayBuffer;
+            Blob.prototype.arrayBuffer = async function () {
+                await new Promise((resolve) => setTimeout(resolve, 200));
+                return read.call(this);
+            };
+        }"""
+    )
+    analyze(screen, large)
+    expect(screen.progress).to_be_visible()
+    screen.clear.click()
+    screen.page.wait_for_timeout(600)
+    expect(screen.progress).to_be_hidden()
+    expect(screen.analyze).to_be_disabled()
+    assert backend.asked == []
+
+
+@pytest.mark.parametrize("name", ["uploads", "storage", "intensity"])
+def test_after_a_lost_connection_it_is_tried_again_by_itself(
+    screen: Screen, backend: Backend, large: Path, name: str, tries_again: Callable[[str, int], None]
+) -> None:
+    backend.then(name, lost, lost, lost, lost)
+    analyze(screen, large)
+    expect(screen.page.get_by_role("status")).to_have_text("Connection lost. Trying again…")
+    tries_again(name, 5)
+    expect(screen.result).to_be_visible()
+    expect(screen.alert).to_be_hidden()
+    # Only what was lost is done again.
+    assert {other: len(requests) for other, requests in backend.requests.items()} == {
+        "uploads": 1,
+        "storage": 1,
+        "intensity": 1,
+        name: 5,
+    }
+
+
+def test_it_waits_longer_each_time_and_gives_up_after_the_fourth(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.page.clock.install()
+    backend.then("storage", *[lost] * 5)
+    analyze(screen, large)
+    status = screen.page.get_by_role("status")
+    for tries, pause in enumerate([1_000, 2_000, 4_000, 8_000], start=1):
+        expect(status).to_have_text("Connection lost. Trying again…")
+        screen.page.wait_for_timeout(100)
+        screen.page.clock.run_for(pause - 900)  # the clock also goes by itself
+        assert len(backend.requests["storage"]) == tries
+        screen.page.clock.run_for(1_000)
+        screen.page.wait_for_timeout(100)
+    expect(screen.alert).to_contain_text("cannot be reached")
+    assert len(backend.requests["storage"]) == 5
+    expect(screen.analyze).to_be_enabled()
+
+
+def test_offline_it_waits_until_the_browser_is_online(
+    screen: Screen, backend: Backend, large: Path, tries_again: Callable[[str, int], None]
+) -> None:
+    backend.then("storage", lost)
+    screen.choose(large)
+    screen.page.evaluate("import('./vendor/noble-hashes-2.4.0/sha2.js')")
+    screen.page.context.set_offline(offline=True)
+    screen.analyze.click()
+    expect(screen.page.get_by_role("status")).to_have_text("Connection lost. Trying again…")
+    screen.page.clock.run_for(600_000)
+    screen.page.wait_for_timeout(100)
+    assert len(backend.requests["storage"]) == 1
+    screen.page.context.set_offline(offline=False)
+    tries_again("storage", 2)
+    expect(screen.result).to_be_visible()
+
+
+def test_a_silent_storage_is_a_lost_connection(
+    screen: Screen, backend: Backend, large: Path, tries_again: Callable[[str, int], None]
+) -> None:
+    backend.then("storage", held)
+    analyze(screen, large)
+    wait_for_request(screen, backend, "storage")
+    screen.page.clock.fast_forward(46_000)
+    expect(screen.page.get_by_role("status")).to_have_text("Connection lost. Trying again…")
+    tries_again("storage", 2)
+    expect(screen.result).to_be_visible()
+
+
+def test_cancel_works_while_the_connection_is_lost(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.page.clock.install()
+    backend.then("storage", lost)
+    analyze(screen, large)
+    expect(screen.page.get_by_role("status")).to_have_text("Connection lost. Trying again…")
+    screen.cancel.click()
+    screen.page.clock.run_for(60_000)
+    screen.page.wait_for_timeout(100)
+    assert len(backend.requests["storage"]) == 1
+    expect(screen.analyze).to_be_enabled()
+    expect(screen.progress).to_be_hidden()
+    expect(screen.alert).to_be_hidden()
+
+
+@pytest.mark.usefixtures("backend")
+def test_the_code_for_hashing_is_asked_for_again_too(screen: Screen, large: Path) -> None:
+    screen.page.clock.install()
+    screen.page.route("**/sha2.js", lost, times=1)
+    analyze(screen, large)
+    expect(screen.page.get_by_role("status")).to_have_text("Connection lost. Trying again…")
+    screen.page.clock.run_for(1_000)
+    expect(screen.result).to_be_visible()
+
+
+def test_a_lost_connection_ends_an_inline_measurement_as_ever(screen: Screen, backend: Backend, tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
+    backend.then("intensity", lost)
+    analyze(screen, path)
+    expect(screen.alert).to_contain_text("cannot be reached")
+    assert backend.asked == ["intensity"]
+
+
+ALL = ["uploads", "storage", "intensity"]
+EXPIRED = [
+    ("storage", refused(403, "AccessDenied", "Invalid according to Policy: Policy expired.")),
+    ("storage", refused(400, "ExpiredToken", "The provided token has expired.")),
+    ("intensity", problem(410, "expired_ticket", "Expired.")),
+    ("intensity", problem(409, "upload_missing", "Nothing was uploaded.")),
+]
+
+
+def test_what_has_expired_is_signed_anew_once(screen: Screen, backend: Backend, large: Path) -> None:
+    for name, answer in EXPIRED:
+        before = len(backend.asked), len(backend.requests["uploads"])
+        backend.then(name, answer)
+        screen.measure(large)
+        assert backend.asked[before[0] :] == [*ALL[: ALL.index(name) + 1], *ALL]
+        assert backend.heard("intensity")[-1] == {"ticket": f"ticket-{before[1] + 2}"}
+        first, second = backend.heard("uploads")[before[1] :]
+        assert first == second
+
+
+def test_a_record_that_left_the_cache_meanwhile_is_uploaded_for(screen: Screen, backend: Backend, large: Path) -> None:
+    def forget(route: Route) -> None:
+        backend.known = False
+        problem(409, "upload_missing", "It is no longer there.")(route)
+
+    backend.known = True
+    backend.then("intensity", forget)
+    screen.measure(large)
+    assert backend.asked == ["uploads", "intensity", *ALL]
+    expect(screen.field("cache")).to_contain_text("miss")
+
+
+def test_it_starts_anew_no_more_than_once(screen: Screen, backend: Backend, large: Path) -> None:
+    answer = problem(410, "expired_ticket", "The ticket has expired.")
+    backend.then("intensity", answer, answer)
+    analyze(screen, large)
+    expect(screen.alert).to_contain_text("The ticket has expired.")
+    expect(screen.alert).to_contain_text("problem-1")
+    assert backend.asked == [*ALL, *ALL]
+
+
+REFUSALS = [
+    (refused(403, "AccessDenied", "Invalid according to Policy: Policy Condition failed"), "HTTP 403, AccessDenied"),
+    (refused(403, "SignatureDoesNotMatch"), "did not accept the upload (HTTP 403, SignatureDoesNotMatch)"),
+    (refused(503, "SlowDown", "Please reduce your request rate."), "HTTP 503, SlowDown"),
+    (refused(400, "BadDigest", "The SHA256 you specified did not match."), "large.png” was changed while it was sent"),
+    (refused(400, "InvalidRequest", "Value for x-amz-checksum-sha256 header is invalid."), "was changed"),
+    (refused(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"), "was changed"),
+    (refused(500, "</Code><b>not XML"), "did not accept the upload (HTTP 500)"),
+]
+
+
+def test_a_refusal_of_the_storage_is_a_sentence(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.choose(large)
+    for number, (answer, sentence) in enumerate(REFUSALS, start=1):
+        backend.then("storage", answer)
+        screen.analyze.click()
+        expect(screen.alert).to_contain_text(f"announced-{number}")
+        expect(screen.alert).to_contain_text(sentence)
+        expect(screen.alert).not_to_contain_text("<")
+        expect(screen.progress).to_be_hidden()
+    assert backend.asked == ["uploads", "storage"] * len(REFUSALS)
+
+
+def test_an_upload_that_the_storage_heard_nothing_of_for_too_long_is_tried_again(
+    screen: Screen, backend: Backend, large: Path, tries_again: Callable[[str, int], None]
+) -> None:
+    backend.then("storage", refused(400, "RequestTimeout", "Your socket connection to the server was not read from."))
+    analyze(screen, large)
+    tries_again("storage", 2)
+    expect(screen.result).to_be_visible()
+
+
+def test_a_problem_is_shown_by_its_detail_and_request_id(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.choose(large)
+    for name in ("uploads", "intensity"):
+        backend.then(name, problem(413, "too_many_pixels", f"Too many pixels, say {name}."))
+        screen.analyze.click()
+        expect(screen.alert).to_contain_text(f"Too many pixels, say {name}.")
+        expect(screen.alert).to_contain_text("problem-1")
+
+
+def test_an_answer_that_is_no_form_is_explained(screen: Screen, backend: Backend, large: Path) -> None:
+    screen.choose(large)
+    for body in ("null", "<html>Please log in</html>", '{"known": false, "ticket": "t"}', '{"known": true}'):
+        backend.then("uploads", partial(Route.fulfill, body=body))
+        screen.analyze.click()
+        expect(screen.alert).to_contain_text("not an upload form")
+        screen.dismiss.click()
+    assert backend.asked == ["uploads"] * 4
+
+
+def test_a_file_that_changes_before_it_is_sent_is_asked_for_again_and_never_measured(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
+    """The browser notices, and breaks the request off like a lost connection."""
+
+    def change(route: Route) -> None:
+        large.write_bytes(large.read_bytes() + b"edited")
+        backend.announce(route)
+
+    backend.then("uploads", change)
+    backend.then("storage", Route.continue_)  # to where nobody is: what counts is that the page tells the two apart
+    analyze(screen, large)
+    expect(screen.alert).to_contain_text("choose it again")
+    assert backend.asked == ["uploads", "storage"]
