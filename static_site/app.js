@@ -213,7 +213,9 @@ function showStage(stage, share = null) {
   byId("percent").textContent = share === null ? "" : `${Math.floor(share * 100)} %`;
   if (share === null) bar.removeAttribute("value");
   else bar.value = share;
+  if (!byId("progress").hidden) return;
   showOnly("progress");
+  byId("progress").scrollIntoView({ block: "nearest" }); // on a phone it is below the picture, and with it Cancel
 }
 
 function showResult(answer) {
@@ -237,7 +239,7 @@ function showResult(answer) {
   byId("swatch").style.backgroundColor = `rgb(${value} ${value} ${value})`;
   byId("marker").style.left = `${(value / 255) * 100}%`;
   showOnly("result");
-  document.querySelector(".answer").scrollIntoView({ block: "nearest" }); // on a phone it is below the picture
+  document.querySelector(".answer").scrollIntoView({ block: "nearest" });
 }
 
 /** One of the three faces of the result panel. */

@@ -109,11 +109,11 @@ async function untilAnswered(step, file, signal, onStage) {
     try {
       return await step();
     } catch (problem) {
-      signal.throwIfAborted();
       if (!(problem instanceof NoAnswer) || pause === null) throw problem;
     }
-    onStage("Connection lost. Trying again…");
     await read(file, 0, 1); // a file that changes while it is sent breaks the connection too
+    signal.throwIfAborted();
+    onStage("Connection lost. Trying again…");
     await wait(pause, signal);
   }
 }
@@ -121,7 +121,6 @@ async function untilAnswered(step, file, signal, onStage) {
 /** Wait so long, and then until the browser is online. */
 function wait(ms, signal) {
   return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
     const timer = setTimeout(() => {
       if (navigator.onLine) resolve();
       else addEventListener("online", resolve, { once: true, signal });
