@@ -40,6 +40,8 @@ export async function measureByUpload(file, contentType, signal, onStage) {
   try {
     return await measure();
   } catch (problem) {
+    // Where the storage looks at no checksum, the service does.
+    if (problem.code === "upload_mismatch") throw otherContent(file, problem.requestId);
     if (!OUTDATED.includes(problem.code)) throw problem;
     return measure(); // once more, from a new form on
   }
@@ -90,11 +92,15 @@ function refusal(request, file, requestId) {
   const sentence = `The storage did not accept the upload (${reason}). Try again in a moment.`;
   if (code === "RequestTimeout") return new NoAnswer(sentence); // it is us that it did not hear from
   if (OTHER_CONTENT.includes(code) || (code === "InvalidRequest" && /checksum/i.test(message))) {
-    return new Problem(`“${file.name}” was changed while it was sent. Choose it again.`, { requestId });
+    return otherContent(file, requestId);
   }
   // The form's own hour, or that of the credentials which signed it.
   const expired = code === "ExpiredToken" || (code === "AccessDenied" && /expired/i.test(message));
   return new Problem(sentence, { code: expired ? FORM_EXPIRED : null, requestId });
+}
+
+function otherContent(file, requestId) {
+  return new Problem(`“${file.name}” was changed while it was sent. Choose it again.`, { requestId });
 }
 
 async function measureStored(ticket, signal, onStage) {

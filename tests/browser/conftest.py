@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,13 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.screen import Screen
-from tests.support import executable
+from tests.support import executable, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
+
+MINISTACK = Path(__file__).parents[2] / ".venv-ministack/bin/ministack"
 
 # No sandbox, since CI runs as root in a container; the others keep the browser from talking to anybody else.
 QUIET = [
@@ -42,6 +45,15 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def service(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a real service with a real storage beside it, and the inline ceiling that it has on AWS."""
+    if not MINISTACK.exists():
+        missing("MiniStack (make .venv-ministack/stamp)")
+    with serve(MINISTACK=str(MINISTACK), MAX_CONTENT_LENGTH="4600000") as address:
+        yield address
 
 
 @pytest.fixture

@@ -36,9 +36,9 @@ class Screen:
         """Load the page."""
         self.page.goto(address)
 
-    def open_and_wait_for_limits(self) -> None:
+    def open_and_wait_for_limits(self, address: str = "/") -> None:
         """Load the page and wait until it has asked for the limits of the service, successfully or not."""
-        self.page.goto("/", wait_until="networkidle")
+        self.page.goto(address, wait_until="networkidle")
 
     def choose(self, path: Path) -> None:
         """Choose a file that the page accepts."""

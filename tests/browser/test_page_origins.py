@@ -9,6 +9,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
@@ -53,7 +54,7 @@ def cors_page() -> Iterator[str]:
 
 
 @pytest.fixture
-def page_for(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+def page_for(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Serves a copy of the page with its one setting, the address of the API, filled in; answers the page's address."""
     setting = '<meta name="api-base" content="{}">'
     site = tmp_path / "site"
@@ -64,8 +65,11 @@ def page_for(tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
     with files_at_another_origin(site) as address:
 
-        def fill_in(api: str) -> str:
-            index.write_text(original.replace(setting.format(""), setting.format(api)))
+        def fill_in(api: str, policy: str = "") -> str:
+            content = original.replace(setting.format(""), setting.format(api))
+            if policy:
+                policy = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+            index.write_text(content.replace("<head>", f"<head>{policy}"))
             return address
 
         yield fill_in
@@ -89,8 +93,25 @@ def test_a_strict_content_security_policy_breaks_nothing(screen: Screen, photo: 
     screen.errors.clear()
 
 
+def test_for_large_images_the_policy_has_to_name_the_storage_and_no_more(
+    screen: Screen, service: str, page_for: Callable[..., str], picture: Callable[..., Path]
+) -> None:
+    announcement = {"filename": "a", "size": 1, "content_type": "image/png", "sha256": "0" * 64}
+    form = screen.page.request.post(f"{service}/uploads", data=announcement).json()
+    storage = "http://" + urlsplit(form["url"]).netloc
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
+        f" connect-src 'self' {service} {storage}; base-uri 'none'; form-action 'self'"
+    )
+    screen.page.add_init_script(COLLECT_VIOLATIONS)
+    screen.open_and_wait_for_limits(page_for(service, policy))
+    with screen.page.expect_request_finished(lambda request: request.url == form["url"]):
+        screen.measure(picture("large.png", size=(1300, 1300)))
+    assert screen.page.evaluate("violations") == []
+
+
 def test_the_api_may_be_at_another_origin(
-    screen: Screen, server: str, page_for: Callable[[str], str], photo: Path
+    screen: Screen, server: str, page_for: Callable[..., str], photo: Path
 ) -> None:
     screen.open(page_for(server))
     screen.measure(photo)
@@ -101,7 +122,7 @@ def test_the_api_may_be_at_another_origin(
 
 
 @pytest.mark.parametrize("base", ["https://api.example.test/prod", "https://api.example.test/prod/"])
-def test_the_api_may_be_under_a_path(screen: Screen, page_for: Callable[[str], str], photo: Path, base: str) -> None:
+def test_the_api_may_be_under_a_path(screen: Screen, page_for: Callable[..., str], photo: Path, base: str) -> None:
     allowed = {"access-control-allow-origin": "*", "access-control-expose-headers": "X-Request-ID"}
     problem = '{"title": "Reached", "status": 500}'
     screen.page.route(

@@ -550,19 +550,3 @@ def test_an_answer_that_is_no_form_is_explained(screen: Screen, backend: Backend
         expect(screen.alert).to_contain_text("not an upload form")
         screen.dismiss.click()
     assert backend.asked == ["uploads"] * 4
-
-
-def test_a_file_that_changes_before_it_is_sent_is_asked_for_again_and_never_measured(
-    screen: Screen, backend: Backend, large: Path
-) -> None:
-    """The browser notices, and breaks the request off like a lost connection."""
-
-    def change(route: Route) -> None:
-        large.write_bytes(large.read_bytes() + b"edited")
-        backend.announce(route)
-
-    backend.then("uploads", change)
-    backend.then("storage", Route.continue_)  # to where nobody is: what counts is that the page tells the two apart
-    analyze(screen, large)
-    expect(screen.alert).to_contain_text("choose it again")
-    assert backend.asked == ["uploads", "storage"]
