@@ -215,7 +215,8 @@ function showStage(stage, share = null) {
   else bar.value = share;
   if (!byId("progress").hidden) return;
   showOnly("progress");
-  byId("progress").scrollIntoView({ block: "nearest" }); // on a phone it is below the picture, and with it Cancel
+  // On a phone it is below the picture. In Chromium, the Tab key goes on from here too: to Cancel.
+  byId("progress").scrollIntoView({ block: "nearest" });
 }
 
 function showResult(answer) {

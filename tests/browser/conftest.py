@@ -51,7 +51,7 @@ def chromium() -> Iterator[Browser]:
 def service(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a real service with a real storage beside it, and the inline ceiling that it has on AWS."""
     if not MINISTACK.exists():
-        missing("MiniStack (make .venv-ministack/stamp)")
+        missing("MiniStack (make run installs it)")
     with serve(MINISTACK=str(MINISTACK), MAX_CONTENT_LENGTH="4600000") as address:
         yield address
 
