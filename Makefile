@@ -20,7 +20,7 @@ help: ## Show what there is to make
 run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
 	@MINISTACK=$(abspath .venv-ministack/bin/ministack) exec $(BIN)/python -m local_server
 
-test: .venv/dev ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
+test: .venv/dev .venv-ministack/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and compare what can drift
