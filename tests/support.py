@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -35,6 +36,14 @@ def executable(*names: str) -> str:
         if path := shutil.which(name):
             return path
     missing(" or ".join(names))
+
+
+def ministack() -> str:
+    """The path of the program that `make run` and `make test` install for large uploads; skips where it is missing."""
+    program = Path(__file__).parents[1] / ".venv-ministack/bin/ministack"
+    if not program.exists():
+        missing("MiniStack (make test installs it)")
+    return str(program)
 
 
 def free_port() -> int:

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import executable, missing
+from tests.support import executable, ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-REPOSITORY = Path(__file__).parents[1]
-README = (REPOSITORY / "README.md").read_text()
+README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def example(language: str, section: str = "Use it from a program") -> str:
@@ -53,10 +52,7 @@ def panorama(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """What `make run` serves."""
-    ministack = REPOSITORY / ".venv-ministack/bin/ministack"
-    if not ministack.exists():
-        missing("MiniStack (make run installs it)")
-    with serve(MINISTACK=str(ministack)) as address:
+    with serve(MINISTACK=ministack()) as address:
         yield address
 
 

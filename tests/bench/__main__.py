@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -81,6 +82,10 @@ def alternatives() -> dict[str, Callable[[bytes], object]]:
         found["libvips"] = lambda data: pyvips.Image.new_from_buffer(data, "").colourspace("b-w").avg()
     except (ImportError, OSError):
         pass
+    if program := shutil.which("magick") or shutil.which("convert"):
+        # A process for each image: that is how it is used.
+        command = [program, "-", "-colorspace", "Gray", "-format", "%[mean]", "info:"]
+        found["ImageMagick"] = lambda data: subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True)
     return found
 
 

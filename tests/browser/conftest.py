@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +10,12 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.screen import Screen
-from tests.support import executable, missing
+from tests.support import executable, ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-
-MINISTACK = Path(__file__).parents[2] / ".venv-ministack/bin/ministack"
+    from pathlib import Path
 
 # No sandbox, since CI runs as root in a container; the others keep the browser from talking to anybody else.
 QUIET = [
@@ -50,9 +48,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def service(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a real service with a real storage beside it, and the inline ceiling that it has on AWS."""
-    if not MINISTACK.exists():
-        missing("MiniStack (make run installs it)")
-    with serve(MINISTACK=str(MINISTACK), MAX_CONTENT_LENGTH="4600000") as address:
+    with serve(MINISTACK=ministack(), MAX_CONTENT_LENGTH="4600000") as address:
         yield address
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import running_server
 from tests.e2e.compose import compose_up
-from tests.e2e.engines import REPOSITORY, deployed, sam_local
-from tests.support import executable, missing
+from tests.e2e.engines import deployed, sam_local
+from tests.support import executable, ministack, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,10 +52,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if name == "given":
         yield Engine(name, GIVEN, has_cache=False)
     elif name == "make run":
-        ministack = REPOSITORY / ".venv-ministack/bin/ministack"
-        if not ministack.exists():
-            missing("MiniStack (make run installs it)")
-        with running_server(MINISTACK=str(ministack)) as url:
+        with running_server(MINISTACK=ministack()) as url:
             yield Engine(name, url)
     elif name == "compose":
         yield Engine(name, request.getfixturevalue("compose").url)
