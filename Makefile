@@ -46,7 +46,7 @@ e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## T
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 	@du -sh .aws-sam/build/GatewayFunction .aws-sam/build/ContractLayer | sed 's/^/unpacked /'
-	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("/tmp/image-intensity-size", "zip")) // 1000, "kB")') GatewayFunction"
+	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
 
 deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: with cache and canary)

@@ -119,9 +119,21 @@ def test_a_form_with_the_largest_image_fits_into_an_invocation() -> None:
 
 def statements(role: str) -> list[tuple[str, str]]:
     """The actions of a role in S3, and on what."""
-    policies = [policy for policy in RESOURCES[role]["Properties"]["Policies"] if "PolicyName" in policy]
-    found = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-    return [(each["Action"], each["Resource"]) for each in found if str(each["Action"]).startswith("s3:")]
+    # An !If is a list: its condition, and what holds with and without.
+    policies = [
+        policy
+        for entry in RESOURCES[role]["Properties"]["Policies"]
+        for policy in (entry if isinstance(entry, list) else [entry])
+        if "PolicyDocument" in policy
+    ]
+    allowed = [
+        each for policy in policies for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"
+    ]
+    found = []
+    for each in allowed:
+        actions = each["Action"] if isinstance(each["Action"], list) else [each["Action"]]
+        found += [(action, each["Resource"]) for action in actions if action.startswith(("s3:", "*"))]
+    return found
 
 
 def test_the_gateway_may_only_create_and_the_processor_only_read_uploads() -> None:
@@ -132,13 +144,20 @@ def test_the_gateway_may_only_create_and_the_processor_only_read_uploads() -> No
 
 def test_uploads_are_private_encrypted_and_gone_after_a_day() -> None:
     bucket = RESOURCES["Uploads"]["Properties"]
-    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    blocks = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
+    assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(blocks, True)
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     (rule,) = bucket["LifecycleConfiguration"]["Rules"]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     (denied,) = RESOURCES["UploadsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    assert denied == {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": ["Uploads.Arn", "${Uploads.Arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
 
 
 def test_pages_may_upload_to_the_bucket() -> None:

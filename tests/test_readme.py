@@ -62,11 +62,22 @@ def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_u
 ) -> None:
     executable("jq")
     code = example(language, "Large images").replace("http://localhost:5000", server_with_storage)
-    program = ["bash", "-c", code] if language == "sh" else [sys.executable, "-c", code]
-    for _ in range(2):
-        printed = subprocess.run(program, cwd=panorama.parent, capture_output=True, check=True, text=True).stdout
-        assert str(intensity(panorama)) in printed
-        assert "panorama.png" in printed
+    start = ["bash", "-c"] if language == "sh" else [sys.executable, "-c"]
+    sending, failing = {"sh": ("file=@$file", "file=@nothing"), "python": ('{"file": content}', "1 / 0")}[language]
+    assert sending in code
+    # The second time, whoever sends the file gets an error and no number.
+    for program in (code, code.replace(sending, failing)):
+        printed = subprocess.run([*start, program], cwd=panorama.parent, capture_output=True, check=True, text=True)
+        assert str(intensity(panorama)) in printed.stdout
+        assert "panorama.png" in printed.stdout
+
+
+def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_storage: str, tmp_path: Path) -> None:
+    executable("jq")
+    (tmp_path / "panorama.png").write_bytes(b"")
+    code = example("sh", "Large images").replace("http://localhost:5000", server_with_storage)
+    printed = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, check=True, text=True)
+    assert json.loads(printed.stdout)["code"] == "empty_file"
 
 
 def test_the_curl_example_prints_the_intensity(server: str, photo: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -127,10 +128,11 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
     finally:
         compose(back, "storage")
     end = time.monotonic() + PATIENCE
-    while (response := redeem(compose.url, form["ticket"])).status_code == 502:
+    # Docker finds out last.
+    while json.loads(compose("ps", "--format", "json", "storage"))["Health"] != "healthy":
         assert time.monotonic() < end
         time.sleep(0.5)
-    assert_measured(response, sample)
+    assert_measured(redeem(compose.url, form["ticket"]), sample)
 
 
 @pytest.mark.parametrize("part", ["page", "gateway", "redis", "processor-1", "storage"])

@@ -86,7 +86,7 @@ def test_no_two_uploads_have_one_key(gateway: Gateway) -> None:
     assert len({announce(gateway)["fields"]["key"] for _ in range(20)}) == 20
 
 
-def test_a_ticket_is_measured_like_the_file_itself(gateway: Gateway) -> None:
+def test_a_ticket_is_answered_like_the_file_itself_and_remembered_as_its_content(gateway: Gateway) -> None:
     uploaded = announce(gateway)
     answer = redeem(gateway, uploaded["ticket"])
     stored = StoredImage(bucket="bucket", key=uploaded["fields"]["key"], size=len(IMAGE), sha256=DIGEST)

@@ -14,12 +14,16 @@ from gateway.uploads import make_uploads
 
 settings = Settings.load(os.environ)
 logger = make_logger(settings)
+uploads = make_uploads(settings)
 app = create_app(
     settings,
     cache=make_cache(settings, logger),
     processor=LambdaProcessor(make_lambda_client(), settings, logger),
-    uploads=make_uploads(settings),
+    uploads=uploads,
     logger=logger,
 )
+if uploads and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    # What is in the snapshot costs nothing later.
+    uploads.client()
 lead_to_page(app)
 lambda_handler = adapt(app)

@@ -131,9 +131,8 @@ def make_intensity_router(service: Service) -> APIRouter:
         if announced.size > settings.max_upload_bytes:
             raise too_large(settings.max_upload_bytes)
         ticket = Ticket.of(announced)
-        _, known = await to_thread.run_sync(
-            service.look_up, uploads.stored(ticket), ticket.sha256, query.options, log, limiter=threads
-        )
+        stored = uploads.stored(ticket)
+        _, known = await to_thread.run_sync(service.look_up, stored, ticket.sha256, query.options, log)
         form = None if known else await to_thread.run_sync(uploads.form, ticket, announced.content_type)
         return Upload(
             known=known is not None,

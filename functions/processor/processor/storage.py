@@ -38,7 +38,7 @@ def read(image: StoredImage) -> bytes:
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_THERE:
             raise
-        detail = "Nothing has been uploaded with this ticket, or it is no longer there. Upload the file first."
+        detail = "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST /uploads for a form."
         raise ProblemError(ProblemCode.UPLOAD_MISSING, detail) from error
     with closing(answer["Body"]) as body:
         if answer["ContentLength"] != image.size:

@@ -14,7 +14,7 @@ from uvicorn.supervisors import ChangeReload
 from gateway.settings import SettingsError
 from local_server.app import REPOSITORY, make_app
 from local_server.settings import LocalSettings
-from local_server.storage import StorageError, environment, running
+from local_server.storage import StorageError, running
 
 CODE = ("functions", "infra/local", "layers")
 # How long Ctrl+C waits for the requests under way.
@@ -25,16 +25,28 @@ def main() -> None:
     """Serve. A setting that cannot work, or a port in use, is one line on standard error and exit status 1."""
     # CloudWatch's metric records would only be noise on a terminal.
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
-    # uvicorn passes a signal on once it has stopped; by itself this one would leave MiniStack behind.
+    # By itself it would leave MiniStack behind. While uvicorn serves, it handles it, and passes it on at its end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    if hasattr(signal, "SIGHUP"):
+        # The terminal was closed, which uvicorn takes no notice of.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         settings = LocalSettings.load(os.environ)
-        with ExitStack() as stack:
+        # Ctrl+C: uvicorn has stopped serving by the time that it passes the interrupt on.
+        with suppress(KeyboardInterrupt), ExitStack() as stack:
             if settings.ministack and not settings.upload_bucket:
-                os.environ |= environment(stack.enter_context(running(settings.ministack)))
+                use_storage(settings.ministack, stack)
             serve(settings)
-    except (SettingsError, StorageError) as error:
+    except SettingsError as error:
         sys.exit(f"Cannot start: {error}")
+
+
+def use_storage(ministack: str, stack: ExitStack) -> None:
+    """Have large uploads until `stack` ends. Where that cannot be, the service goes without them, and says so."""
+    try:
+        stack.enter_context(running(ministack))
+    except StorageError as error:
+        print(f"No uploads above the inline limit, as MiniStack does not start: {error}", file=sys.stderr)  # noqa: T201 - for a person
 
 
 def serve(settings: LocalSettings) -> None:
@@ -56,8 +68,7 @@ def serve(settings: LocalSettings) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{'localhost' if host == '127.0.0.1' else host}:{listener.getsockname()[1]}"
     print(f"Image Intensity Service: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - the address is for a person
-    # uvicorn has stopped serving by the time that it passes the interrupt on.
-    with listener, suppress(KeyboardInterrupt):
+    with listener:
         if settings.reload:
             ChangeReload(server.config, target=server.run, sockets=[listener]).run()
         else:
