@@ -189,7 +189,7 @@ def read(data: bytes) -> Jpeg:
         if found is None:
             corrupt("it is cut short")
         if marker == SOS:
-            keep_data(picture, without_fill(data[position : found.start()]))
+            keep_data(picture, data[position : found.start()])
         marker, start = found[1][0], found.end()
         if marker == EOI:
             break
@@ -279,39 +279,35 @@ def check_scans(picture: Jpeg) -> None:
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
 
 
-def without_fill(data: bytes) -> bytes:
-    """Return entropy-coded data without the fill bytes in front of its markers (T.81, B.1.1.2), the next one included.
-
-    Nothing hangs on how many there are, but a hostile file can have a hundred million.
-    """
-    while FILL * 2 in data:
-        data = data.replace(FILL * 2, FILL)
-    return data.removesuffix(FILL)
-
-
 def keep_data(picture: Jpeg, data: bytes) -> None:
     """Keep the entropy-coded data of the last scan, if it has the restart markers that were announced (T.81, E.1.4)."""
     interval = picture.restart_interval
     announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
-    if not has_restarts(data, announced):
-        corrupt("its restart markers are missing or out of order")
     start = len(picture.essentials)
-    picture.essentials += data
+    picture.essentials += entropy_coded(data, announced)
     picture.data.append((start, len(picture.essentials)))
 
 
-def has_restarts(data: bytes, announced: int) -> bool:
-    """Return whether `data` has that many restart markers, RST0 to RST7 in turn. NumPy, as there may be millions."""
-    found = 0
+def entropy_coded(data: bytes, announced: int) -> bytes:
+    """Return entropy-coded data without the fill bytes in front of its markers (T.81, B.1.1.2), the next one included.
+
+    Raises ProblemError, corrupt_image, unless it has `announced` restart markers, RST0 to RST7 in turn. NumPy, as a
+    hostile file can have millions of either.
+    """
+    found, in_turn, filled = 0, True, False
     values = np.frombuffer(data, np.uint8)
     for start in range(0, len(data), DATA_BYTES):
         piece = values[start : start + DATA_BYTES + 1]
         behind = piece[1:][piece[:-1] == FILL[0]]
         numbers = behind[behind & 0xF8 == RST0] - RST0
-        if (numbers != np.arange(found, found + numbers.size) & 7).any():
-            return False
+        in_turn &= bool((numbers == np.arange(found, found + numbers.size) & 7).all())
+        filled |= bool((behind == FILL[0]).any())
         found += numbers.size
-    return found == announced
+    if not in_turn or found != announced:
+        corrupt("its restart markers are missing or out of order")
+    while filled and FILL * 2 in data:
+        data = data.replace(FILL * 2, FILL)
+    return data.removesuffix(FILL)
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
