@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,8 +47,9 @@ def run(*command: str, environment: dict[str, str] | None = None) -> str:
     return done.stdout.strip()
 
 
+@cache
 def build() -> None:
-    """Have what is deployed built; skips where the SAM CLI is not installed (`make e2e` does that)."""
+    """Have what is deployed built, once; skips where the SAM CLI is not installed (`make e2e` does that)."""
     if not (TOOLS / "sam").exists():
         missing("the SAM CLI (make e2e installs it)")
     run(executable("make"), "build", environment=dict(os.environ))

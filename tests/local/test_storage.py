@@ -37,8 +37,9 @@ def temporary(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("reload", ["", "1"])
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("ending", "reload"), [(signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGHUP, ""), (signal.SIGHUP, "1")]
+)
 def test_the_storage_ends_with_the_server_and_leaves_nothing(
     tmp_path: Path, temporary: Path, ending: signal.Signals, reload: str
 ) -> None:

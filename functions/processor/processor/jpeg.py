@@ -45,6 +45,7 @@ FILL = b"\xff"
 # literal byte, which `re` looks for sixty times as fast as for a repeated one.
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
+RESTART_MASK = 0xF8
 # How much coded data is looked at in one go: there may be a restart marker in every other byte.
 DATA_BYTES = 1 << 18
 
@@ -185,11 +186,11 @@ def read(data: bytes) -> Jpeg:
     picture = Jpeg()
     marker, position = SOI, 2
     for _ in range(MAX_JPEG_SEGMENTS + 1):
+        if marker == SOS:
+            position = keep_data(picture, data, position)
         found = MARKER.search(data, position)
         if found is None:
             corrupt("it is cut short")
-        if marker == SOS:
-            keep_data(picture, data[position : found.start()])
         marker, start = found[1][0], found.end()
         if marker == EOI:
             break
@@ -279,35 +280,43 @@ def check_scans(picture: Jpeg) -> None:
         raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
 
 
-def keep_data(picture: Jpeg, data: bytes) -> None:
-    """Keep the entropy-coded data of the last scan, if it has the restart markers that were announced (T.81, E.1.4)."""
-    interval = picture.restart_interval
-    announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
-    start = len(picture.essentials)
-    picture.essentials += entropy_coded(data, announced)
-    picture.data.append((start, len(picture.essentials)))
+def keep_data(picture: Jpeg, data: bytes, start: int) -> int:
+    """Keep the entropy-coded data of the last scan, which begins at `start`, and return where it ends.
 
-
-def entropy_coded(data: bytes, announced: int) -> bytes:
-    """Return entropy-coded data without the fill bytes in front of its markers (T.81, B.1.1.2), the next one included.
-
-    Raises ProblemError, corrupt_image, unless it has `announced` restart markers, RST0 to RST7 in turn. NumPy, as a
+    Raises ProblemError, corrupt_image, unless it ends, and has the restart markers that were announced, RST0 to RST7 in
+    turn (T.81, E.1.4). Kept without the fill bytes in front of markers (B.1.1.2). NumPy, as there is much of it, and a
     hostile file can have millions of either.
     """
-    found, in_turn, filled = 0, True, False
+    interval = picture.restart_interval
+    announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
+    restarts, in_turn, filled, end = 0, True, False, None
     values = np.frombuffer(data, np.uint8)
-    for start in range(0, len(data), DATA_BYTES):
-        piece = values[start : start + DATA_BYTES + 1]
-        behind = piece[1:][piece[:-1] == FILL[0]]
-        numbers = behind[behind & 0xF8 == RST0] - RST0
-        in_turn &= bool((numbers == np.arange(found, found + numbers.size) & 7).all())
+    for begin in range(start, len(data), DATA_BYTES):
+        piece = values[begin : begin + DATA_BYTES + 1]
+        found = np.flatnonzero(piece[:-1] == FILL[0])
+        behind = piece[1:][found]
+        # Anything else than a stuffed zero, a restart marker or a fill byte ends the data.
+        ending = np.flatnonzero((behind != 0) & (behind & RESTART_MASK != RST0) & (behind != FILL[0]))
+        if ending.size:
+            end = begin + int(found[ending[0]])
+            behind = behind[: ending[0]]
+        numbers = behind[behind & RESTART_MASK == RST0] - RST0
+        in_turn &= bool((numbers == np.arange(restarts, restarts + numbers.size) & 7).all())
+        restarts += numbers.size
         filled |= bool((behind == FILL[0]).any())
-        found += numbers.size
-    if not in_turn or found != announced:
+        if end is not None:
+            break
+    if end is None:
+        corrupt("it is cut short")
+    if not in_turn or restarts != announced:
         corrupt("its restart markers are missing or out of order")
-    while filled and FILL * 2 in data:
-        data = data.replace(FILL * 2, FILL)
-    return data.removesuffix(FILL)
+    content = data[start:end]
+    while filled and FILL * 2 in content:
+        content = content.replace(FILL * 2, FILL)
+    first = len(picture.essentials)
+    picture.essentials += content.removesuffix(FILL)
+    picture.data.append((first, len(picture.essentials)))
+    return end
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:

@@ -131,7 +131,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 def prepare() -> None:
     """Make the bucket, which pages of any origin may upload to, where the environment says. Raises StorageError."""
     try:
-        s3 = cast("S3Client", Session().create_client("s3"))
+        s3 = cast("S3Client", Session().create_client("s3", region_name=REGION))
         # Done before, it succeeds again: the answer of us-east-1, for compatibility.
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
