@@ -56,7 +56,7 @@ class TicketRequest(BaseModel):
 
 
 class Ticket(BaseModel):
-    """What a ticket says, in short names: it travels in JSON both ways."""
+    """What a ticket says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -56,7 +56,7 @@ def running(program: str) -> Iterator[None]:
         }
         settings = {
             **keys,
-            "PATH": os.environ["PATH"],
+            "PATH": os.environ.get("PATH", os.defpath),
             # Of all that is open in the browser, only who has a form may upload, and nobody may read.
             "AUTH": "true",
             "SERVICES": "s3",
@@ -73,8 +73,9 @@ def running(program: str) -> Iterator[None]:
         with log.open("w") as output, start(program, settings, output) as process:
             try:
                 wait_for(port, process, log)
-                use({**keys, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}", "UPLOAD_BUCKET": BUCKET})
+                use({**keys, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"})
                 prepare()
+                os.environ["UPLOAD_BUCKET"] = BUCKET
                 yield
             finally:
                 stop(process)
