@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.literals import BucketLocationConstraintType
     from types_boto3_s3.type_defs import CORSConfigurationTypeDef
 
 BUCKET = "image-intensity-uploads"
@@ -132,9 +133,13 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 def prepare() -> None:
     """Make the bucket, which pages of any origin may upload to, where the environment says. Raises StorageError."""
     try:
-        s3 = cast("S3Client", Session().create_client("s3", region_name=REGION))
-        # Done before, it succeeds again: the answer of us-east-1, for compatibility.
-        s3.create_bucket(Bucket=BUCKET)
+        s3 = cast("S3Client", Session().create_client("s3"))
+        if s3.meta.region_name == REGION:
+            # Done before, it succeeds again, as in no other region.
+            s3.create_bucket(Bucket=BUCKET)
+        else:
+            region = cast("BucketLocationConstraintType", s3.meta.region_name)
+            s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
         s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
     except (BotoCoreError, ClientError) as error:
         raise StorageError(str(error)) from error
