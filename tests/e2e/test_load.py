@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.images import noise
 from tests.e2e.test_http import assert_measured, assert_problem
-from tests.e2e.uploads import announce, redeem, send
+from tests.e2e.uploads import form_for, redeem, send
 
 if TYPE_CHECKING:
     from tests.e2e.compose import Compose
@@ -53,7 +53,7 @@ def memory(compose: Compose) -> dict[str, int]:
 def measure_one(compose: Compose, base: Sample, number: int) -> None:
     # Another file each time, of the same pixels: what comes after the end of a PNG is none of it.
     sample = base._replace(content=base.content + number.to_bytes(2, "big"))
-    form = announce(compose.url, sample.content).raise_for_status().json()
+    form = form_for(compose.url, sample.content)
     assert send(form, sample.content).status_code == 204
     for _ in range(TURNS):
         response = redeem(compose.url, form["ticket"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -14,7 +14,7 @@ from tests.conftest import running_server
 from tests.e2e.images import fresh
 from tests.e2e.localstack import BUCKET, ORIGIN, running_localstack, s3_client, settings
 from tests.e2e.test_http import assert_measured, assert_problem
-from tests.e2e.uploads import announce, redeem, send, upload
+from tests.e2e.uploads import form_for, redeem, send, upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +41,6 @@ def keys(storage: str) -> set[str]:
 def refused(response: httpx.Response, status: int, code: str) -> None:
     assert response.status_code == status, response.text
     assert f"<Code>{code}</Code>" in response.text
-
-
-def form_for(url: str, content: bytes) -> dict[str, Any]:
-    form: dict[str, Any] = announce(url, content).raise_for_status().json()
-    return form
 
 
 def test_what_was_announced_is_stored_with_its_checksum_and_measured(url: str, storage: str) -> None:

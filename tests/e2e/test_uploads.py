@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.images import fresh, noise
 from tests.e2e.test_http import assert_measured, assert_problem
-from tests.e2e.uploads import TIMEOUT, announce, redeem, send, upload
+from tests.e2e.uploads import TIMEOUT, announce, form_for, redeem, send, upload
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Engine
@@ -23,15 +23,6 @@ def url(engine: Engine) -> str:
         pytest.skip("this service takes no direct uploads")
     assert limits["max_upload_bytes"] == 100_000_000
     return engine.url
-
-
-def form_for(url: str, content: bytes) -> dict[str, Any]:
-    """A form to upload `content`."""
-    response = announce(url, content)
-    assert response.status_code == 201, response.text
-    form: dict[str, Any] = response.json()
-    assert form["known"] is False
-    return form
 
 
 def refused(form: dict[str, Any], content: bytes, status: int, **fields: str) -> None:

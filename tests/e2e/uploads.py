@@ -22,6 +22,15 @@ def announce(url: str, content: bytes, query: str = "", **different: object) -> 
     return httpx.post(f"{url}/uploads{query}", json=described, timeout=TIMEOUT)
 
 
+def form_for(url: str, content: bytes) -> dict[str, Any]:
+    """The form to upload `content`, which the service does not know."""
+    response = announce(url, content)
+    assert response.status_code == 201, response.text
+    form: dict[str, Any] = response.json()
+    assert form["known"] is False
+    return form
+
+
 def send(form: dict[str, Any], content: bytes, fields: dict[str, str] | None = None, **headers: str) -> httpx.Response:
     """Send `content` by the form of an upload, with other `fields` where a test wants it."""
     files = {"file": ("x", content)}

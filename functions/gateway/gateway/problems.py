@@ -37,7 +37,7 @@ def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
     """Return in a sentence what pydantic finds wrong."""
-    return "; ".join(": ".join([*filter(None, [".".join(map(str, item["loc"]))]), item["msg"]]) for item in errors)
+    return "; ".join(": ".join(filter(None, [".".join(map(str, item["loc"])), item["msg"]])) for item in errors)
 
 
 def problem_response(

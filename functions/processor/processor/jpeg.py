@@ -41,8 +41,8 @@ PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
 FILL = b"\xff"
-# A marker that ends entropy-coded data: not a stuffed zero, not a restart marker, not a fill byte. Both begin with one
-# literal byte, which `re` looks for sixty times as fast as for a repeated one.
+# Any marker but a restart marker, and those: neither a stuffed zero nor a fill byte. Both begin with one literal byte,
+# which `re` looks for sixty times as fast as for a repeated one.
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
 RESTART_MASK = 0xF8
