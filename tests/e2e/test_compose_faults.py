@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.images import fresh
 from tests.e2e.test_http import assert_measured, assert_problem
-from tests.e2e.uploads import announce, redeem, send
+from tests.e2e.uploads import form_for, redeem, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +118,7 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
     compose: Compose, away: str, back: str
 ) -> None:
     sample = fresh()
-    form = announce(compose.url, sample.content).raise_for_status().json()
+    form = form_for(compose.url, sample.content)
     send(form, sample.content).raise_for_status()
     compose(away, "storage")
     try:
@@ -133,6 +133,10 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
         assert time.monotonic() < end
         time.sleep(0.5)
     assert_measured(redeem(compose.url, form["ticket"]), sample)
+    # Pages may still upload to it.
+    another = fresh()
+    response = send(form_for(compose.url, another.content), another.content, Origin="https://page.example")
+    assert (response.status_code, response.headers.get("Access-Control-Allow-Origin")) == (204, "*")
 
 
 @pytest.mark.parametrize("part", ["page", "gateway", "redis", "processor-1", "storage"])

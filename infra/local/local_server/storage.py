@@ -9,7 +9,7 @@ import os
 import secrets
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
@@ -134,12 +134,13 @@ def prepare() -> None:
     """Make the bucket, which pages of any origin may upload to, where the environment says. Raises StorageError."""
     try:
         s3 = cast("S3Client", Session().create_client("s3"))
-        if s3.meta.region_name == REGION:
-            # Done before, it succeeds again, as in no other region.
-            s3.create_bucket(Bucket=BUCKET)
-        else:
-            region = cast("BucketLocationConstraintType", s3.meta.region_name)
-            s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
+        # After a restart it is there, and only its objects are what they were.
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            if s3.meta.region_name == REGION:
+                s3.create_bucket(Bucket=BUCKET)
+            else:
+                region = cast("BucketLocationConstraintType", s3.meta.region_name)
+                s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
         s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
     except (BotoCoreError, ClientError) as error:
         raise StorageError(str(error)) from error
