@@ -18,7 +18,7 @@ LOCK = Path(__file__).parents[2] / "functions/processor/requirements.txt"
 
 
 def test_the_decoders_of_the_contract_are_those_that_the_lock_pins() -> None:
-    pins = dict(re.findall(r"^([a-z]+)==([0-9.]+)", LOCK.read_text(), re.MULTILINE))
+    pins = dict(re.findall(r"^([a-z-]+)==([0-9.]+)", LOCK.read_text(), re.MULTILINE))
     assert {name: pins[name] for name in DECODERS} == DECODERS
 
 

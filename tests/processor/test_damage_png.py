@@ -14,6 +14,7 @@ from tests.processor.images import (
     INDEXED,
     PNG_SIGNATURE,
     TRUECOLOR,
+    TRUECOLOR_ALPHA,
     Chunk,
     encode,
     encode_png,
@@ -91,6 +92,21 @@ def test_a_zlib_stream_cut_at_any_byte_of_its_rows_is_corrupt() -> None:
     survivors = [end for end in range(len(stream) - 4) if problem_of(with_idat(RGB, stream[:end])) != "corrupt_image"]
 
     assert survivors == []
+
+
+@pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA, INDEXED])
+@pytest.mark.parametrize("size", [(24, 20), (300, 300)], ids=str)
+@pytest.mark.parametrize("last", [1, 4, 5])
+def test_rows_with_a_wrong_checksum_are_corrupt_wherever_it_is(
+    color_type: int, size: tuple[int, int], last: int
+) -> None:
+    data = random_png(size, 8, color_type)
+    stream = idat_of(data)
+    wrong = stream[:-1] + bytes([stream[-1] ^ 1])
+
+    assert problem_of(with_idat(data, wrong)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_idat(data, wrong[:-last], wrong[-last:])) == ProblemCode.CORRUPT_IMAGE
+    assert intensity_of(with_idat(data, stream[:-last], stream[-last:])) == intensity_of(data)
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])

@@ -13,6 +13,8 @@ from tests.processor.images import encode, noise
 
 PNG = encode(noise("RGB", (9, 7)), "PNG")
 EVENT = Invocation(image=PNG, allowed_formats=("PNG", "JPEG"), max_pixels=63).to_event()
+# What Pillow decodes.
+PALETTE_EVENT = Invocation(image=encode(noise("P", (9, 7)), "PNG"), allowed_formats=("PNG",), max_pixels=63).to_event()
 
 
 def answer_to(event: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +82,7 @@ def test_running_out_of_memory_is_a_crash_and_says_nothing_of_the_image(monkeypa
     monkeypatch.setattr("PIL.Image.open", out_of_memory)
 
     with pytest.raises(MemoryError):
-        handler.lambda_handler(EVENT, None)
+        handler.lambda_handler(PALETTE_EVENT, None)
 
 
 def test_a_decoder_that_runs_out_of_memory_is_a_crash_though_pillow_calls_the_file_broken(
@@ -92,7 +94,7 @@ def test_a_decoder_that_runs_out_of_memory_is_a_crash_though_pillow_calls_the_fi
     monkeypatch.setattr("PIL.Image.open", out_of_memory)
 
     with pytest.raises(MemoryError):
-        handler.lambda_handler(EVENT, None)
+        handler.lambda_handler(PALETTE_EVENT, None)
 
 
 def test_a_fault_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from contract.measurement import ALGORITHM_VERSION
+from processor.decode import decode
+from processor.pixels import kept
 from tests.processor.images import (
     COM,
     GRAY,
@@ -185,6 +188,37 @@ def test_color_counts_by_the_luma_of_bt_601(color: tuple[int, int, int], luma: f
     assert luma == (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
 
     assert intensity_of(encode(Image.new("RGB", (3, 3), color), "PNG")) == luma
+
+
+def test_pictures_that_are_measured_at_once_do_not_mix() -> None:
+    # They are larger than a strip, and take turns in the memory that is kept for the next one.
+    files = [encode(noise("RGB", (800 + 8 * seed, 700), seed), "JPEG") for seed in range(4)]
+    intensities = [expected(data) for data in files]
+    assert len({*intensities}) == len(files)
+
+    with ThreadPoolExecutor(len(files)) as threads:
+        assert [*threads.map(intensity_of, files * 6)] == intensities * 6
+
+
+def test_a_picture_keeps_its_memory_until_it_has_been_looked_at() -> None:
+    first, second = (encode(noise("RGB", (1000, 1000), seed), "JPEG") for seed in range(2))
+    pixels = decode(first, ("JPEG",), 10**6).pixels
+    strips = [next(pixels.strips).copy()]
+    assert intensity_of(second) == expected(second)
+    strips += [strip.copy() for strip in pixels.strips]
+
+    values = np.concatenate([np.asarray(strip.convert("L")).ravel() for strip in strips])
+    assert values.mean() == expected(first)
+
+
+def test_the_next_picture_gets_the_memory_of_the_one_before() -> None:
+    addresses = set()
+    for seed in range(3):
+        data = encode(noise("RGB", (1000, 1000), seed), "JPEG")
+        assert intensity_of(data) == expected(data)
+        addresses.add(kept[0].ctypes.data)
+
+    assert len(addresses) == len(kept) == 1
 
 
 def test_the_number_is_not_rounded() -> None:

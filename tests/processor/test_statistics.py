@@ -74,6 +74,21 @@ def test_statistics_of_any_16_bit_values_are_those_of_numpy(values: list[int]) -
     assert_same(summary.statistics(np.bincount(values, minlength=65536)), by_numpy(np.array(values), 65535))
 
 
+@pytest.mark.parametrize("levels", [256, 65536])
+@pytest.mark.parametrize("most", [2**16 - 1, 10**9])
+def test_sums_of_more_than_63_bits_are_exact(levels: int, most: int) -> None:
+    # Far more than the limits allow: 255 for each of 200 million pixels are 51 thousand million.
+    counts = np.random.default_rng(1).integers(most // 2, most, levels, endpoint=True)
+    counts[-1] = 51 * 10**9
+    numbers = counts.tolist()
+    unit, total = (levels - 1) // 255, sum(numbers)
+    first = sum(value * number for value, number in enumerate(numbers))
+    second = sum(value * value * number for value, number in enumerate(numbers))
+
+    assert summary.mean(counts) == first / (total * unit)
+    assert summary.statistics(counts).standard_deviation == math.sqrt(total * second - first**2) / total / unit
+
+
 def test_one_value_has_no_spread_and_no_entropy() -> None:
     statistics = measured(encoded(Image.new("L", (5, 4), 255), "PNG")).statistics
     assert (statistics.standard_deviation, statistics.entropy, statistics.share_white) == (0.0, 0.0, 1.0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, NoReturn, cast
 
@@ -20,7 +21,7 @@ import simplejpeg
 from contract.limits import MAX_JPEG_SCAN_PIXELS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS
 from contract.problems import ProblemCode, ProblemError
 from processor.feed import Feed
-from processor.pixels import Pixels, from_image, from_samples, load
+from processor.pixels import Pixels, from_image, from_samples, lend, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,10 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
+# A coefficient that no scan has had so far, beside the bit positions 0 to 15.
+UNSEEN = 0xFF
+# Components -> what `simplejpeg` calls the samples that they become, how many a pixel has, and Pillow's mode.
+DECODED = {1: ("GRAY", 1, "L"), 3: ("RGBX", 4, "RGB")}
 FILL = b"\xff"
 # Any marker but a restart marker, and those: neither a stuffed zero nor a fill byte. Both begin with one literal byte,
 # which `re` looks for sixty times as fast as for a repeated one.
@@ -72,10 +77,10 @@ class Jpeg:
     """The first picture of a file.
 
     size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
-    by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: for each component and
-    coefficient, the bit position down to which the scans so far have it. essentials: the file again without EXIF, ICC
-    profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts and
-    ends. frames: pictures in the file, as it declares.
+    by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: by component, for each
+    coefficient that a scan header can name, the bit position down to which the scans so far have it. essentials: the
+    file again without EXIF, ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the
+    data of each scan starts and ends. frames: pictures in the file, as it declares.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -83,7 +88,7 @@ class Jpeg:
     sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
     restart_interval: int = 0
     scans: list[tuple[int, ...]] = field(default_factory=list)
-    low_bits: dict[tuple[int, int], int] = field(default_factory=dict)
+    low_bits: dict[int, bytearray] = field(default_factory=lambda: defaultdict(lambda: bytearray([UNSEEN] * 256)))
     data: list[tuple[int, int]] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1
@@ -112,13 +117,15 @@ class Jpeg:
 
     def decode(self) -> Pixels:
         """Return the pixels. Raises ProblemError, corrupt_image, unless every coefficient is there and decodes."""
-        for component in self.sampling:
-            if any(self.low_bits.get((component, index)) != 0 for index in range(COEFFICIENTS)):
-                corrupt("some of its scans are missing")
-        colorspace = {1: "GRAY", 3: "RGBX"}.get(len(self.sampling))
+        if any(any(self.low_bits[component][:COEFFICIENTS]) for component in self.sampling):
+            corrupt("some of its scans are missing")
+        width, height = self.size
         try:
-            if colorspace:
-                return from_samples(simplejpeg.decode_jpeg(self.essentials, colorspace, strict=True))
+            if len(self.sampling) in DECODED:
+                colorspace, channels, mode = DECODED[len(self.sampling)]
+                memory = lend(width * height * channels)
+                samples = simplejpeg.decode_jpeg(self.essentials, colorspace, buffer=memory, strict=True)
+                return from_samples(samples, mode, memory)
             # libjpeg converts CMYK to nothing but CMYK, and Pillow alone does it as Pillow does.
             simplejpeg.decode_jpeg(self.essentials, "CMYK", min_height=1, min_width=1, min_factor=8, strict=True)
             return from_image(load(self.padded(b""), "JPEG"))
@@ -265,10 +272,11 @@ def read_scan(picture: Jpeg, segment: bytes) -> None:
     high_bit, low_bit = bits >> 4, bits & 0x0F
     if picture.frame != PROGRESSIVE:
         first, last, high_bit, low_bit = 0, COEFFICIENTS - 1, 0, 0
-    for coefficient in [(component, index) for component in components for index in range(first, last + 1)]:
-        if picture.low_bits.get(coefficient, 0) != high_bit:
+    for component in components:
+        known = picture.low_bits[component]
+        if not {*known[first : last + 1]} <= ({high_bit} if high_bit else {0, UNSEEN}):
             corrupt("some of its scans are missing")
-        picture.low_bits[coefficient] = low_bit
+        known[first : last + 1] = bytes([low_bit]) * (last + 1 - first)
 
 
 def check_scans(picture: Jpeg) -> None:

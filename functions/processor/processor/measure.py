@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import isal
+import kornia_rs
 import PIL
 import simplejpeg
 from PIL import features
@@ -23,6 +24,7 @@ DECODERS = {
     "pillow": PIL.__version__,
     "simplejpeg": simplejpeg.__version__,
     "libjpeg-turbo": features.version("libjpeg_turbo") or "none",
+    "kornia-rs": kornia_rs.__version__,
     "isal": isal.__version__,
 }
 

@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from contract.problems import ProblemCode, ProblemError
@@ -14,7 +15,6 @@ from contract.problems import ProblemCode, ProblemError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from contract.measurement import ImageFormat
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 # The ceiling is ours, per invocation and an error; Pillow's own is global and, up to twice its value, only a warning.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pixels of a strip: it and its gray values stay in a core's cache of 1 MB or so, and there are few of them.
-STRIP_PIXELS = 1 << 18
+# Pixels of a strip: it and its gray values stay in a CPU's cache, and there are few of them.
+STRIP_PIXELS = 1 << 19
+# Memory for samples that is kept for the next picture, because new pages of memory cost a tenth of decoding a JPEG;
+# there is at most one, of 16 megapixels in color.
+KEPT_BYTES = 1 << 26
+kept: list[NDArray[np.uint8]] = []
 
 # What Pillow's PNG and JPEG plugins raise for bytes that they cannot make sense of.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
@@ -47,8 +51,8 @@ def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
 class Pixels:
     """A decoded picture, to be looked at once.
 
-    mode: the Pillow mode that the file is stored in. size: width and height. strips: images of a few rows, or of a part
-    of a very long one, from top to bottom, in this mode; RGB may come as RGBX, which has a fourth byte that means
+    mode: the Pillow mode that the file is stored in. size: width and height. strips: images of some of the pixels, of
+    whatever shape, from the first to the last, in this mode; RGB may come as RGBX, which has a fourth byte that means
     nothing.
     """
 
@@ -62,22 +66,42 @@ def from_image(image: Image.Image) -> Pixels:
     width, height = image.size
     if image.mode in {"1", "L", "P"}:
         return Pixels(image.mode, image.size, iter([image]))
-    rows, columns = strip_rows(width), min(width, STRIP_PIXELS)
+    rows, columns = max(1, STRIP_PIXELS // width), min(width, STRIP_PIXELS)
     corners = ((left, top) for top in range(0, height, rows) for left in range(0, width, columns))
     boxes = ((left, top, min(left + columns, width), min(top + rows, height)) for left, top in corners)
     return Pixels(image.mode, image.size, (image.crop(box) for box in boxes))
 
 
-def from_samples(samples: NDArray[np.uint8]) -> Pixels:
-    """Return the pixels in samples of shape (height, width, 1), gray, or (height, width, 4), RGBX: without a copy."""
+def lend(size: int) -> NDArray[np.uint8] | None:
+    """Return memory for `size` bytes of samples or more, of shape (bytes,); None where they need new memory anyway.
+
+    `from_samples` takes it back once the strips have been looked at. Until then nobody else gets it.
+    """
+    try:
+        memory = kept.pop()
+    except IndexError:
+        memory = np.empty(0, np.uint8)
+    if size > KEPT_BYTES:
+        return None
+    return memory if memory.size >= size else np.empty(size, np.uint8)
+
+
+def from_samples(samples: NDArray[np.uint8], mode: str, lent: NDArray[np.uint8] | None = None) -> Pixels:
+    """Return the pixels in samples of shape (height, width, channels): without a copy, but for RGB.
+
+    mode: L, RGB or RGBA. With four channels, RGB has a fourth that means nothing. lent: what `lend` gave for them.
+    """
     height, width, channels = samples.shape
-    mode, buffered = ("L", "L") if channels == 1 else ("RGB", "RGBX")
-    rows = strip_rows(width)
-    parts = (samples[top : top + rows] for top in range(0, height, rows))
-    strips = (Image.frombuffer(buffered, (width, len(part)), part, "raw", buffered, 0, 1) for part in parts)
-    return Pixels(mode, (width, height), strips)
+    stored = "RGBX" if (mode, channels) == ("RGB", 4) else mode
+    pixels = samples.reshape(-1, channels)
 
+    def strips() -> Iterator[Image.Image]:
+        try:
+            for start in range(0, len(pixels), STRIP_PIXELS):
+                part = pixels[start : start + STRIP_PIXELS]
+                yield Image.frombuffer(stored, (len(part), 1), part, "raw", stored, 0, 1)
+        finally:
+            if lent is not None:
+                kept[:] = [lent]
 
-def strip_rows(width: int) -> int:
-    """Return how many rows of an image of `width` pixels make a strip."""
-    return max(1, STRIP_PIXELS // width)
+    return Pixels(mode, (width, height), strips())

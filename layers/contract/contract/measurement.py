@@ -14,7 +14,7 @@ BLACK, WHITE = 0, 255
 ALGORITHM_VERSION = "1"
 # Likewise, without anyone having to think of it: the decoders that make the pixels, as functions/processor's lock pins
 # them (a test compares). zlib is not among them: what a stream inflates to is the same by every version.
-DECODERS = {"pillow": "13.0.0", "simplejpeg": "1.9.0"}
+DECODERS = {"kornia-rs": "0.2.0", "pillow": "13.0.0", "simplejpeg": "1.9.0"}
 
 ImageFormat = Literal["PNG", "JPEG"]
 Luma = Literal["bt601", "bt709", "mean"]
