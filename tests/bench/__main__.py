@@ -28,12 +28,13 @@ from processor.decode import decode
 from processor.levels import gray, opaque_levels
 from processor.measure import DECODERS, measure
 from processor.pixels import from_image, from_samples, lend
-from processor.png import SIGNATURE
 from tests.bench.images import encode, photo, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# What `kornia_rs` calls what it decodes.
+RUST_KINDS = {("PNG", "L"): "mono", ("PNG", "RGB"): "rgb", ("PNG", "RGBA"): "rgba"}
 # Seconds by name.
 Times = dict[str, list[float]]
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
@@ -76,21 +77,19 @@ def only_decode(data: bytes) -> None:
 
 def bare(data: bytes) -> float:
     """Ours without integrity checks and statistics: the same decoders, and the mean alone."""
-    if data.startswith(SIGNATURE):
-        image = Image.open(io.BytesIO(data))
-        if image.mode == "P":
-            image.load()
-            return summary.mean(opaque_levels(from_image(image), "bt601"))
-        mode = {"L": "mono", "RGB": "rgb", "RGBA": "rgba"}[image.mode]
-        pixels = from_samples(rust.decode_image_png_u8(data, image.size[::-1], mode), image.mode)
-    else:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data)
-        memory = lend(4 * width * height)
+    image = Image.open(io.BytesIO(data))
+    kind = (image.format, image.mode)
+    if kind in RUST_KINDS:
+        pixels = from_samples(rust.decode_image_png_u8(data, image.size[::-1], RUST_KINDS[kind]), image.mode)
+    elif kind == ("JPEG", "RGB"):
+        memory = lend(4 * image.width * image.height)
         samples = simplejpeg.decode_jpeg(data, "RGBX", buffer=memory, strict=False)
         pixels = from_samples(samples, "RGB", memory)
+    else:
+        image.load()
+        return summary.mean(opaque_levels(from_image(image), "bt601"))
     total = sum(int(np.asarray(gray(strip, "bt601")).sum(dtype=np.uint64)) for strip in pixels.strips)
-    width, height = pixels.size
-    return total / (width * height)
+    return total / (image.width * image.height)
 
 
 def alternatives() -> dict[str, Callable[[bytes], object]]:

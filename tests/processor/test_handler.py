@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from contract.invocation import Invocation
 from processor import handler
@@ -105,3 +108,22 @@ def test_a_fault_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(RuntimeError, match="a bug"):
         handler.lambda_handler(EVENT, None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_png_without_memory_for_it_is_a_crash_that_python_knows(mode: str) -> None:
+    # Rust would panic, with what is no Exception, or hang on the way there.
+    measure = """
+import resource, sys
+from tests.processor.service import intensity_of
+data = sys.stdin.buffer.read()
+taken = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (taken + 50_000_000, resource.RLIM_INFINITY))
+try:
+    intensity_of(data)
+except MemoryError:
+    sys.exit(7)
+"""
+    data = encode(Image.new(mode, (10_000, 6_000)), "PNG")
+    assert subprocess.run([sys.executable, "-c", measure], input=data, timeout=60, check=False).returncode == 7

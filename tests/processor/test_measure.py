@@ -15,11 +15,14 @@ from PIL import ExifTags, Image
 from contract.measurement import ALGORITHM_VERSION
 from processor.decode import decode
 from processor.pixels import kept
+from processor.png import RUST_MODES
 from tests.processor.images import (
     COM,
     GRAY,
     INDEXED,
     PNG_KINDS,
+    TRUECOLOR,
+    TRUECOLOR_ALPHA,
     Segment,
     apng,
     encode,
@@ -219,6 +222,51 @@ def test_the_next_picture_gets_the_memory_of_the_one_before() -> None:
         addresses.add(kept[0].ctypes.data)
 
     assert len(addresses) == len(kept) == 1
+
+
+def test_a_large_picture_does_not_come_on_top_of_the_memory_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    intensity_of(encode(noise("RGB", (100, 100)), "JPEG"))
+    assert len(kept) == 1
+
+    monkeypatch.setattr("processor.decode.KEPT_BYTES", 100)
+    intensity_of(encode(noise("RGBA", (5, 2)), "PNG"))
+    assert len(kept) == 1
+    intensity_of(encode(noise("RGBA", (5, 5)), "PNG"))
+    assert kept == []
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA])
+def test_a_png_of_8_bits_is_not_left_to_pillow(
+    monkeypatch: pytest.MonkeyPatch, color_type: int, *, interlaced: bool
+) -> None:
+    data = random_png((29, 19), 8, color_type, interlaced=interlaced)
+    intensity = expected(data)
+    monkeypatch.setattr("processor.png.load", None)
+
+    assert intensity_of(data) == intensity
+
+
+class PanicException(BaseException):
+    """A panic of Rust, which cannot be imported."""
+
+
+@pytest.mark.parametrize("refusal", [Exception, PanicException])
+def test_what_rust_refuses_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch, refusal: type[BaseException]) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise refusal
+
+    data = random_png((29, 19), 8, TRUECOLOR)
+    monkeypatch.setattr("processor.png.rust.decode_image_png_u8", refuse)
+
+    assert intensity_of(data) == expected(data)
+
+
+def test_a_decoder_that_is_called_wrongly_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RUST_MODES, (8, TRUECOLOR), ("unknown", "RGB"))
+
+    with pytest.raises(ValueError, match="values of mode"):
+        intensity_of(random_png((29, 19), 8, TRUECOLOR))
 
 
 def test_the_number_is_not_rounded() -> None:

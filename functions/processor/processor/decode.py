@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from contract.limits import MAX_DECODED_BYTES
 from contract.problems import ProblemCode, ProblemError
 from processor import jpeg, png
+from processor.pixels import KEPT_BYTES, kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,9 @@ def decode(data: bytes, allowed_formats: Sequence[ImageFormat], max_pixels: int)
             f"The image has {width} x {height} = {width * height:,} pixels, and as it is stored, decoding takes "
             f"{structure.decoded_bytes:,} bytes of memory; at most {MAX_DECODED_BYTES:,} are used.",
         )
+    if structure.decoded_bytes > KEPT_BYTES:
+        # The memory of a large picture is counted to the last of it.
+        kept.clear()
     return Picture(image_format, structure, structure.decode())
 
 

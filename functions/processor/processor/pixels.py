@@ -1,4 +1,4 @@
-"""Pillow, held to one format and to its own errors."""
+"""Decoded pixels: from Pillow, held to one format and to its own errors, or from samples in memory that is kept."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Pixels:
 
     mode: the Pillow mode that the file is stored in. size: width and height. strips: images of some of the pixels, of
     whatever shape, from the first to the last, in this mode; RGB may come as RGBX, which has a fourth byte that means
-    nothing.
+    nothing. A strip is void once the next is asked for, or there is none.
     """
 
     mode: str
@@ -73,16 +73,16 @@ def from_image(image: Image.Image) -> Pixels:
 
 
 def lend(size: int) -> NDArray[np.uint8] | None:
-    """Return memory for `size` bytes of samples or more, of shape (bytes,); None where they need new memory anyway.
+    """Return memory for `size` bytes of samples or more, of shape (bytes,); None for more than `KEPT_BYTES`.
 
     `from_samples` takes it back once the strips have been looked at. Until then nobody else gets it.
     """
+    if size > KEPT_BYTES:
+        return None
     try:
         memory = kept.pop()
     except IndexError:
         memory = np.empty(0, np.uint8)
-    if size > KEPT_BYTES:
-        return None
     return memory if memory.size >= size else np.empty(size, np.uint8)
 
 

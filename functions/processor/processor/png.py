@@ -8,21 +8,23 @@ way (see `processor.rows`).
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+import numpy as np
 from isal import isal_zlib
 from kornia_rs import io as rust
 
 from contract.limits import MAX_PNG_CHUNKS
 from contract.problems import ProblemCode, ProblemError
 from processor.pixels import Pixels, from_image, from_samples, load
-from processor.rows import restored, rows
+from processor.rows import inflated_rows, restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3); the last is empty.
@@ -91,18 +93,35 @@ class Png:
         if self.size[0] * SAMPLES[self.color_type] * self.bit_depth > ROW_BITS:
             raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, "The rows of this PNG are too long to be measured.")
         if (self.bit_depth, self.color_type) in RUST_MODES:
-            for _ in rows(self.deflated(), self.row_bytes):
-                pass
             rust_mode, mode = RUST_MODES[self.bit_depth, self.color_type]
-            essentials = b"".join([SIGNATURE, self.head, *self.data, IEND])
-            # It raises nothing narrower. What is wrong is for Pillow to say.
-            with contextlib.suppress(Exception):
-                return from_samples(rust.decode_image_png_u8(essentials, self.size[::-1], rust_mode), mode)
+            samples = self.rust_samples(rust_mode)
+            if samples is not None:
+                return from_samples(samples, mode)
         return from_image(load(restored(SIGNATURE + self.head, self.deflated(), self.row_bytes), "PNG"))
+
+    def rust_samples(self, mode: str) -> NDArray[np.uint8] | None:
+        """Return the samples, shape (height, width, channels), or None: what is wrong with them is for Pillow to say.
+
+        Raises ProblemError: corrupt_image when the data is damaged or rows are missing.
+        """
+        for _ in inflated_rows(self.deflated(), self.row_bytes):
+            pass
+        width, height = self.size
+        # Without memory it would panic, or hang on the way there, where NumPy raises MemoryError.
+        np.empty((height, width, SAMPLES[self.color_type]), np.uint8)
+        essentials = b"".join([SIGNATURE, self.head, *self.data, IEND])
+        try:
+            samples: NDArray[np.uint8] = rust.decode_image_png_u8(essentials, (height, width), mode)
+        except BaseException as error:
+            # Of a damaged file it raises Exception itself; a panic of Rust is none, so that few would catch it.
+            if type(error) is not Exception and type(error).__name__ != "PanicException":
+                raise
+            return None
+        return samples
 
     def deflated(self) -> Iterator[memoryview]:
         """Yield the parts of the zlib stream."""
-        return (content(chunk) for chunk in self.data)
+        return (content_of(chunk) for chunk in self.data)
 
     @property
     def frames(self) -> int:
@@ -149,7 +168,7 @@ def read(data: bytes) -> Png:
         if not critical and kind != b"IHDR":
             corrupt("it does not start with its header")
         if kind[:1].islower():
-            told = bytes(content(chunk)[:TELLING_BYTES]) if sound else None
+            told = bytes(content_of(chunk)[:TELLING_BYTES]) if sound else None
             read_ancillary(picture, kind, told, before_data=b"IDAT" not in critical)
             previous = kind
             continue
@@ -161,14 +180,14 @@ def read(data: bytes) -> Png:
             picture.data.append(chunk)
     if b"IDAT" not in critical:
         corrupt("it has no image data")
-    read_header(picture, content(critical[b"IHDR"]))
+    read_header(picture, content_of(critical[b"IHDR"]))
     check_palette(picture, critical)
     kinds = (b"IHDR", b"PLTE") if picture.color_type == PALETTE else (b"IHDR",)
     picture.head = b"".join(critical[kind] for kind in kinds)
     return picture
 
 
-def content(chunk: memoryview) -> memoryview:
+def content_of(chunk: memoryview) -> memoryview:
     """Return what is in a chunk."""
     return chunk[CHUNK_HEAD:-CHECKSUM]
 
@@ -224,7 +243,7 @@ def check_palette(picture: Png, critical: dict[bytes, memoryview]) -> None:
     kinds, palette = list(critical), critical.get(b"PLTE")
     if palette and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
         corrupt("its palette is in the wrong place")
-    if picture.color_type == PALETTE and (not palette or len(content(palette)) not in PALETTE_BYTES):
+    if picture.color_type == PALETTE and (not palette or len(content_of(palette)) not in PALETTE_BYTES):
         corrupt("its palette is missing or not whole")
 
 

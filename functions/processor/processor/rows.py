@@ -30,16 +30,18 @@ def restored(head: bytes, data: Iterable[memoryview], row_bytes: int) -> IO[byte
 
     Reading it raises ProblemError, corrupt_image, when the stream is damaged or has fewer than `row_bytes`.
     """
-    return cast("IO[bytes]", Feed(stored(head, rows(data, row_bytes))))
+    return cast("IO[bytes]", Feed(stored(head, inflated_rows(data, row_bytes))))
 
 
-def rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]:
+def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]:
     """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most. Raises as `restored` says."""
     stream = isal_zlib.decompressobj()
     missing = row_bytes
     for piece in pieces(data):
+        if stream.eof:
+            break
         pending: bytes | memoryview = piece
-        while not stream.eof:
+        while True:
             # Behind the last row comes the checksum, which the stream compares when it is asked for one byte more.
             size = min(missing, STORED_BYTES) or 1
             try:

@@ -22,7 +22,10 @@ QUEUE_SECONDS = 25
 
 
 class InProcessProcessor:
-    """Measures on the calling thread, as many images at a time as there are cores: decoding releases Python's lock."""
+    """Measures on the calling thread, as many images at a time as there are cores.
+
+    Decoding a JPEG releases Python's lock. That of a PNG with 8 bits per sample does not, and all else waits for it.
+    """
 
     def __init__(self, settings: Settings, logger: Logger) -> None:
         """Measure within the limits of `settings`."""

@@ -17,7 +17,7 @@ DEFAULT_MAX_UPLOAD_BYTES = 100_000_000
 DEFAULT_MAX_UPLOAD_PIXELS = 200_000_000
 
 # The most memory that decoding may take. Pixels alone do not tell: a progressive CMYK JPEG takes three times as much
-# for each as a baseline JPEG. With a file of 100 MB, the copy that a JPEG needs and the imports it is 1,700 MB, under
+# for each as a baseline JPEG. With a file of 100 MB, its copy without metadata and the imports it is 1,700 MB, under
 # the 1,769 MB of the processor; and nothing of DEFAULT_MAX_IMAGE_PIXELS, nor a 4:2:0 JPEG of 200 million, takes more.
 MAX_DECODED_BYTES = 1_450_000_000
 
