@@ -37,8 +37,8 @@ bench: .venv/bench ## Time the measurement beside the alternatives and write doc
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.request
 
-corpus: ## Unpack Debian packages of real images into .corpus, for the benchmarks and the corpus test
-	@sh tests/bench/corpus.sh
+corpus: $(UV) ## Unpack packages of real images into .corpus, for the benchmarks and the corpus test (on Debian 12)
+	@UV=$(UV) sh tests/bench/corpus.sh
 
 e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
 	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)

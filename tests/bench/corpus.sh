@@ -1,16 +1,31 @@
 #!/bin/sh
-# Unpack Debian packages of real images into .corpus, without installing them. Their versions are Debian 12's.
+# Real images into .corpus, without installing anything: Debian packages, in the versions of Debian 12, and what
+# scikit-image brings. The benchmarks take photos from wallpapers/; the corpus test measures all.
 set -eu
-mkdir -p .corpus
-cd .corpus
-for package in \
-    lomiri-wallpapers-16.04=20.04.0-2 \
-    lomiri-wallpapers-20.04=20.04.0-2 \
-    plasma-workspace-wallpapers=4:5.27.5-2 \
-    ukui-wallpapers=20.04.3-1.1; do
-    apt-get download -qq "$package"
-done
-for file in *.deb; do
-    dpkg-deb --extract "$file" .
-    rm "$file"
-done
+wallpapers="lomiri-wallpapers-16.04=20.04.0-2 lomiri-wallpapers-20.04=20.04.0-2
+    plasma-workspace-wallpapers=4:5.27.5-2 ukui-wallpapers=20.04.3-1.1"
+# PngSuite (in libsixel-examples), libjxl's and Go's test images, photos as annotated for machine learning.
+samples="libsixel-examples=1.10.3-3 libjxl-testdata=0.0~git20230110.d6168ff-1 golang-golang-x-image-dev=0.5.0-1
+    labelme-examples=5.1.1-1"
+rm -rf .corpus
+
+unpack() {
+    mkdir -p ".corpus/$1"
+    cd ".corpus/$1"
+    shift
+    for package in "$@"; do
+        apt-get download -qq "$package"
+    done
+    for file in *.deb; do
+        dpkg-deb --extract "$file" .
+        rm "$file"
+    done
+    cd ../..
+}
+
+# shellcheck disable=SC2086 # one word for each package
+unpack wallpapers $wallpapers
+# shellcheck disable=SC2086
+unpack samples $samples
+sed -n '/^scikit-image==/,/[^\\]$/p' requirements-corpus.txt |
+    "$UV" pip install --quiet --no-deps --require-hashes --target .corpus/samples/python --requirement -

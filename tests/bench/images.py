@@ -9,14 +9,15 @@ import numpy as np
 from PIL import Image
 
 CORPUS = Path(__file__).parents[2] / ".corpus"
+WALLPAPERS = CORPUS / "wallpapers"
 SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 # Issue 4: photos of a megapixel and graphics of 0.4 megapixels are what the goals are for.
 LEAST_PIXELS = {"PNG": 400_000, "JPEG": 1_000_000}
 
 
-def corpus_files() -> list[Path]:
+def corpus_files(folder: Path = CORPUS) -> list[Path]:
     """Every PNG and JPEG of the corpus, by content, each once."""
-    files = sorted(file for file in CORPUS.rglob("*") if file.is_file() and not file.is_symlink())
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
     return [file for file in files if image_format(file.read_bytes())]
 
 
@@ -49,7 +50,7 @@ def samples(image_format_wanted: str, most: int = 12) -> dict[str, bytes]:
         made["generated palette"] = encode(picture.quantize(64), "PNG")
         made["generated gray"] = encode(picture.convert("L"), "PNG")
     found: dict[str, bytes] = {}
-    for file in corpus_files():
+    for file in corpus_files(WALLPAPERS):
         data = file.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             enough = image.width * image.height >= LEAST_PIXELS[image_format_wanted]

@@ -17,8 +17,17 @@ from tests.support import missing
 if TYPE_CHECKING:
     from pathlib import Path
 
-# By the end of the path. Debian's wallpapers are all whole; damaged test images would be named here.
-REFUSED: dict[str, str] = {}
+# By the name of the file: those of PngSuite that are damaged. (Six more have no PNG signature.)
+REFUSED = {
+    "xc1n0g08.png": "color type 1",
+    "xc9n2c08.png": "color type 9",
+    "xcsn0g01.png": "wrong checksum of the data",
+    "xd0n2c08.png": "bit depth 0",
+    "xd3n2c08.png": "bit depth 3",
+    "xd9n2c08.png": "bit depth 99",
+    "xdtn0g01.png": "no data",
+    "xhdn0g08.png": "wrong checksum of the header",
+}
 
 
 def expected_average(data: bytes) -> float:
@@ -35,12 +44,11 @@ def expected_average(data: bytes) -> float:
 def difference(file: Path) -> str | None:
     """How the measurement of a file is not what is expected, or None."""
     data = file.read_bytes()
-    refused = next((reason for end, reason in REFUSED.items() if str(file).endswith(end)), None)
     try:
         average = measured(data).average_intensity
     except ProblemError as problem:
-        return None if refused else f"{file}: {problem}"
-    if refused or average != expected_average(data):
+        return None if file.name in REFUSED else f"{file}: {problem}"
+    if file.name in REFUSED or average != expected_average(data):
         return f"{file}: measured as {average}"
     return None
 
