@@ -28,13 +28,14 @@ from processor.decode import decode
 from processor.levels import gray, opaque_levels
 from processor.measure import DECODERS, measure
 from processor.pixels import from_image, from_samples, lend
+from processor.png import RUST_MODES
 from tests.bench.images import encode, photo, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What `kornia_rs` calls what it decodes.
-RUST_KINDS = {("PNG", "L"): "mono", ("PNG", "RGB"): "rgb", ("PNG", "RGBA"): "rgba"}
+# Format and Pillow's mode -> what `kornia_rs` calls what it decodes.
+RUST_KINDS = {("PNG", mode): rust_mode for rust_mode, mode in RUST_MODES.values()}
 # Seconds by name.
 Times = dict[str, list[float]]
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
