@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-PACKAGES := layers/contract functions/gateway functions/processor infra/local
+PACKAGES := core layers/contract functions/gateway functions/processor infra/local
 BIN := .venv/bin
 UV := $(BIN)/uv
 SAM := .venv-sam/bin/sam
@@ -44,7 +44,7 @@ e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## T
 	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
-	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) CORE=$(abspath core/image_intensity) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 	@du -sh .aws-sam/build/GatewayFunction .aws-sam/build/ContractLayer | sed 's/^/unpacked /'
 	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from contract.limits import LAMBDA_PAYLOAD_BYTES
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.app import EXPOSED_HEADERS, create_app
 from gateway.cache import NoCache
 from gateway.log import make_logger
-from gateway.processor_client import READ_TIMEOUT_SECONDS
+from gateway.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
 from gateway.uploads import PREFIX
 from local_server.processor import InProcessProcessor

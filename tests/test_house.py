@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from pydantic import AliasChoices, SecretStr
@@ -21,22 +21,29 @@ from gateway.app import create_app
 from gateway.cache import NoCache
 from gateway.log import make_logger
 from gateway.settings import Settings
+from image_intensity import ImageFormat
+from image_intensity.formats import FORMATS
 from local_server.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from contract.invocation import StoredImage
-    from contract.measurement import Measurement, Options
+    from image_intensity import Measurement, Options
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
+    "image_intensity": REPOSITORY / "core",
     "contract": REPOSITORY / "layers/contract",
     "gateway": REPOSITORY / "functions/gateway",
     "processor": REPOSITORY / "functions/processor",
     "local_server": REPOSITORY / "infra/local",
 }
 FOREIGN = {
+    "image_intensity": {
+        *("boto3", "botocore", "fastapi", "mangum", "pydantic", "starlette", "redis"),
+        *("contract", "gateway", "local_server", "processor"),
+    },
     "gateway": {"PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"},
     "processor": {"fastapi", "starlette", "pydantic", "redis", "boto3", "mangum", "gateway", "local_server"},
 }
@@ -62,12 +69,25 @@ def imported_by(package: str) -> set[str]:
     return {name for file in files for name in imports(file)}
 
 
-def test_the_contract_imports_the_standard_library_only() -> None:
-    assert imported_by("contract") <= sys.stdlib_module_names | {"contract"}
+def test_the_contract_imports_the_standard_library_and_the_core_only() -> None:
+    assert imported_by("contract") <= sys.stdlib_module_names | {"contract", "image_intensity"}
+
+
+def test_the_gateway_and_the_contract_import_the_types_of_the_core_and_nothing_else_of_it() -> None:
+    for package in ("gateway", "contract"):
+        for file in (PACKAGES[package] / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("image_intensity"):
+                    assert node.module == "image_intensity", file
+                    assert "measure" not in [alias.name for alias in node.names], file
+
+
+def test_the_formats_of_the_core_are_those_that_may_be_named() -> None:
+    assert list(FORMATS) == list(get_args(ImageFormat))
 
 
 @pytest.mark.parametrize("package", FOREIGN)
-def test_a_function_imports_nothing_of_the_others(package: str) -> None:
+def test_a_package_imports_nothing_of_the_others(package: str) -> None:
     assert imported_by(package) & FOREIGN[package] == set()
 
 
@@ -103,7 +123,8 @@ def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_fi
 STARTS = {
     "gateway": ("gateway.handler", ["PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"]),
     "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "botocore", "gateway"]),
-    "contract": ("contract.problems, contract.invocation, contract.measurement, contract.limits", ["pydantic", "PIL"]),
+    "contract": ("contract.problems, contract.invocation, image_intensity", ["pydantic", "PIL", "numpy"]),
+    "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "pebble"]),
 }
 
 
@@ -202,7 +223,9 @@ def locked(path: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("folder", [str(folder.relative_to(REPOSITORY)) for folder in PACKAGES.values()])
 def test_what_a_package_asks_for_is_pinned_with_a_hash_in_its_lock_file(folder: str) -> None:
-    assert required(REPOSITORY / folder) <= locked(f"{folder}/requirements.txt").keys()
+    # The core is deployed with the processor.
+    lock = "functions/processor" if folder == "core" else folder
+    assert required(REPOSITORY / folder) <= locked(f"{lock}/requirements.txt").keys()
 
 
 def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:

@@ -12,11 +12,11 @@ compile() {
 
 echo "# The standard library only." > layers/contract/requirements.txt
 compile functions/gateway/requirements.txt functions/gateway/pyproject.toml
-compile functions/processor/requirements.txt functions/processor/pyproject.toml
+compile functions/processor/requirements.txt functions/processor/pyproject.toml core/pyproject.toml
 compile infra/local/requirements.txt infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
-    --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
+    core/pyproject.toml --extra cli --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
 compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
-    --constraints infra/local/requirements.txt
+    core/pyproject.toml --extra cli --extra parquet --constraints infra/local/requirements.txt
 compile requirements-corpus.txt requirements-corpus.in --constraints requirements-dev.txt
 for tool in sam checkov ministack; do
     compile infra/tools/$tool.txt infra/tools/$tool.in

@@ -21,14 +21,11 @@ import simplejpeg
 from kornia_rs import io as rust
 from PIL import Image
 
-from contract.invocation import Invocation
-from contract.limits import DEFAULT_MAX_IMAGE_PIXELS
-from processor import summary
-from processor.decode import decode
-from processor.levels import gray, opaque_levels
-from processor.measure import DECODERS, measure
-from processor.pixels import from_image, from_samples, lend
-from processor.png import RUST_MODES
+from image_intensity import Limits, formats, measure, summary
+from image_intensity.formats.png.decoding import RUST_MODES
+from image_intensity.levels import gray, opaque_levels
+from image_intensity.measuring import DECODERS
+from image_intensity.pixels import from_image, from_samples, lend
 from tests.bench.images import encode, photo, samples
 
 if TYPE_CHECKING:
@@ -44,8 +41,6 @@ FIRST_CALL = """
 import io, sys, time
 import numpy as np
 from PIL import Image
-from contract.invocation import Invocation
-from processor.measure import measure
 from tests.bench.__main__ import ours, reference
 Image.init()
 data = sys.stdin.buffer.read()
@@ -57,8 +52,7 @@ print(time.perf_counter() - begun)
 
 def ours(data: bytes) -> float:
     """The measurement with everything that belongs to it: integrity and full statistics."""
-    invocation = Invocation(image=data, allowed_formats=("PNG", "JPEG"), max_pixels=DEFAULT_MAX_IMAGE_PIXELS)
-    return measure(invocation).average_intensity
+    return measure(data).average_intensity
 
 
 def reference(data: bytes) -> float:
@@ -73,7 +67,7 @@ def load(data: bytes) -> None:
 
 def only_decode(data: bytes) -> None:
     """Ours without a look at more than the first pixels, after which their memory is free for the next picture."""
-    next(decode(data, ("PNG", "JPEG"), DEFAULT_MAX_IMAGE_PIXELS).pixels.strips)
+    next(formats.decode(*formats.read(data, Limits())).strips)
 
 
 def bare(data: bytes) -> float:

@@ -34,12 +34,12 @@ from gateway.rest_api import adapt
 from gateway.settings import Settings
 from tests.bench.__main__ import ours
 from tests.bench.images import encode, photo
-from tests.processor.samples import measured
+from tests.core.samples import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract.measurement import Measurement
+    from image_intensity import Measurement
 
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 EVENT = json.loads((Path(__file__).parents[1] / "events/post_image.json").read_text())

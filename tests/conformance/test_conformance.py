@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.conformance.__main__ import FOLDER, png_cases
-from tests.processor.samples import measured
+from tests.core.samples import measured
 
 EXPECTED: dict[str, float] = json.loads((FOLDER / "expected.json").read_text())
 

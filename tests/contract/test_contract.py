@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from contract import limits
 from contract.invocation import Invocation, StoredImage, measured, refused
-from contract.measurement import ALGORITHM_VERSION, Measurement, Statistics
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from gateway.processor_client import LAMBDA_PAYLOAD_BYTES
+from gateway.settings import DEFAULT_MAX_CONTENT_LENGTH, DEFAULT_MAX_IMAGE_PIXELS
+from image_intensity import ALGORITHM_VERSION, Measurement, Statistics
 
 INVOCATION = Invocation(image=b"\x89PNG\r\n", allowed_formats=("PNG", "JPEG"), max_pixels=1000)
 MEASUREMENT = Measurement(
@@ -174,10 +175,10 @@ def test_every_code_has_an_error_status_and_a_title_of_its_own(code: ProblemCode
 
 def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> None:
     inline = Invocation(
-        image=bytes(limits.DEFAULT_MAX_CONTENT_LENGTH),
+        image=bytes(DEFAULT_MAX_CONTENT_LENGTH),
         allowed_formats=("PNG",),
-        max_pixels=limits.DEFAULT_MAX_IMAGE_PIXELS,
+        max_pixels=DEFAULT_MAX_IMAGE_PIXELS,
     )
 
     # Why there is another way than inline for the largest uploads.
-    assert len(json.dumps(inline.to_event())) > limits.LAMBDA_PAYLOAD_BYTES
+    assert len(json.dumps(inline.to_event())) > LAMBDA_PAYLOAD_BYTES

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from contract.invocation import Invocation
-from contract.measurement import DECODERS, Options, version
-from processor import measure
-from tests.processor.samples import encoded, measured, pixels
+from image_intensity import DECODERS, Options, measuring, version
+from tests.core.samples import encoded, measured, pixels
 
 LOCK = Path(__file__).parents[2] / "functions/processor/requirements.txt"
 
@@ -25,7 +24,7 @@ def test_the_decoders_of_the_contract_are_those_that_the_lock_pins() -> None:
 def test_a_measurement_carries_the_version_that_the_gateway_expects() -> None:
     result = measured(encoded(pixels("L"), "PNG"))
     assert version(result.algorithm, result.decoders) == version()
-    assert set(measure.DECODERS) >= {*DECODERS, "libjpeg-turbo", "isal"}
+    assert set(measuring.DECODERS) >= {*DECODERS, "libjpeg-turbo", "isal"}
 
 
 @pytest.mark.parametrize("name", [*DECODERS, "algorithm"])

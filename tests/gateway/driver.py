@@ -11,12 +11,12 @@ import fakeredis
 import httpx
 from starlette.datastructures import Headers
 
-from contract.measurement import Measurement, Options, Statistics
 from gateway.app import create_app
 from gateway.cache import RedisCache
 from gateway.log import make_logger
 from gateway.settings import Settings
 from gateway.uploads import make_uploads
+from image_intensity import Measurement, Options, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

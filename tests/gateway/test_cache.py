@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from contract.measurement import Options, version
 from gateway import cache as cache_module
 from gateway.cache import Breaker, NoCache, RedisCache, connect, make_cache
 from gateway.settings import Settings
+from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, measurement
 
 if TYPE_CHECKING:

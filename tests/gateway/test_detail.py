@@ -11,13 +11,13 @@ import httpx
 import numpy as np
 import pytest
 
-from contract.measurement import DECODERS, Options
 from gateway.app import create_app
 from gateway.cache import RedisCache, key
 from gateway.log import make_logger
+from image_intensity import DECODERS, Options
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
-from tests.processor.samples import encoded, pixels
+from tests.core.samples import encoded, pixels
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from contract.measurement import Measurement
+    from image_intensity import Measurement
 
 EVENTS = Path(__file__).parents[1] / "events"
 GATEWAYS_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"

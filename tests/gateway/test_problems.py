@@ -12,8 +12,8 @@ from tests.gateway.driver import IMAGE, Gateway, assert_problem, form, part
 if TYPE_CHECKING:
     from starlette.types import Message
 
-    from contract.measurement import Options
     from gateway.cache import Lookup
+    from image_intensity import Options
 
 SECRET = "the-inside-of-the-service"
 

@@ -17,10 +17,9 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
-from contract.limits import LAMBDA_PAYLOAD_BYTES
 from contract.problems import ProblemCode, ProblemError
 from gateway.cache import DEADLINE_SECONDS
-from gateway.processor_client import LambdaProcessor, make_lambda_client
+from gateway.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
 from processor.handler import lambda_handler
 from tests.gateway.driver import assert_problem, measurement
 from tests.support import free_port

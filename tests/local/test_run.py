@@ -204,7 +204,7 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
     for folder in ("functions", "infra/local", "layers", "static_site"):
         shutil.copytree(REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     roots = [
-        str(copy / root) for root in ("functions/gateway", "functions/processor", "infra/local", "layers/contract")
+        str(copy / root) for root in ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
     ]
     with running(tmp_path, RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
         assert upload(server.address, picture()).status_code == 200

@@ -12,7 +12,7 @@ from PIL import Image
 
 from contract.invocation import Invocation
 from processor import handler
-from tests.processor.images import encode, noise
+from tests.core.images import encode, noise
 
 PNG = encode(noise("RGB", (9, 7)), "PNG")
 EVENT = Invocation(image=PNG, allowed_formats=("PNG", "JPEG"), max_pixels=63).to_event()
@@ -51,7 +51,7 @@ def test_an_image_is_answered_by_its_measurement() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"image": ""}, "unsupported_format"),
+        ({"image": ""}, "empty_file"),
         ({"allowed_formats": ["JPEG"]}, "unsupported_format"),
         ({"max_pixels": 62}, "too_many_pixels"),
         ({"image": EVENT["image"][:40]}, "corrupt_image"),
@@ -116,7 +116,7 @@ def test_a_png_without_memory_for_it_is_a_crash_that_python_knows(mode: str) -> 
     # Rust would panic, with what is no Exception, or hang on the way there.
     measure = """
 import resource, sys
-from tests.processor.service import intensity_of
+from tests.core.service import intensity_of
 data = sys.stdin.buffer.read()
 taken = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (taken + 50_000_000, resource.RLIM_INFINITY))

@@ -15,7 +15,7 @@ from PIL import Image
 from contract.invocation import Invocation, StoredImage
 from processor.handler import lambda_handler
 from processor.storage import PIECE_BYTES, client, content
-from tests.processor.samples import encoded, measured
+from tests.core.samples import encoded, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

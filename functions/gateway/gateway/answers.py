@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contract.measurement import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
+from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
 
 if TYPE_CHECKING:
     from gateway.service import Measured

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from contract.measurement import Measurement, Options, version
+from image_intensity import Measurement, Options, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from contract.measurement import ImageFormat
 from contract.problems import ProblemCode, ProblemError
 from gateway import __version__
+from image_intensity import ImageFormat
 
 if TYPE_CHECKING:
     from gateway.processor_client import Processor

@@ -11,9 +11,8 @@ from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contract.invocation import Invocation, StoredImage
-from contract.limits import LAMBDA_PAYLOAD_BYTES
-from contract.measurement import Measurement, Options
 from contract.problems import ProblemCode, ProblemError
+from image_intensity import Measurement, Options
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -45,6 +44,9 @@ class Refused(BaseModel):
 
 ANSWER: TypeAdapter[Measured | Refused] = TypeAdapter(Measured | Refused)
 
+# A synchronous Lambda invocation, request or response, is at most 6 MB of JSON.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+LAMBDA_PAYLOAD_BYTES = 6_291_456
 # API Gateway ends a request after 29 s; both together leave it time to carry our answer.
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 25

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from contract.invocation import StoredImage
 
 if TYPE_CHECKING:
-    from contract.measurement import Measurement, Options
     from gateway.cache import Cache
     from gateway.processor_client import Processor
     from gateway.request import CacheOutcome, RequestLog
     from gateway.settings import Settings
     from gateway.uploads import Uploads
+    from image_intensity import Measurement, Options
 
 
 class Measured(NamedTuple):

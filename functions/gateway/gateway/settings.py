@@ -16,16 +16,18 @@ from pydantic import (
     field_validator,
 )
 
-from contract.limits import (
-    DEFAULT_MAX_CONTENT_LENGTH,
-    DEFAULT_MAX_IMAGE_PIXELS,
-    DEFAULT_MAX_UPLOAD_BYTES,
-    DEFAULT_MAX_UPLOAD_PIXELS,
-)
-from contract.measurement import ImageFormat
+from image_intensity import ImageFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# The promised size of an upload, 5 MB: the Flask service that this one replaces had the same.
+DEFAULT_MAX_CONTENT_LENGTH = 5_242_880
+# Above the sensors in common use (50 MP phones, 61 MP full frame). docs/decisions/limits.md has the memory it costs.
+DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
+# Files that go to S3 first. The processor's memory is chosen for these (docs/decisions/limits.md).
+DEFAULT_MAX_UPLOAD_BYTES = 100_000_000
+DEFAULT_MAX_UPLOAD_PIXELS = 200_000_000
 
 DEVELOPMENT_SECRET_KEY = "development-only"  # noqa: S105 - refused outside development
 

@@ -16,7 +16,7 @@ from local_server.app import REPOSITORY, make_app
 from local_server.settings import LocalSettings
 from local_server.storage import StorageError, running
 
-CODE = ("functions", "infra/local", "layers")
+CODE = ("core", "functions", "infra/local", "layers")
 # How long Ctrl+C waits for the requests under way.
 SHUTDOWN_SECONDS = 5
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from contract.invocation import StoredImage
-    from contract.measurement import Measurement, Options
     from gateway.settings import Settings
+    from image_intensity import Measurement, Options
 
 # How long a request may wait for its turn: with the 25 s that an invocation may take, less than the page waits.
 QUEUE_SECONDS = 15

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL, make_invocation
-from processor.measure import measure
+from processor.handler import measure_invocation
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from contract.invocation import StoredImage
-    from contract.measurement import Measurement, Options
     from gateway.settings import Settings
+    from image_intensity import Measurement, Options
 
 # How long a request may wait for its turn: what the gateway gives the Lambda for all of it.
 QUEUE_SECONDS = 25
@@ -39,7 +39,7 @@ class InProcessProcessor:
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
         try:
-            return measure(make_invocation(self.settings, image, options))
+            return measure_invocation(make_invocation(self.settings, image, options))
         except ProblemError:
             raise
         except Exception as error:

@@ -1,1 +1,1 @@
-"""What the gateway and the processor agree on. Standard library only: both functions load it."""
+"""What the gateway and the processor say to each other. It needs the standard library and the core's types only."""

@@ -17,13 +17,13 @@ from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from contract.measurement import Alpha, Luma, Options
+from image_intensity import Alpha, Luma, Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract.measurement import ImageFormat, Measurement
     from contract.problems import ProblemError
+    from image_intensity import ImageFormat, Measurement
 
 # In C throughout; the standard library's b64decode(validate=True) runs a regular expression over it first.
 b64decode = partial(a2b_base64, strict_mode=True)

@@ -15,8 +15,8 @@ import pytest
 import simplejpeg
 from PIL import ExifTags, Image
 
-from contract.problems import ProblemCode
-from tests.processor.images import (
+from image_intensity import CorruptImage, UnsupportedFormat
+from tests.core.images import (
     APP0,
     APP1,
     APP2,
@@ -40,7 +40,7 @@ from tests.processor.images import (
     with_segments,
     write_segments,
 )
-from tests.processor.service import intensity_of, problem_of
+from tests.core.service import intensity_of, problem_of
 
 # Every way in which libjpeg gets through coded data, and both in which the processor checks it.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -85,7 +85,7 @@ def with_intervals(data: bytes, parts: list[bytes]) -> bytes:
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_jpeg_cut_anywhere_is_corrupt(name: str) -> None:
     data = WHOLE[name]
-    survivors = [end for end in range(3, len(data)) if problem_of(data[:end]) != ProblemCode.CORRUPT_IMAGE]
+    survivors = [end for end in range(3, len(data)) if problem_of(data[:end]) is not CorruptImage]
 
     assert survivors == []
 
@@ -109,7 +109,7 @@ def is_measured(data: bytes) -> bool:
     try:
         intensity_of(data)
     except Exception:  # noqa: BLE001 - looked at next
-        assert problem_of(data) == ProblemCode.CORRUPT_IMAGE
+        assert problem_of(data) is CorruptImage
         return False
     return True
 
@@ -125,7 +125,7 @@ def test_a_jpeg_that_lacks_the_end_of_any_of_its_scans_is_corrupt(name: str, los
     data = WHOLE[name]
     for number, scan in enumerate(scans(data)):
         rest = scan[:-lost].removesuffix(b"\xff")
-        assert problem_of(with_scan(data, rest, number)) == ProblemCode.CORRUPT_IMAGE
+        assert problem_of(with_scan(data, rest, number)) is CorruptImage
 
 
 @pytest.mark.parametrize("name", ["progressive", "CMYK, subsampled, progressive"])
@@ -135,7 +135,7 @@ def test_a_progressive_jpeg_that_lacks_any_scan_is_corrupt(name: str) -> None:
     assert len(places) >= 6
 
     for place in places:
-        assert problem_of(write_segments([*segments[:place], *segments[place + 1 :]])) == ProblemCode.CORRUPT_IMAGE
+        assert problem_of(write_segments([*segments[:place], *segments[place + 1 :]])) is CorruptImage
 
 
 @pytest.mark.parametrize("version", ["known", "unknown"])
@@ -148,7 +148,7 @@ def test_a_short_restart_interval_is_corrupt(name: str, version: str) -> None:
     for number in range(len(parts)):
         short = [*parts]
         short[number] = parts[number][: len(parts[number]) // 2].removesuffix(b"\xff")
-        assert problem_of(with_intervals(data, short)) == ProblemCode.CORRUPT_IMAGE
+        assert problem_of(with_intervals(data, short)) is CorruptImage
 
 
 def unknown_version(name: str) -> bytes:
@@ -164,8 +164,8 @@ def test_a_missing_or_misplaced_restart_interval_is_corrupt(name: str) -> None:
     parts = intervals(data)
     assert intensity_of(with_intervals(data, parts)) == intensity_of(data)
 
-    assert problem_of(with_intervals(data, [*parts[:2], *parts[3:]])) == ProblemCode.CORRUPT_IMAGE
-    assert problem_of(with_intervals(data, [*parts[:2], parts[3], parts[2], *parts[4:]])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_intervals(data, [*parts[:2], *parts[3:]])) is CorruptImage
+    assert problem_of(with_intervals(data, [*parts[:2], parts[3], parts[2], *parts[4:]])) is CorruptImage
 
 
 @pytest.mark.parametrize("name", WITH_RESTARTS)
@@ -177,13 +177,13 @@ def test_a_restart_marker_that_damage_hides_is_corrupt(name: str, byte: int) -> 
         marker = bytearray(parts[number][:2])
         marker[byte] = 0x7F if byte == 0 else 0
         hidden = [*parts[:number], bytes(marker) + parts[number][2:], *parts[number + 1 :]]
-        assert problem_of(with_intervals(data, hidden)) == ProblemCode.CORRUPT_IMAGE
+        assert problem_of(with_intervals(data, hidden)) is CorruptImage
 
 
 def test_restart_intervals_that_were_announced_and_are_not_there_are_corrupt() -> None:
     scan = next(index for index, segment in enumerate(read_segments(BASELINE)) if segment.marker == SOS)
 
-    assert problem_of(with_segments(BASELINE, Segment(DRI, b"\0\1"), at=scan)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_segments(BASELINE, Segment(DRI, b"\0\1"), at=scan)) is CorruptImage
     # One that is never complete needs no marker.
     assert intensity_of(with_segments(BASELINE, Segment(DRI, b"\xff\xff"), at=scan)) == intensity_of(BASELINE)
 
@@ -195,7 +195,7 @@ def test_surplus_bytes_do_not_hide_that_a_later_restart_interval_is_short() -> N
     assert intensity_of(with_intervals(data, surplus)) == intensity_of(data)
     surplus[4] = surplus[4][:5]
 
-    assert problem_of(with_intervals(data, surplus)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_intervals(data, surplus)) is CorruptImage
 
 
 @pytest.mark.parametrize("second", [0x01, 0x02, 0xBF, DHT, SOF0, SOI, EOI, SOS, 0xDB, 0xDC, APP0, APP1, 0xF0, COM])
@@ -219,7 +219,7 @@ def test_bad_huffman_codes_are_corrupt(name: str) -> None:
     # A code of ones alone is the one that no Huffman table of JPEG has (T.81, C.2).
     ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
 
-    assert problem_of(with_scan(WHOLE[name], ones)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_scan(WHOLE[name], ones)) is CorruptImage
 
 
 def test_an_unknown_jfif_version_does_not_hide_bad_huffman_codes() -> None:
@@ -229,27 +229,27 @@ def test_an_unknown_jfif_version_does_not_hide_bad_huffman_codes() -> None:
     middle = len(scan) // 2
     ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
 
-    assert problem_of(with_scan(data, ones)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_scan(data, ones)) is CorruptImage
 
 
 @pytest.mark.parametrize("name", ["baseline", "progressive", "CMYK, subsampled"])
 def test_a_jpeg_without_scans_is_corrupt(name: str) -> None:
     segments = [segment for segment in read_segments(WHOLE[name]) if segment.marker != SOS]
 
-    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_segments(segments)) is CorruptImage
 
 
 def test_a_jpeg_with_two_frame_headers_is_corrupt() -> None:
     frame = next(segment for segment in read_segments(BASELINE) if segment.marker == SOF0)
 
-    assert problem_of(with_segments(BASELINE, frame)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_segments(BASELINE, frame)) is CorruptImage
 
 
 @pytest.mark.parametrize("marker", [SOF0, 0xDB])
 def test_a_jpeg_without_its_frame_header_or_quantization_is_corrupt(marker: int) -> None:
     segments = [segment for segment in read_segments(BASELINE) if segment.marker != marker]
 
-    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_segments(segments)) is CorruptImage
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_jpeg_without_its_frame_header_or_quantization_is_corrupt(marker: int)
 def test_an_invalid_frame_header_is_corrupt(content: bytes) -> None:
     segments = [segment._replace(content=content) if segment.marker == SOF0 else segment for segment in GRAY_SEGMENTS]
 
-    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_segments(segments)) is CorruptImage
 
 
 GRAY_SEGMENTS = read_segments(encode(photo("L", (16, 16)), "JPEG"))
@@ -279,7 +279,7 @@ GRAY_SEGMENTS = read_segments(encode(photo("L", (16, 16)), "JPEG"))
 def test_an_invalid_scan_header_is_corrupt(content: bytes) -> None:
     segments = [segment._replace(content=content) if segment.marker == SOS else segment for segment in GRAY_SEGMENTS]
 
-    assert problem_of(write_segments(segments)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_segments(segments)) is CorruptImage
 
 
 @pytest.mark.parametrize("length", [0, 1, 60_000])
@@ -288,7 +288,7 @@ def test_a_segment_with_an_impossible_length_is_corrupt(length: int) -> None:
 
     damaged = BASELINE[: frame + 2] + struct.pack(">H", length) + BASELINE[frame + 4 :]
 
-    assert problem_of(damaged) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(damaged) is CorruptImage
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -296,7 +296,7 @@ def test_random_bytes_with_a_jpeg_signature_are_corrupt(seed: int) -> None:
     garbage = np.random.default_rng(seed).bytes(250 * seed)
 
     # The second byte of a marker segment of no importance, so that the rest is read and not the process refused.
-    assert problem_of(b"\xff\xd8\xff\xe0" + garbage) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(b"\xff\xd8\xff\xe0" + garbage) is CorruptImage
 
 
 def test_a_cut_jpeg_with_arithmetic_coding_is_not_measured() -> None:
@@ -309,13 +309,13 @@ def test_a_cut_jpeg_with_arithmetic_coding_is_not_measured() -> None:
     with Image.open(io.BytesIO(arithmetic)) as image:
         assert image.size == (8, 8)
 
-    assert problem_of(arithmetic[:-8] + b"\xff\xd9") in {ProblemCode.CORRUPT_IMAGE, ProblemCode.UNSUPPORTED_FORMAT}
+    assert problem_of(arithmetic[:-8] + b"\xff\xd9") in {CorruptImage, UnsupportedFormat}
 
 
 def test_a_long_run_of_fill_bytes_takes_no_time() -> None:
     started = time.process_time()
 
-    assert problem_of(b"\xff\xd8" + b"\xff" * 20_000 + b"\0") == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(b"\xff\xd8" + b"\xff" * 20_000 + b"\0") is CorruptImage
     assert intensity_of(BASELINE[:-2] + b"\xff" * 20_000 + b"\xff\xd9") == intensity_of(BASELINE)
 
     assert time.process_time() - started < 1

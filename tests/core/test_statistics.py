@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from contract.measurement import Options, Statistics
-from processor import summary
-from tests.processor.samples import encoded, measured, pixels
+from image_intensity import Options, Statistics, summary
+from tests.core.samples import encoded, measured, pixels
 
 
 def by_numpy(values: np.ndarray, top: int) -> Statistics:

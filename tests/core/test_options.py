@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.measurement import Alpha, Luma, Options
-from contract.problems import ProblemError
-from tests.processor.samples import chunk, encoded, measured, pixels, png
+from image_intensity import Alpha, CorruptImage, Luma, MeasurementError, Options, UnsupportedFormat
+from tests.core.samples import chunk, encoded, measured, pixels, png
 
 ALPHAS: tuple[Alpha, ...] = ("ignore", "weight", "black", "white")
 LUMAS: tuple[Luma, ...] = ("bt601", "bt709", "mean")
@@ -92,7 +91,7 @@ def test_one_gray_value_can_be_transparent_at_any_depth(depth: int, alpha: Alpha
 
 def test_an_image_with_nothing_that_counts_is_refused() -> None:
     data = encoded(Image.new("LA", (3, 3), (200, 0)), "PNG")
-    with pytest.raises(ProblemError, match="fully transparent"):
+    with pytest.raises(MeasurementError, match="fully transparent"):
         measured(data, Options(alpha="weight"))
     assert measured(data).average_intensity == 200
 
@@ -101,14 +100,14 @@ def test_damaged_transparency_matters_only_where_it_counts() -> None:
     trns = chunk(b"tRNS", b"\0\1")
     data = png(b"\0\1\2\3", (3, 1), 8, 0, before=trns[:-1] + bytes([trns[-1] ^ 1]))
     assert measured(data).average_intensity == 2
-    with pytest.raises(ProblemError, match="corrupt_image"):
+    with pytest.raises(CorruptImage, match="cannot be relied on"):
         measured(data, Options(alpha="white"))
 
 
 def test_a_transparent_16_bit_color_is_refused_where_it_counts() -> None:
     data = png(b"\0" + b"\1\2\3\4\5\6", (1, 1), 16, 2, before=chunk(b"tRNS", b"\1\2\3\4\5\6"))
     assert measured(data).stored_bit_depth == 16
-    with pytest.raises(ProblemError, match="unsupported_format"):
+    with pytest.raises(UnsupportedFormat, match="alpha=ignore only"):
         measured(data, Options(alpha="black"))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contract.problems import ProblemCode
-from tests.processor.images import (
+from image_intensity import CorruptImage, UnsupportedFormat
+from tests.core.images import (
     GRAY,
     INDEXED,
     PNG_SIGNATURE,
@@ -30,7 +30,7 @@ from tests.processor.images import (
     with_rows,
     write_chunks,
 )
-from tests.processor.service import intensity_of, problem_of
+from tests.core.service import intensity_of, problem_of
 
 RGB = random_png((24, 20), 8, TRUECOLOR)
 INDEXED_PNG = random_png((24, 20), 4, INDEXED)
@@ -53,7 +53,7 @@ def with_wrong_checksum(data: bytes, kind: bytes) -> bytes:
 @pytest.mark.parametrize("data", [RGB, INDEXED_PNG, random_png((9, 7), 16, GRAY, interlaced=True)], ids=len)
 def test_a_png_cut_anywhere_is_corrupt(data: bytes) -> None:
     # Behind the signature; before, it is not known to be a PNG.
-    survivors = [end for end in range(8, len(data)) if problem_of(data[:end]) != ProblemCode.CORRUPT_IMAGE]
+    survivors = [end for end in range(8, len(data)) if problem_of(data[:end]) is not CorruptImage]
 
     assert survivors == []
 
@@ -68,12 +68,12 @@ def test_a_png_that_lacks_rows_is_corrupt_though_its_stream_ends_validly(
     whole = encode_png(samples, depth, GRAY, interlaced=interlaced)
     rows = filtered_rows(samples, depth, interlaced=interlaced)
 
-    assert problem_of(with_rows(whole, rows[:-lost])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_rows(whole, rows[:-lost])) is CorruptImage
     assert intensity_of(with_rows(whole, rows)) == intensity_of(whole)
 
 
 def test_a_png_without_a_single_row_is_corrupt() -> None:
-    assert problem_of(with_rows(RGB, b"")) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_rows(RGB, b"")) is CorruptImage
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
@@ -82,14 +82,14 @@ def test_a_large_png_that_lacks_one_byte_is_corrupt(*, interlaced: bool) -> None
     rows = filtered_rows(samples, 8, interlaced=interlaced)
     whole = encode_png(samples, 8, GRAY, interlaced=interlaced)
 
-    assert problem_of(with_rows(whole, rows[:-1])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_rows(whole, rows[:-1])) is CorruptImage
     assert intensity_of(with_rows(whole, rows)) == 0.0
 
 
 def test_a_zlib_stream_cut_at_any_byte_of_its_rows_is_corrupt() -> None:
     stream = idat_of(RGB)
     # The last four bytes are the checksum of zlib: without them every pixel is still there.
-    survivors = [end for end in range(len(stream) - 4) if problem_of(with_idat(RGB, stream[:end])) != "corrupt_image"]
+    survivors = [end for end in range(len(stream) - 4) if problem_of(with_idat(RGB, stream[:end])) is not CorruptImage]
 
     assert survivors == []
 
@@ -104,8 +104,8 @@ def test_rows_with_a_wrong_checksum_are_corrupt_wherever_it_is(
     stream = idat_of(data)
     wrong = stream[:-1] + bytes([stream[-1] ^ 1])
 
-    assert problem_of(with_idat(data, wrong)) == ProblemCode.CORRUPT_IMAGE
-    assert problem_of(with_idat(data, wrong[:-last], wrong[-last:])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_idat(data, wrong)) is CorruptImage
+    assert problem_of(with_idat(data, wrong[:-last], wrong[-last:])) is CorruptImage
     assert intensity_of(with_idat(data, stream[:-last], stream[-last:])) == intensity_of(data)
 
 
@@ -113,7 +113,7 @@ def test_rows_with_a_wrong_checksum_are_corrupt_wherever_it_is(
 def test_a_critical_chunk_with_a_wrong_checksum_is_corrupt(kind: bytes) -> None:
     assert kind in kinds(INDEXED_PNG)
 
-    assert problem_of(with_wrong_checksum(INDEXED_PNG, kind)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_wrong_checksum(INDEXED_PNG, kind)) is CorruptImage
 
 
 def test_a_wrong_checksum_in_the_last_of_many_data_chunks_is_corrupt() -> None:
@@ -122,7 +122,7 @@ def test_a_wrong_checksum_in_the_last_of_many_data_chunks_is_corrupt() -> None:
     assert intensity_of(split) == intensity_of(RGB)
     *others, last, end = read_chunks(split)
 
-    assert problem_of(write_chunks([*others, last._replace(checksum=0), end])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks([*others, last._replace(checksum=0), end])) is CorruptImage
 
 
 @pytest.mark.parametrize("data", [RGB, INDEXED_PNG], ids=["RGB", "P"])
@@ -133,7 +133,7 @@ def test_one_flipped_bit_anywhere_in_a_png_is_noticed(data: bytes, bit: int) -> 
         damaged = bytearray(data)
         damaged[place] ^= 1 << bit
         # A chunk type that is not known may be called so instead.
-        if problem_of(bytes(damaged)) not in {ProblemCode.CORRUPT_IMAGE, ProblemCode.UNSUPPORTED_FORMAT}:
+        if problem_of(bytes(damaged)) not in {CorruptImage, UnsupportedFormat}:
             unnoticed.append(place)
 
     assert unnoticed == []
@@ -143,7 +143,7 @@ def test_one_flipped_bit_anywhere_in_a_png_is_noticed(data: bytes, bit: int) -> 
 def test_a_png_without_a_critical_chunk_is_corrupt(missing: bytes) -> None:
     rest = [chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind != missing]
 
-    assert problem_of(write_chunks(rest)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks(rest)) is CorruptImage
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
@@ -153,20 +153,20 @@ def test_a_critical_chunk_that_one_bit_makes_ancillary_is_missed(kind: bytes) ->
     damaged = INDEXED_PNG.replace(kind, flipped)
     assert damaged != INDEXED_PNG
 
-    assert problem_of(damaged) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(damaged) is CorruptImage
 
 
 def test_a_palette_behind_the_data_is_corrupt() -> None:
     header, palette, idat, end = read_chunks(INDEXED_PNG)
 
-    assert problem_of(write_chunks([header, idat, palette, end])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks([header, idat, palette, end])) is CorruptImage
 
 
 @pytest.mark.parametrize("content", [b"", b"\1\2", b"\1\2\3\4"])
 def test_a_palette_that_is_not_whole_colors_is_corrupt(content: bytes) -> None:
     header, _palette, idat, end = read_chunks(INDEXED_PNG)
 
-    assert problem_of(write_chunks([header, Chunk(b"PLTE", content), idat, end])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks([header, Chunk(b"PLTE", content), idat, end])) is CorruptImage
 
 
 @pytest.mark.parametrize("between", [b"tEXt", b"PLTE"])
@@ -176,14 +176,14 @@ def test_data_chunks_with_another_between_them_are_corrupt(between: bytes) -> No
     other = {b"tEXt": Chunk(b"tEXt", b"Title\0between"), b"PLTE": palette}[between]
 
     assert intensity_of(write_chunks([header, palette, *halves, end])) == intensity_of(INDEXED_PNG)
-    assert problem_of(write_chunks([header, palette, halves[0], other, halves[1], end])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks([header, palette, halves[0], other, halves[1], end])) is CorruptImage
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE"])
 def test_a_second_header_or_palette_is_corrupt(kind: bytes) -> None:
     chunk = next(chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind == kind)
 
-    assert problem_of(with_chunks(INDEXED_PNG, chunk)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_chunks(INDEXED_PNG, chunk)) is CorruptImage
 
 
 @pytest.mark.parametrize(
@@ -208,28 +208,28 @@ def test_a_second_header_or_palette_is_corrupt(kind: bytes) -> None:
 def test_a_header_that_says_what_is_not_so_is_corrupt(fields: dict[str, int]) -> None:
     assert with_header(RGB) == RGB
 
-    assert problem_of(with_header(RGB, **fields)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_header(RGB, **fields)) is CorruptImage
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 12, b"\0\0\0\1\0\0\0\1\x08\0\0\0\0\0"])
 def test_a_header_of_another_length_is_corrupt(content: bytes) -> None:
     _header, *rest = read_chunks(RGB)
 
-    assert problem_of(write_chunks([Chunk(b"IHDR", content), *rest])) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks([Chunk(b"IHDR", content), *rest])) is CorruptImage
 
 
 def test_a_row_with_an_unknown_filter_is_corrupt() -> None:
     rows = bytearray(filtered_rows(random_samples((24, 20), 8, TRUECOLOR), 8))
     rows[0] = 5
 
-    assert problem_of(with_rows(RGB, bytes(rows))) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(with_rows(RGB, bytes(rows))) is CorruptImage
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_random_bytes_with_a_png_signature_are_corrupt(seed: int) -> None:
     noise_bytes = np.random.default_rng(seed).bytes(5000)
 
-    assert problem_of(PNG_SIGNATURE + noise_bytes[: 250 * seed]) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(PNG_SIGNATURE + noise_bytes[: 250 * seed]) is CorruptImage
 
 
 @pytest.mark.parametrize("behind", [b"\0", b"trailing text", RGB, b"\xff\xd8\xff", bytes(100_000)], ids=len)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from contract.measurement import LUMA_FORMULAS
-from contract.problems import ProblemCode, ProblemError
+from image_intensity.errors import UnsupportedFormat
+from image_intensity.options import LUMA_FORMULAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from contract.measurement import Alpha, Luma, Options
-    from processor.decode import Picture
-    from processor.pixels import Pixels
+    from image_intensity.formats import Structure
+    from image_intensity.options import Alpha, Luma, Options
+    from image_intensity.pixels import Pixels
 
     Counts = NDArray[np.int64]
     Levels = list[tuple[int, Counts]]
@@ -31,16 +31,16 @@ VALUES = 256
 VALUES_16_BIT = 65536
 
 
-def count(picture: Picture, options: Options) -> Counts:
+def count(pixels: Pixels, structure: Structure, options: Options) -> Counts:
     """Return the counts of the gray values of a picture under `options`, of shape (256,) or (65536,).
 
-    With alpha="weight" a pixel counts its alpha. Raises ProblemError: unsupported_format or corrupt_image, where
-    `options` asks for a transparency that cannot be told.
+    With alpha="weight" a pixel counts its alpha. Raises UnsupportedFormat or CorruptImage when `options` asks for a
+    transparency that cannot be told.
     """
-    pixels, luma = picture.pixels, options.luma
+    luma = options.luma
     if options.alpha == "ignore":
         return opaque_levels(pixels, luma)
-    transparent = picture.structure.transparency()
+    transparent = structure.transparency()
     if pixels.mode in {"LA", "RGBA"}:
         levels = alpha_channel_levels(pixels, luma)
     elif not transparent:
@@ -143,14 +143,14 @@ def apply_alpha(levels: Levels, alpha: Alpha) -> Counts:
 
     weight: a pixel counts its alpha. black, white: a gray value v becomes (a v + (255 - a) b + 127) // 255 on a
     background b of 0 or of the highest value, which rounds to the nearest.
-    Raises ProblemError: unsupported_format when nothing has any weight.
+    Raises UnsupportedFormat when nothing has any weight.
     """
     size = levels[0][1].size
     if alpha == "weight":
         weighted: Counts = np.sum([opacity * counts for opacity, counts in levels], axis=0)
         if not weighted.any():
             detail = "Every pixel of this image is fully transparent, so that with alpha=weight none of them counts."
-            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+            raise UnsupportedFormat(detail)
         return weighted
     background = size - 1 if alpha == "white" else 0
     values = np.arange(size, dtype=np.int64)

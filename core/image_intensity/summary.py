@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contract.measurement import WHITE, Statistics
+from image_intensity.measurement import WHITE, Statistics
 
 if TYPE_CHECKING:
-    from processor.levels import Counts
+    from image_intensity.levels import Counts
 
 PERCENTILES = (1, 5, 25, 75, 95, 99)
 

@@ -1,4 +1,4 @@
-"""Images for the tests of the processor: made here, encoded by Pillow or byte by byte."""
+"""Images for the tests of the core: made here, encoded by Pillow or byte by byte."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from contract.invocation import Invocation
-from contract.measurement import Measurement, Options
-from processor.measure import measure
+from image_intensity import Limits, Measurement, Options, measure
 
 # A pixel count of 100 million would be refused by default; tests of limits set their own.
 MAX_PIXELS = 64_000_000
@@ -27,9 +25,7 @@ def encoded(image: Image.Image, image_format: str, **options: Any) -> bytes:  # 
 
 def measured(data: bytes, options: Options | None = None, max_pixels: int = MAX_PIXELS) -> Measurement:
     """The measurement of a file."""
-    return measure(
-        Invocation(image=data, allowed_formats=("PNG", "JPEG"), max_pixels=max_pixels, options=options or Options())
-    )
+    return measure(data, options or Options(), Limits(max_pixels=max_pixels))
 
 
 def pixels(mode: str, size: tuple[int, int] = (61, 47), seed: int = 1) -> Image.Image:

@@ -12,11 +12,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from contract.measurement import ALGORITHM_VERSION
-from processor.decode import decode
-from processor.pixels import kept
-from processor.png import RUST_MODES
-from tests.processor.images import (
+from image_intensity import ALGORITHM_VERSION, Limits, formats
+from image_intensity.formats.png.decoding import RUST_MODES
+from image_intensity.pixels import kept
+from tests.core.images import (
     COM,
     GRAY,
     INDEXED,
@@ -36,7 +35,7 @@ from tests.processor.images import (
     with_segments,
     ycck,
 )
-from tests.processor.service import intensity_of, measurement_of
+from tests.core.service import intensity_of, measurement_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -205,7 +204,7 @@ def test_pictures_that_are_measured_at_once_do_not_mix() -> None:
 
 def test_a_picture_keeps_its_memory_until_it_has_been_looked_at() -> None:
     first, second = (encode(noise("RGB", (1000, 1000), seed), "JPEG") for seed in range(2))
-    pixels = decode(first, ("JPEG",), 10**6).pixels
+    pixels = formats.decode(*formats.read(first, Limits()))
     strips = [next(pixels.strips).copy()]
     assert intensity_of(second) == expected(second)
     strips += [strip.copy() for strip in pixels.strips]
@@ -228,7 +227,7 @@ def test_a_large_picture_does_not_come_on_top_of_the_memory_that_is_kept(monkeyp
     intensity_of(encode(noise("RGB", (100, 100)), "JPEG"))
     assert len(kept) == 1
 
-    monkeypatch.setattr("processor.decode.KEPT_BYTES", 100)
+    monkeypatch.setattr("image_intensity.formats.KEPT_BYTES", 100)
     intensity_of(encode(noise("RGBA", (5, 2)), "PNG"))
     assert len(kept) == 1
     intensity_of(encode(noise("RGBA", (5, 5)), "PNG"))
@@ -242,7 +241,7 @@ def test_a_png_of_8_bits_is_not_left_to_pillow(
 ) -> None:
     data = random_png((29, 19), 8, color_type, interlaced=interlaced)
     intensity = expected(data)
-    monkeypatch.setattr("processor.png.load", None)
+    monkeypatch.setattr("image_intensity.formats.png.decoding.load", None)
 
     assert intensity_of(data) == intensity
 
@@ -257,7 +256,7 @@ def test_what_rust_refuses_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch, re
         raise refusal
 
     data = random_png((29, 19), 8, TRUECOLOR)
-    monkeypatch.setattr("processor.png.rust.decode_image_png_u8", refuse)
+    monkeypatch.setattr("image_intensity.formats.png.decoding.rust.decode_image_png_u8", refuse)
 
     assert intensity_of(data) == expected(data)
 

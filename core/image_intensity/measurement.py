@@ -1,9 +1,11 @@
-"""The measurement of an image: what the processor computes and the cache keeps."""
+"""The measurement of an image: what is computed, kept and sent on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
+
+from image_intensity.options import ImageFormat, Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,37 +17,6 @@ ALGORITHM_VERSION = "1"
 # Likewise, without anyone having to think of it: the decoders that make the pixels, as functions/processor's lock pins
 # them (a test compares). zlib is not among them: what a stream inflates to is the same by every version.
 DECODERS = {"kornia-rs": "0.2.0", "pillow": "13.0.0", "simplejpeg": "1.9.0"}
-
-ImageFormat = Literal["PNG", "JPEG"]
-Luma = Literal["bt601", "bt709", "mean"]
-Alpha = Literal["ignore", "weight", "black", "white"]
-
-
-class LumaFormula(NamedTuple):
-    """Gray = (r R + g G + b B + divisor // 2) // divisor, in integers: the weighted mean, rounded to the nearest."""
-
-    weights: tuple[int, int, int]
-    divisor: int
-
-
-# BT.601-7, section 2.5.1, in the 16-bit fixed point that Pillow's `convert("L")` has; BT.709-6, section 3.2, likewise.
-LUMA_FORMULAS: dict[Luma, LumaFormula] = {
-    "bt601": LumaFormula((19595, 38470, 7471), 65536),
-    "bt709": LumaFormula((13933, 46871, 4732), 65536),
-    "mean": LumaFormula((1, 1, 1), 3),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the sender may choose; docs/measurement.md has the formulas.
-
-    luma: how a color becomes a gray value. alpha: what transparency does: nothing; it is the pixel's weight in the mean
-    and in every statistic; the image is laid on black or on white.
-    """
-
-    luma: Luma = "bt601"
-    alpha: Alpha = "ignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,16 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from contract.limits import (
-    MAX_DECODED_BYTES,
-    MAX_JPEG_SCAN_PIXELS,
-    MAX_JPEG_SCANS,
-    MAX_JPEG_SEGMENTS,
-    MAX_PNG_CHUNKS,
-)
-from contract.problems import ProblemCode, ProblemError
-from tests.processor.images import DHT, DQT, DRI, EOI, SOF0, SOF2, SOI, SOS, Segment, read_segments, write_segments
-from tests.processor.samples import chunk, encoded, measured, pixels, png
+from image_intensity import Limits, MeasurementError, TooManyPixels, UnsupportedFormat
+from image_intensity.formats.jpeg.completeness import MAX_SCAN_PIXELS, MAX_SCANS
+from image_intensity.formats.jpeg.structure import MAX_SEGMENTS
+from image_intensity.formats.png.structure import MAX_CHUNKS
+from tests.core.images import DHT, DQT, DRI, EOI, SOF0, SOF2, SOI, SOS, Segment, read_segments, write_segments
+from tests.core.samples import chunk, encoded, measured, pixels, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,17 +54,17 @@ def with_scans(size: tuple[int, int], number: int) -> bytes:
     return b"".join([head, refinement, *scans[: number - 2], b"\xff\xd9"])
 
 
-@pytest.mark.parametrize(("size", "most"), [((64, 64), MAX_JPEG_SCANS), ((8000, 4000), 68)])
+@pytest.mark.parametrize(("size", "most"), [((64, 64), MAX_SCANS), ((8000, 4000), 68)])
 def test_scans_are_limited_before_any_is_decoded(size: tuple[int, int], most: int) -> None:
-    assert most == min(MAX_JPEG_SCANS, MAX_JPEG_SCAN_PIXELS // (size[0] * size[1]))
+    assert most == min(MAX_SCANS, MAX_SCAN_PIXELS // (size[0] * size[1]))
     data = with_scans(size, most + 1)
     begun = time.process_time()
-    with pytest.raises(ProblemError, match=f"more than {most} scans") as refused:
+    with pytest.raises(MeasurementError, match=f"more than {most} scans") as refused:
         measured(data)
-    assert refused.value.code is ProblemCode.UNSUPPORTED_FORMAT
+    assert refused.type is UnsupportedFormat
     assert time.process_time() - begun < unpacking()
     # One less, and what is wrong is that they are not all.
-    with pytest.raises(ProblemError, match="some of its scans are missing"):
+    with pytest.raises(MeasurementError, match="some of its scans are missing"):
         measured(with_scans(size, most))
 
 
@@ -105,10 +101,10 @@ EMPTY_COMMENT, EMPTY_TABLES = b"\xff\xfe\0\2", b"\xff\xdb\0\2"
 
 @pytest.mark.parametrize("kind", [b"IDAT", b"tEXt"])
 def test_a_png_may_have_so_many_chunks(kind: bytes) -> None:
-    assert measured(of_chunks(MAX_PNG_CHUNKS, kind)).average_intensity == 2
-    with pytest.raises(ProblemError, match=r"more than 500,000 chunks") as refused:
-        measured(of_chunks(MAX_PNG_CHUNKS + 1, kind))
-    assert refused.value.code is ProblemCode.UNSUPPORTED_FORMAT
+    assert measured(of_chunks(MAX_CHUNKS, kind)).average_intensity == 2
+    with pytest.raises(MeasurementError, match=r"more than 500,000 chunks") as refused:
+        measured(of_chunks(MAX_CHUNKS + 1, kind))
+    assert refused.type is UnsupportedFormat
 
 
 def test_a_table_that_is_told_over_and_over_in_one_segment_is_corrupt() -> None:
@@ -120,16 +116,16 @@ def test_a_table_that_is_told_over_and_over_in_one_segment_is_corrupt() -> None:
         if number == 33:
             assert measured(data[:2] + tables + data[2:]) == replace(measured(data), image_size_bytes=len(data) + 2149)
         else:
-            with pytest.raises(ProblemError, match="longer than what it can hold"):
+            with pytest.raises(MeasurementError, match="longer than what it can hold"):
                 measured(data[:2] + tables + data[2:])
 
 
 @pytest.mark.parametrize("segment", [EMPTY_COMMENT, EMPTY_TABLES])
 def test_a_jpeg_may_have_so_many_segments(segment: bytes) -> None:
-    assert measured(of_segments(MAX_JPEG_SEGMENTS, segment)).average_intensity == 2
-    with pytest.raises(ProblemError, match=r"more than 10,000 segments") as refused:
-        measured(of_segments(MAX_JPEG_SEGMENTS + 1, segment))
-    assert refused.value.code is ProblemCode.UNSUPPORTED_FORMAT
+    assert measured(of_segments(MAX_SEGMENTS, segment)).average_intensity == 2
+    with pytest.raises(MeasurementError, match=r"more than 10,000 segments") as refused:
+        measured(of_segments(MAX_SEGMENTS + 1, segment))
+    assert refused.type is UnsupportedFormat
 
 
 def in_scan(data: bytes) -> bytes:
@@ -157,7 +153,7 @@ def test_a_hundred_megabytes_of_nothing_cost_little(make: Callable[[], bytes], o
     data = make()
     begun = time.process_time()
     if outcome:
-        with pytest.raises(ProblemError, match=outcome):
+        with pytest.raises(MeasurementError, match=outcome):
             measured(data)
     else:
         assert measured(data).average_intensity == 2
@@ -181,20 +177,20 @@ def with_restart_everywhere(blocks: int) -> bytes:
 def test_an_honest_jpeg_may_have_a_restart_marker_behind_every_block(surplus: bytes) -> None:
     data = with_restart_everywhere(512)
     assert measured(data[:-2] + surplus + data[-2:]).average_intensity == 2
-    with pytest.raises(ProblemError, match="restart markers are missing or out of order"):
+    with pytest.raises(MeasurementError, match="restart markers are missing or out of order"):
         measured(data.replace(b"\xff\xd5", b"", 1))
 
 
 @pytest.mark.parametrize("size", [(2**31 - 1, 2**31 - 1), (64_000_001, 1), (1, 64_000_001)])
 def test_absurd_dimensions_are_refused_by_the_header(size: tuple[int, int]) -> None:
     data = png(b"\0\1\2\3", size, 8, 0)
-    with pytest.raises(ProblemError) as refused:
+    with pytest.raises(MeasurementError) as refused:
         measured(data)
-    assert refused.value.code is ProblemCode.TOO_MANY_PIXELS
+    assert refused.type is TooManyPixels
     jpeg = encoded(pixels("L", (8, 8)), "JPEG").replace(struct.pack(">HH", 8, 8), b"\xff\xff\xff\xff", 1)
-    with pytest.raises(ProblemError) as refused:
+    with pytest.raises(MeasurementError) as refused:
         measured(jpeg)
-    assert refused.value.code is ProblemCode.TOO_MANY_PIXELS
+    assert refused.type is TooManyPixels
 
 
 def test_a_million_frames_are_not_decoded() -> None:
@@ -219,7 +215,7 @@ def test_memory_is_bounded_by_the_number_of_pixels(case: str, most: float) -> No
     make = f"""
 import sys
 from PIL import Image
-from tests.processor.samples import encoded
+from tests.core.samples import encoded
 def make(image_format, mode, **options):
     return encoded(Image.new(mode, (8000, 4000)), image_format, **options)
 sys.stdout.buffer.write(make({case}))
@@ -240,9 +236,9 @@ def memory_of(data: bytes, **options: str) -> tuple[int, int, int]:
     measure = f"""
 import sys
 from PIL import Image
-from contract.measurement import Options
-from processor import jpeg, png
-from tests.processor.samples import encoded, measured
+from image_intensity import Options
+from image_intensity.formats import jpeg, png
+from tests.core.samples import encoded, measured
 for image_format in ("PNG", "JPEG"):  # what the first of a kind imports
     measured(encoded(Image.new("L", (1, 1)), image_format))
 def peak():
@@ -290,7 +286,7 @@ def test_the_worst_large_images_fit_the_memory_of_the_processor(size: tuple[int,
     data = of_one_color(size, sampling)
     assert 40_000_000 < len(data) <= HUNDRED_MEGABYTES
     taken, peak, told = memory_of(data)
-    assert 0.95 * MAX_DECODED_BYTES < told <= MAX_DECODED_BYTES
+    assert 0.95 * Limits().max_decoded_bytes < told <= Limits().max_decoded_bytes
     # What is told leaves out the copy of a JPEG.
     assert told < taken < told + len(data) + 8_000_000
     assert peak + HUNDRED_MEGABYTES - len(data) < PROCESSOR_BYTES

@@ -10,14 +10,14 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from contract.problems import ProblemCode, ProblemError
+from image_intensity.errors import CorruptImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from contract.measurement import ImageFormat
+    from image_intensity.options import ImageFormat
 
 # The ceiling is ours, per invocation and an error; Pillow's own is global and, up to twice its value, only a warning.
 Image.MAX_IMAGE_PIXELS = None
@@ -34,7 +34,7 @@ UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError,
 
 
 def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
-    """Return the first frame of `file`, decoded by the one plugin that is meant. Raises ProblemError: corrupt_image."""
+    """Return the first frame of `file`, decoded by the one plugin that is meant. Raises CorruptImage."""
     try:
         image = Image.open(file, formats=(image_format,))
         image.load()
@@ -42,8 +42,7 @@ def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
         if "out of memory" in str(error):
             # Pillow reports it as a broken file; it says nothing of the image.
             raise MemoryError(str(error)) from error
-        detail = f"This {image_format} file is damaged and cannot be decoded."
-        raise ProblemError(ProblemCode.CORRUPT_IMAGE, detail) from error
+        raise CorruptImage(f"This {image_format} file is damaged and cannot be decoded.") from error
     return image
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from contract.problems import ProblemError
+from image_intensity import MeasurementError
 from tests.bench.images import CORPUS, corpus_files
-from tests.processor.samples import measured
+from tests.core.samples import measured
 from tests.support import missing
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def difference(file: Path) -> str | None:
     data = file.read_bytes()
     try:
         average = measured(data).average_intensity
-    except ProblemError as problem:
+    except MeasurementError as problem:
         return None if file.name in REFUSED else f"{file}: {problem}"
     if file.name in REFUSED or average != expected_average(data):
         return f"{file}: measured as {average}"

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, cast
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from contract.problems import ProblemCode, ProblemError
-from processor.feed import Feed
+from image_intensity.errors import CorruptImage
+from image_intensity.formats.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ ZLIB_HEADER = b"\x78\x01"
 def restored(head: bytes, data: Iterable[memoryview], row_bytes: int) -> IO[bytes]:
     """Return a PNG for Pillow to read: `head`, then the rows of the zlib stream in `data`, uncompressed.
 
-    Reading it raises ProblemError, corrupt_image, when the stream is damaged or has fewer than `row_bytes`.
+    Reading it raises CorruptImage, when the stream is damaged or has fewer than `row_bytes`.
     """
     return cast("IO[bytes]", Feed(stored(head, inflated_rows(data, row_bytes))))
 
@@ -47,7 +47,7 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
             try:
                 block = stream.decompress(pending, size)
             except IsalError as error:  # type: ignore[misc] # its stub declares an instance
-                raise ProblemError(ProblemCode.CORRUPT_IMAGE, "The compressed data of this PNG is damaged.") from error
+                raise CorruptImage("The compressed data of this PNG is damaged.") from error
             if block and not missing:
                 # Surplus data, which nobody knows the length of.
                 return
@@ -59,7 +59,7 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
                 # It has nothing more to give without further data.
                 break
     if missing:
-        raise ProblemError(ProblemCode.CORRUPT_IMAGE, "This PNG is damaged: its last rows are missing.")
+        raise CorruptImage("This PNG is damaged: its last rows are missing.")
 
 
 def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:

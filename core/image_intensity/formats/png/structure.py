@@ -1,9 +1,7 @@
-"""The structure of a PNG file (W3C PNG, third edition): what Pillow would let pass, or stumble over needlessly.
+"""The structure of a PNG file (W3C PNG, third edition): its chunks, checked and told apart.
 
-Pictures with 8 bits per sample are decoded by Rust's `png` crate (in `kornia_rs`), in a third of Pillow's time. It does
-not look at the checksum of the rows, so ISA-L inflates and counts them first. Pillow decodes what is left: palettes,
-gray with alpha, other depths. It leaves missing rows black and says nothing, so it gets rows that are counted on their
-way (see `processor.rows`).
+Critical chunks must be whole, known and in order. Of the others, only those are read that say something about
+transparency and frames. Decoders never see the rest.
 """
 
 from __future__ import annotations
@@ -12,31 +10,25 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-import numpy as np
 from isal import isal_zlib
-from kornia_rs import io as rust
 
-from contract.limits import MAX_PNG_CHUNKS
-from contract.problems import ProblemCode, ProblemError
-from processor.pixels import Pixels, from_image, from_samples, load
-from processor.rows import inflated_rows, restored
+from image_intensity.errors import CorruptImage, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+# A chunk costs a turn in Python, however few bytes it has: 8 million empty ones fit into 100 MB. libpng writes chunks
+# of 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row. No file of 5 MB has as many as this.
+MAX_CHUNKS = 500_000
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3); the last is empty.
+# A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3).
 CHUNK_HEAD, CHECKSUM = 8, 4
-IEND = b"\0\0\0\0IEND\xaeB`\x82"
 
 # Color types of IHDR -> samples per pixel (PNG, table 11.1).
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Adam7: first column, first row, column step and row step of each pass (PNG, section 8.1).
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-# Bit depth and color type of what `kornia_rs` decodes to the samples that Pillow has -> their modes there and there.
-RUST_MODES = {(8, 0): ("mono", "L"), (8, 2): ("rgb", "RGB"), (8, 6): ("rgba", "RGBA")}
 
 # Ancillary chunks that say what transparency and frames there are; the rest says nothing that is measured.
 TELLING = {b"tRNS", b"acTL", b"fcTL"}
@@ -48,10 +40,8 @@ KEY_BYTES = {GRAY: 2, COLOR: 6}
 DEEP = 16
 # A palette has 1 to 256 colors.
 PALETTE_BYTES = range(3, 3 * 256 + 1, 3)
-# Pillow keeps a pointer to each row, and counts the bits of one in an int, filled up to whole bytes. So the two that it
-# unpacks at a time take 537 MB at most.
+# Pillow keeps a pointer to each row.
 POINTER_BYTES = 8
-ROW_BITS = 2**31 - 1 - 7 * 64
 # The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
 ACTL = struct.Struct(">II")
 
@@ -84,41 +74,6 @@ class Png:
         pixel = 4 if self.color_type not in {GRAY, PALETTE} else 2 if self.bit_depth == DEEP else 1
         return height * (width * pixel + POINTER_BYTES)
 
-    def decode(self) -> Pixels:
-        """Return the pixels.
-
-        Raises ProblemError: corrupt_image when the data is damaged or rows are missing; unsupported_format when a row
-        is too long for Pillow.
-        """
-        if self.size[0] * SAMPLES[self.color_type] * self.bit_depth > ROW_BITS:
-            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, "The rows of this PNG are too long to be measured.")
-        if (self.bit_depth, self.color_type) in RUST_MODES:
-            rust_mode, mode = RUST_MODES[self.bit_depth, self.color_type]
-            samples = self.rust_samples(rust_mode)
-            if samples is not None:
-                return from_samples(samples, mode)
-        return from_image(load(restored(SIGNATURE + self.head, self.deflated(), self.row_bytes), "PNG"))
-
-    def rust_samples(self, mode: str) -> NDArray[np.uint8] | None:
-        """Return the samples, shape (height, width, channels), or None: what is wrong with them is for Pillow to say.
-
-        Raises ProblemError: corrupt_image when the data is damaged or rows are missing.
-        """
-        for _ in inflated_rows(self.deflated(), self.row_bytes):
-            pass
-        width, height = self.size
-        # Without memory it would panic, or hang on the way there, where NumPy raises MemoryError.
-        np.empty((height, width, SAMPLES[self.color_type]), np.uint8)
-        essentials = b"".join([SIGNATURE, self.head, *self.data, IEND])
-        try:
-            samples: NDArray[np.uint8] = rust.decode_image_png_u8(essentials, (height, width), mode)
-        except BaseException as error:
-            # Of a damaged file it raises Exception itself; a panic of Rust is none, so that few would catch it.
-            if type(error) is not Exception and type(error).__name__ != "PanicException":
-                raise
-            return None
-        return samples
-
     def deflated(self) -> Iterator[memoryview]:
         """Yield the parts of the zlib stream."""
         return (content_of(chunk) for chunk in self.data)
@@ -131,8 +86,8 @@ class Png:
     def transparency(self) -> tuple[int, ...]:
         """Return the alphas of the first palette entries, or the transparent gray value or color as Pillow decodes it.
 
-        Empty where there is none. Raises ProblemError: corrupt_image when the chunk that says it is damaged;
-        unsupported_format when it names a 16-bit color, because the image is decoded to 8 bits.
+        Empty where there is none. Raises CorruptImage when the chunk that says it is damaged;
+        UnsupportedFormat when it names a 16-bit color, because the image is decoded to 8 bits.
         """
         if not self.trns or self.color_type not in {GRAY, COLOR, PALETTE}:
             return ()
@@ -145,7 +100,7 @@ class Png:
             corrupt("its transparency (tRNS chunk) is not valid")
         if self.color_type == COLOR and self.bit_depth == DEEP:
             detail = "A transparent color in a PNG of 16 bits per sample is measured with alpha=ignore only."
-            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+            raise UnsupportedFormat(detail)
         return tuple(self.expanded(sample) for sample in struct.unpack(f">{len(content) // 2}H", content))
 
     def expanded(self, sample: int) -> int:
@@ -157,8 +112,8 @@ class Png:
 def read(data: bytes) -> Png:
     """Read the chunks of `data`, a file that starts with `SIGNATURE`.
 
-    Raises ProblemError: corrupt_image when a critical chunk is damaged, missing or out of place, or the file is cut;
-    unsupported_format when it has a critical chunk that the standard does not know, or more chunks than the limits
+    Raises CorruptImage when a critical chunk is damaged, missing or out of place, or the file is cut;
+    UnsupportedFormat when it has a critical chunk that the standard does not know, or more chunks than the limits
     allow. Damage in ancillary chunks, and bytes after the end, are passed over: no pixel depends on them.
     """
     picture = Png()
@@ -207,7 +162,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     """Yield each chunk up to IEND: type, all of it, and whether its checksum is right, as far as that matters."""
     view = memoryview(data)
     offset = len(SIGNATURE)
-    for _ in range(MAX_PNG_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if offset + 12 > len(data):
             corrupt("it is cut short")
         (length,) = struct.unpack_from(">I", data, offset)
@@ -224,13 +179,13 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
             corrupt(f"the checksum of a {kind.decode()} chunk is wrong")
         if critical and kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
             detail = f"This PNG has a critical chunk, {kind.decode()}, that the PNG standard does not know."
-            raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+            raise UnsupportedFormat(detail)
         yield kind, view[offset:end], sound
         if kind == b"IEND":
             return
         offset = end
-    detail = f"This PNG has more than {MAX_PNG_CHUNKS:,} chunks, more than any encoder writes."
-    raise ProblemError(ProblemCode.UNSUPPORTED_FORMAT, detail)
+    detail = f"This PNG has more than {MAX_CHUNKS:,} chunks, more than any encoder writes."
+    raise UnsupportedFormat(detail)
 
 
 def checksum_at(data: bytes, end: int) -> int:
@@ -239,7 +194,7 @@ def checksum_at(data: bytes, end: int) -> int:
 
 
 def check_palette(picture: Png, critical: dict[bytes, memoryview]) -> None:
-    """Raise ProblemError, corrupt_image, for a palette image without a palette of whole colors before its data."""
+    """Raise CorruptImage, for a palette image without a palette of whole colors before its data."""
     kinds, palette = list(critical), critical.get(b"PLTE")
     if palette and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
         corrupt("its palette is in the wrong place")
@@ -248,7 +203,7 @@ def check_palette(picture: Png, critical: dict[bytes, memoryview]) -> None:
 
 
 def read_header(picture: Png, header: memoryview) -> None:
-    """Read IHDR: size, bit depth, color type and the bytes of all filtered rows. Raises ProblemError: corrupt_image."""
+    """Read IHDR: size, bit depth, color type and the bytes of all filtered rows. Raises CorruptImage."""
     try:
         width, height, depth, color_type, compression, row_filter, interlace = struct.unpack(">IIBBBBB", header)
         bits = depth * SAMPLES[color_type]
@@ -265,4 +220,4 @@ def read_header(picture: Png, header: memoryview) -> None:
 
 def corrupt(reason: str) -> NoReturn:
     """Refuse the file."""
-    raise ProblemError(ProblemCode.CORRUPT_IMAGE, f"This PNG is damaged: {reason}.")
+    raise CorruptImage(f"This PNG is damaged: {reason}.")

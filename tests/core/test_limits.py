@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract.limits import DEFAULT_MAX_IMAGE_PIXELS, MAX_DECODED_BYTES, MAX_JPEG_SCANS
-from contract.problems import ProblemCode, ProblemError
-from processor import jpeg, png
-from tests.processor.images import (
+from image_intensity import CorruptImage, EmptyFile, Limits, MeasurementError, TooManyPixels, UnsupportedFormat, measure
+from image_intensity.formats import jpeg, png
+from image_intensity.formats.jpeg.completeness import MAX_SCANS
+from tests.core.images import (
     DHT,
     EOI,
     GRAY,
@@ -42,12 +42,12 @@ from tests.processor.images import (
     write_chunks,
     write_segments,
 )
-from tests.processor.service import intensity_of, measurement_of, problem_of
+from tests.core.service import MAX_PIXELS, intensity_of, measurement_of, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contract.measurement import ImageFormat
+    from image_intensity import ImageFormat
 
 PNG = random_png((24, 20), 8, TRUECOLOR)
 JPEG = encode(photo("RGB", (24, 20)), "JPEG")
@@ -71,27 +71,31 @@ def no_work(*_arguments: object, **_options: object) -> Any:  # noqa: ANN401 - s
 
 @pytest.mark.parametrize("image_format", ["GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "PDF", "AVIF"])
 def test_other_formats_are_unsupported(image_format: str) -> None:
-    assert problem_of(encode(noise("RGB", (16, 16)), image_format)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(encode(noise("RGB", (16, 16)), image_format)) is UnsupportedFormat
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\x89", b"\xff", b"\xff\xd8", PNG[:7], b"plain text", b"<svg/>", b" " + PNG, b"\n" + JPEG, bytes(100)],
+    [b"\x89", b"\xff", b"\xff\xd8", PNG[:7], b"plain text", b"<svg/>", b" " + PNG, b"\n" + JPEG, bytes(100)],
 )
 def test_what_has_no_signature_is_unsupported(data: bytes) -> None:
-    assert problem_of(data) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(data) is UnsupportedFormat
+
+
+def test_a_file_without_bytes_is_empty() -> None:
+    assert problem_of(b"") is EmptyFile
 
 
 @pytest.mark.parametrize(("data", "image_format", "other"), [(PNG, "PNG", "JPEG"), (JPEG, "JPEG", "PNG")])
 def test_only_allowed_formats_are_measured(data: bytes, image_format: ImageFormat, other: ImageFormat) -> None:
     assert measurement_of(data, allowed_formats=(image_format,)).image_format == image_format
-    assert problem_of(data, allowed_formats=(other,)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(data, allowed_formats=(other,)) is UnsupportedFormat
 
 
 def test_a_refused_format_is_told_what_is_accepted() -> None:
-    with pytest.raises(ProblemError, match=r"PNG.*JPEG"):
+    with pytest.raises(MeasurementError, match=r"PNG.*JPEG"):
         measurement_of(b"GIF89a")
-    with pytest.raises(ProblemError, match="JPEG") as refusal:
+    with pytest.raises(MeasurementError, match="JPEG") as refusal:
         measurement_of(PNG, allowed_formats=("JPEG",))
 
     assert "PNG" not in refusal.value.detail
@@ -99,18 +103,18 @@ def test_a_refused_format_is_told_what_is_accepted() -> None:
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF])
 def test_lossless_and_hierarchical_jpegs_are_unsupported(marker: int) -> None:
-    assert problem_of(with_frame(JPEG, marker)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(with_frame(JPEG, marker)) is UnsupportedFormat
 
 
 @pytest.mark.parametrize("marker", [0xC9, 0xCA])
 def test_arithmetic_coding_is_unsupported_because_its_damage_cannot_be_told(marker: int) -> None:
-    assert problem_of(with_frame(JPEG, marker)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(with_frame(JPEG, marker)) is UnsupportedFormat
 
 
 @pytest.mark.parametrize("marker", [SOF0, 0xC1, SOF2])
 @pytest.mark.parametrize("precision", [2, 12, 16])
 def test_a_jpeg_of_another_depth_than_8_bits_is_unsupported(marker: int, precision: int) -> None:
-    assert problem_of(with_frame(JPEG, marker, precision)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(with_frame(JPEG, marker, precision)) is UnsupportedFormat
 
 
 def test_an_extended_sequential_jpeg_is_measured_as_the_baseline_one_that_it_is() -> None:
@@ -132,20 +136,20 @@ def of_scans(count: int) -> bytes:
     return write_segments([*kept, *tables, *scans, Segment(EOI)])
 
 
-@pytest.mark.parametrize("count", [64, MAX_JPEG_SCANS])
+@pytest.mark.parametrize("count", [64, MAX_SCANS])
 def test_a_jpeg_may_have_so_many_scans(count: int) -> None:
     assert intensity_of(of_scans(count)) == 128.0
 
 
-@pytest.mark.parametrize("count", [MAX_JPEG_SCANS + 1, 127])
+@pytest.mark.parametrize("count", [MAX_SCANS + 1, 127])
 def test_a_jpeg_with_more_scans_is_unsupported(count: int) -> None:
-    assert problem_of(of_scans(count)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(of_scans(count)) is UnsupportedFormat
 
 
 def test_a_critical_chunk_that_is_not_in_the_standard_is_unsupported() -> None:
     # Apple's own PNGs start with one, and their pixels are not what they seem.
-    assert problem_of(with_chunks(PNG, Chunk(b"CgBI", b"\x50\0\x20\2"), before=b"IHDR")) == "unsupported_format"
-    assert problem_of(with_chunks(PNG, Chunk(b"NEWC", b"new"))) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(with_chunks(PNG, Chunk(b"CgBI", b"\x50\0\x20\2"), before=b"IHDR")) is UnsupportedFormat
+    assert problem_of(with_chunks(PNG, Chunk(b"NEWC", b"new"))) is UnsupportedFormat
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, PROGRESSIVE], ids=["PNG", "JPEG", "progressive JPEG"])
@@ -153,7 +157,7 @@ def test_an_image_may_have_exactly_as_many_pixels_as_are_allowed(data: bytes) ->
     pixels = 24 * 20
 
     assert measurement_of(data, max_pixels=pixels).pixel_count == pixels
-    assert problem_of(data, max_pixels=pixels - 1) == ProblemCode.TOO_MANY_PIXELS
+    assert problem_of(data, max_pixels=pixels - 1) is TooManyPixels
 
 
 @pytest.mark.usefixtures("memory")
@@ -161,11 +165,11 @@ def test_a_png_of_400_million_pixels_in_49_kilobytes_is_refused_without_work(mon
     rows = zlib.compress(bytes(1 + 2500) * 20_000, 9)
     data = with_idat(with_header(PNG, width=20_000, height=20_000, depth=1, color_type=GRAY), rows)
     assert 40_000 < len(data) < 60_000
-    monkeypatch.setattr("processor.png.load", no_work)
-    monkeypatch.setattr("processor.rows.isal_zlib.decompressobj", no_work)
+    monkeypatch.setattr("image_intensity.formats.png.decoding.load", no_work)
+    monkeypatch.setattr("image_intensity.formats.png.rows.isal_zlib.decompressobj", no_work)
     tracemalloc.reset_peak()
 
-    assert problem_of(data) == ProblemCode.TOO_MANY_PIXELS
+    assert problem_of(data) is TooManyPixels
     assert tracemalloc.get_traced_memory()[1] < MEGABYTE
 
 
@@ -176,20 +180,20 @@ def test_a_jpeg_with_too_many_pixels_is_refused_without_work(
     width, height = size
     frame = JPEG.index(b"\xff\xc0") + 5
     data = JPEG[:frame] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + JPEG[frame + 4 :]
-    monkeypatch.setattr("processor.jpeg.load", no_work)
-    monkeypatch.setattr("processor.jpeg.simplejpeg.decode_jpeg", no_work)
+    monkeypatch.setattr("image_intensity.formats.jpeg.decoding.load", no_work)
+    monkeypatch.setattr("image_intensity.formats.jpeg.decoding.simplejpeg.decode_jpeg", no_work)
 
-    assert problem_of(data) == ProblemCode.TOO_MANY_PIXELS
+    assert problem_of(data) is TooManyPixels
 
 
 def test_too_many_pixels_are_told_with_both_numbers() -> None:
-    with pytest.raises(ProblemError, match=re.escape("24 x 20 = 480 pixels; at most 100 are measured")):
+    with pytest.raises(MeasurementError, match=re.escape("24 x 20 = 480 pixels; at most 100 are measured")):
         measurement_of(PNG, max_pixels=100)
 
 
 @pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**32 - 1])
 def test_the_largest_sizes_that_a_png_header_can_state_are_refused(size: int) -> None:
-    assert problem_of(with_header(PNG, width=size, height=size)) == ProblemCode.TOO_MANY_PIXELS
+    assert problem_of(with_header(PNG, width=size, height=size)) is TooManyPixels
 
 
 @pytest.mark.usefixtures("memory")
@@ -213,7 +217,7 @@ def test_a_png_is_not_inflated_behind_its_last_row() -> None:
 
 
 def test_the_signature_alone_makes_a_png() -> None:
-    assert problem_of(PNG_SIGNATURE) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(PNG_SIGNATURE) is CorruptImage
 
 
 @pytest.mark.parametrize(
@@ -240,30 +244,28 @@ def test_the_memory_that_decoding_takes_is_told_by_the_header(
 ) -> None:
     assert (png if data.startswith(PNG_SIGNATURE) else jpeg).read(data).decoded_bytes == expected
 
-    monkeypatch.setattr("processor.decode.MAX_DECODED_BYTES", expected)
-    assert measurement_of(data).pixel_count == 480
-    monkeypatch.setattr("processor.decode.MAX_DECODED_BYTES", expected - 1)
-    monkeypatch.setattr("processor.png.load", no_work)
-    monkeypatch.setattr("processor.jpeg.load", no_work)
-    monkeypatch.setattr("processor.jpeg.simplejpeg.decode_jpeg", no_work)
+    assert measure(data, limits=Limits(max_decoded_bytes=expected)).pixel_count == 480
+    monkeypatch.setattr("image_intensity.formats.png.decoding.load", no_work)
+    monkeypatch.setattr("image_intensity.formats.jpeg.decoding.load", no_work)
+    monkeypatch.setattr("image_intensity.formats.jpeg.decoding.simplejpeg.decode_jpeg", no_work)
     told = re.escape(f"24 x 20 = 480 pixels, and as it is stored, decoding takes {expected:,} bytes")
-    with pytest.raises(ProblemError, match=told) as refusal:
-        measurement_of(data)
-    assert refusal.value.code == ProblemCode.TOO_MANY_PIXELS
+    with pytest.raises(MeasurementError, match=told) as refusal:
+        measure(data, limits=Limits(max_decoded_bytes=expected - 1))
+    assert refusal.type is TooManyPixels
 
 
-@pytest.mark.parametrize("size", [(DEFAULT_MAX_IMAGE_PIXELS, 1), (8000, 8000), (1, DEFAULT_MAX_IMAGE_PIXELS)])
+@pytest.mark.parametrize("size", [(MAX_PIXELS, 1), (8000, 8000), (1, MAX_PIXELS)])
 def test_no_png_of_the_pixels_of_an_inline_upload_takes_too_much_memory(size: tuple[int, int]) -> None:
-    assert png.Png(size=size, bit_depth=16, color_type=6).decoded_bytes <= MAX_DECODED_BYTES
+    assert png.Png(size=size, bit_depth=16, color_type=6).decoded_bytes <= Limits().max_decoded_bytes
 
 
 def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
     sampling = dict.fromkeys(range(4), (1, 1))
     cmyk = jpeg.Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
-    assert cmyk.decoded_bytes == 12 * DEFAULT_MAX_IMAGE_PIXELS <= MAX_DECODED_BYTES
+    assert cmyk.decoded_bytes == 12 * MAX_PIXELS <= Limits().max_decoded_bytes
     # A baseline JPEG with a scan for each component: libjpeg keeps their coefficients likewise.
     cmyk.frame, cmyk.scans = SOF0, [(0,), (1,), (2,), (3,)]
-    assert cmyk.decoded_bytes == 12 * DEFAULT_MAX_IMAGE_PIXELS
+    assert cmyk.decoded_bytes == 12 * MAX_PIXELS
 
 
 def test_a_palette_of_more_than_256_colors_is_corrupt() -> None:
@@ -271,7 +273,7 @@ def test_a_palette_of_more_than_256_colors_is_corrupt() -> None:
     longer = [
         palette._replace(content=bytes(3 * 257)) if chunk == palette else chunk for chunk in read_chunks(INDEXED_PNG)
     ]
-    assert problem_of(write_chunks(longer)) == ProblemCode.CORRUPT_IMAGE
+    assert problem_of(write_chunks(longer)) is CorruptImage
 
 
 def test_transparencies_beyond_the_palette_are_passed_over() -> None:
@@ -284,5 +286,5 @@ def test_a_png_with_rows_too_long_for_pillow_is_unsupported() -> None:
     # 2 thousand million bits; with Pillow it would be a MemoryError.
     longest, row = (2**31 - 1 - 7 * 64) // 64, b"\0" + bytes(8 * 24)
     deep = encode_png(random_samples((24, 1), 16, TRUECOLOR_ALPHA), 16, TRUECOLOR_ALPHA)
-    assert problem_of(with_rows(with_header(deep, width=longest), row)) == ProblemCode.CORRUPT_IMAGE
-    assert problem_of(with_rows(with_header(deep, width=longest + 1), row)) == ProblemCode.UNSUPPORTED_FORMAT
+    assert problem_of(with_rows(with_header(deep, width=longest), row)) is CorruptImage
+    assert problem_of(with_rows(with_header(deep, width=longest + 1), row)) is UnsupportedFormat

@@ -1,0 +1,53 @@
+"""Measures the average grayscale intensity of PNGs and JPEGs: exactly, or with an error that says why not.
+
+    from image_intensity import measure
+
+    measurement = measure(Path("photo.jpg").read_bytes())
+    print(measurement.average_intensity)  # 0 is black, 255 is white
+
+The types load without NumPy and Pillow, so that programs that only pass measurements on stay small. `measure` loads
+both when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from image_intensity.errors import CorruptImage, EmptyFile, MeasurementError, TooManyPixels, UnsupportedFormat
+from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, version
+from image_intensity.options import LUMA_FORMULAS, Alpha, ImageFormat, Limits, Luma, LumaFormula, Options
+
+if TYPE_CHECKING:
+    from image_intensity.measuring import measure
+
+__all__ = [
+    "ALGORITHM_VERSION",
+    "DECODERS",
+    "LUMA_FORMULAS",
+    "Alpha",
+    "CorruptImage",
+    "EmptyFile",
+    "ImageFormat",
+    "Limits",
+    "Luma",
+    "LumaFormula",
+    "Measurement",
+    "MeasurementError",
+    "Options",
+    "Statistics",
+    "TooManyPixels",
+    "UnsupportedFormat",
+    "measure",
+    "version",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - Python's own signature
+    """Load `measure` when it is first asked for (PEP 562)."""
+    if name != "measure":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from image_intensity.measuring import measure  # noqa: PLC0415 - it loads NumPy and Pillow
+
+    globals()[name] = measure
+    return measure

@@ -1,0 +1,51 @@
+"""What can be wrong with an image. Every error has a code for programs and a sentence for people.
+
+MeasurementError
+ ├── EmptyFile          empty_file          there are no bytes
+ ├── UnsupportedFormat  unsupported_format  not an allowed format, or a kind of it that is not measured
+ ├── CorruptImage       corrupt_image       damaged: at least one pixel would be a guess
+ └── TooManyPixels      too_many_pixels     more pixels, or more memory for them, than the limits allow
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MeasurementError(Exception):
+    """Why there is no measurement.
+
+    code: the kind of error, the same in the library, the command and the API. detail: one sentence for the person who
+    has the image. It says what is wrong and, where possible, what to do. `str(error)` is the same sentence.
+    """
+
+    code: ClassVar[str]
+
+    def __init__(self, detail: str) -> None:
+        """Keep the sentence."""
+        super().__init__(detail)
+        self.detail = detail
+
+
+class EmptyFile(MeasurementError):
+    """The file has no bytes."""
+
+    code = "empty_file"
+
+
+class UnsupportedFormat(MeasurementError):
+    """The content is not an allowed format, or it is a kind of that format that is not measured."""
+
+    code = "unsupported_format"
+
+
+class CorruptImage(MeasurementError):
+    """The file is damaged, so that at least one pixel would be a guess."""
+
+    code = "corrupt_image"
+
+
+class TooManyPixels(MeasurementError):
+    """The image has more pixels than the limit, or decoding it takes more memory than the limit."""
+
+    code = "too_many_pixels"

@@ -1,0 +1,84 @@
+"""What is known of the first picture in a JPEG file (ITU-T T.81) before it is decoded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from image_intensity.errors import CorruptImage
+
+SIGNATURE = b"\xff\xd8\xff"
+
+# Markers (T.81, table B.1), by their second byte.
+TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
+APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+# Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical, reserved or
+# arithmetic coded. Encoders in use do not write them, and no decoder here can tell when their data is damaged.
+PROGRESSIVE = 0xC2
+DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
+COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
+# A coefficient that no scan has had so far, beside the bit positions 0 to 15.
+UNSEEN = 0xFF
+FILL = b"\xff"
+
+
+@dataclass(slots=True)
+class Jpeg:
+    """The first picture of a file.
+
+    size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
+    by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: by component, for each
+    coefficient that a scan header can name, the bit position down to which the scans so far have it. essentials: the
+    file again without EXIF, ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the
+    data of each scan starts and ends. frames: pictures in the file, as it declares.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    frame: int = 0
+    sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
+    restart_interval: int = 0
+    scans: list[tuple[int, ...]] = field(default_factory=list)
+    low_bits: dict[int, bytearray] = field(default_factory=lambda: defaultdict(lambda: bytearray([UNSEEN] * 256)))
+    data: list[tuple[int, int]] = field(default_factory=list)
+    essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
+    frames: int = 1
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits per sample: no other JPEG is read."""
+        return 8
+
+    def transparency(self) -> tuple[int, ...]:
+        """Return that nothing is transparent."""
+        return ()
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Memory that decoding takes: the pixels, in one or four bytes each, and what libjpeg keeps to make them of.
+
+        It keeps every coefficient of a progressive JPEG, and of one that has its components in several scans.
+        """
+        width, height = self.size
+        pixels = width * height * (1 if len(self.sampling) == 1 else 4)
+        if self.frame != PROGRESSIVE and len(self.scans[0]) == len(self.sampling):
+            return pixels
+        blocks = sum(self.mcus((component,)) for component in self.sampling)
+        return pixels + blocks * COEFFICIENTS * COEFFICIENT_BYTES
+
+    def mcus(self, components: tuple[int, ...]) -> int:
+        """Return how many minimum coded units a scan of these components has (T.81, A.2)."""
+        width, height = self.size
+        across = max(horizontal for horizontal, _ in self.sampling.values())
+        down = max(vertical for _, vertical in self.sampling.values())
+        if len(components) > 1:
+            return -(-width // (8 * across)) * -(-height // (8 * down))
+        horizontal, vertical = self.sampling[components[0]]
+        columns, rows = -(-width * horizontal // across), -(-height * vertical // down)
+        return -(-columns // 8) * -(-rows // 8)
+
+
+def corrupt(reason: str) -> NoReturn:
+    """Refuse the file."""
+    raise CorruptImage(f"This JPEG is damaged: {reason}.")

@@ -1,0 +1,154 @@
+"""The structure of a JPEG file (ITU-T T.81): its segments, up to the end of the first picture.
+
+What pixels depend on is kept: tables, frame and scan headers, coded data, and the two segments that tell the color
+space. Decoders never see the rest, such as EXIF, ICC profiles, previews and comments.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from image_intensity.errors import UnsupportedFormat
+from image_intensity.formats.jpeg.completeness import add_scan, keep_coded_data
+from image_intensity.formats.jpeg.picture import (
+    APP0,
+    APP2,
+    APP14,
+    APP15,
+    COM,
+    DECODABLE_FRAMES,
+    DRI,
+    EOI,
+    FRAMES,
+    SOI,
+    SOS,
+    TEM,
+    Jpeg,
+    corrupt,
+)
+
+# Each segment costs a turn in Python, however few bytes it has: 25 million empty ones fit into 100 MB. Honest files
+# have metadata in segments of 64 KB (at most 1,600 of them) and a few segments for each scan.
+MAX_SEGMENTS = 10_000
+# The Multi-Picture Format (CIPA DC-007): an APP2 segment of this name holds a TIFF directory; its tag 0xB001, a 32-bit
+# number, says how many pictures follow each other in the file.
+MULTI_PICTURE = b"MPF\0"
+NUMBER_OF_IMAGES = 0xB001
+# Any marker but a restart marker: neither a stuffed zero nor a fill byte. It begins with one literal byte, which `re`
+# finds sixty times as fast as a repeated one.
+MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+# libjpeg looks at these two segments alone to tell how samples become colors (jdmarker.c), from this length on.
+# The version of JFIF does not matter, but an unknown one is a warning that would hide those that do.
+JFIF, JFIF_BYTES = b"JFIF\0", 14
+JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+ADOBE, ADOBE_BYTES = b"Adobe", 12
+ADOBE_HEAD = b"\xff\xee\x00\x0e"
+# The longest segment that pixels depend on holds all eight Huffman tables, of 17 + 256 bytes each (T.81, B.2.4.2).
+ESSENTIAL_BYTES = 4 + 8 * 273
+
+
+def read(data: bytes) -> Jpeg:
+    """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
+
+    Raises CorruptImage when the structure is broken or has no end; UnsupportedFormat for the processes
+    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more scans or segments than the limits
+    allow.
+    """
+    picture = Jpeg()
+    marker, position = SOI, 2
+    for _ in range(MAX_SEGMENTS + 1):
+        if marker == SOS:
+            position = keep_coded_data(picture, data, position)
+        found = MARKER.search(data, position)
+        if found is None:
+            corrupt("it is cut short")
+        marker, start = found[1][0], found.end()
+        if marker == EOI:
+            break
+        segment = read_segment(data, start)
+        position = start + 2 + len(segment)
+        read_marker(picture, marker, segment)
+        keep_segment(picture, marker, data[start - 2 : position])
+    else:
+        detail = f"This JPEG has more than {MAX_SEGMENTS:,} segments, more than any encoder writes."
+        raise UnsupportedFormat(detail)
+    if not picture.scans:
+        corrupt("it has no image data")
+    picture.essentials += data[start - 2 : start]
+    return picture
+
+
+def read_segment(data: bytes, start: int) -> bytes:
+    """Return the content of the segment whose length field is at `start`."""
+    length = int.from_bytes(data[start : start + 2], "big")
+    if length < 2 or start + length > len(data):  # noqa: PLR2004 - the length field counts itself
+        corrupt("it is cut short")
+    return data[start + 2 : start + length]
+
+
+def read_marker(picture: Jpeg, marker: int, segment: bytes) -> None:
+    """Take note of what a segment says of the picture."""
+    if marker in {TEM, SOI}:
+        corrupt("it has a marker in the wrong place")
+    if marker in FRAMES:
+        read_frame(picture, marker, segment)
+    elif marker == SOS:
+        add_scan(picture, segment)
+    elif marker == DRI:
+        picture.restart_interval = int.from_bytes(segment[:2], "big")
+    elif marker == APP2 and segment.startswith(MULTI_PICTURE):
+        picture.frames = read_multi_picture(segment[len(MULTI_PICTURE) :])
+
+
+def read_frame(picture: Jpeg, marker: int, segment: bytes) -> None:
+    """Read a frame header, SOFn (T.81, B.2.2)."""
+    if picture.frame:
+        corrupt("it has two frame headers")
+    try:
+        precision, height, width, count = struct.unpack_from(">BHHB", segment)
+        sampling = {
+            segment[6 + 3 * index]: (segment[7 + 3 * index] >> 4, segment[7 + 3 * index] & 0x0F)
+            for index in range(count)
+        }
+    except (struct.error, IndexError):
+        corrupt("its frame header is not valid")
+    if marker not in DECODABLE_FRAMES or precision != 8:  # noqa: PLR2004 - bits
+        detail = "Only 8-bit baseline, sequential and progressive JPEGs with Huffman coding are measured."
+        raise UnsupportedFormat(detail)
+    if not width or not height or not count or len(sampling) != count or any(0 in pair for pair in sampling.values()):
+        corrupt("its frame header is not valid")
+    picture.frame, picture.size, picture.sampling = marker, (width, height), sampling
+
+
+def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
+    """Keep a segment, its marker and length included, if pixels depend on it.
+
+    Raises CorruptImage, for one that says the same thing over and over: Pillow's time is the square of
+    its length.
+    """
+    content = segment[4:]
+    if marker == APP0 and content.startswith(JFIF) and len(content) >= JFIF_BYTES:
+        segment = JFIF_SEGMENT
+    elif marker == APP14 and content.startswith(ADOBE) and len(content) >= ADOBE_BYTES:
+        segment = ADOBE_HEAD + content[:ADOBE_BYTES]
+    elif APP0 <= marker <= APP15 or marker == COM:
+        return
+    if len(segment) > ESSENTIAL_BYTES:
+        corrupt("a segment is longer than what it can hold")
+    picture.essentials += segment
+
+
+def read_multi_picture(tiff: bytes) -> int:
+    """Return how many pictures a file declares; 1 where that cannot be read, as no pixel hangs on it."""
+    order = "<" if tiff.startswith(b"II") else ">"
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(entries):
+            tag, _type, _count, value = struct.unpack_from(f"{order}HHII", tiff, directory + 2 + 12 * entry)
+            if tag == NUMBER_OF_IMAGES:
+                return max(1, int(value))
+    except struct.error:
+        pass
+    return 1
