@@ -201,10 +201,11 @@ def test_ctrl_c_waits_for_no_upload_that_does_not_go_on(tmp_path: Path) -> None:
 def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
     """On a copy: the page's folder stays, the code is the copy's."""
     copy = tmp_path / "copy"
-    for folder in ("functions", "infra/local", "layers", "static_site"):
+    for folder in ("core", "functions", "infra/local", "layers", "static_site"):
         shutil.copytree(REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     roots = [
-        str(copy / root) for root in ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
+        str(copy / root)
+        for root in ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
     ]
     with running(tmp_path, RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
         assert upload(server.address, picture()).status_code == 200
