@@ -1,4 +1,4 @@
-"""Pixels to counts of gray values: all that the statistics need, in one pass over strips that fit the CPU's cache.
+"""Pixels to counts of gray values, in one pass over strips that fit the CPU's cache. The statistics need no more.
 
 Levels are pairs of an alpha, 0 (transparent) to 255 (opaque), and the counts of the pixels that have it by gray value:
 int64 of shape (256,), or (65536,) where the file has 16-bit gray. Transparency is then arithmetic on counts.
@@ -55,7 +55,7 @@ def count(pixels: Pixels, structure: Structure, options: Options) -> Counts:
 
 
 def opaque_levels(pixels: Pixels, luma: Luma) -> Counts:
-    """Return the counts of the gray values, whatever the pixels' alpha."""
+    """Return the counts of the gray values. Alpha is ignored."""
     if pixels.mode == "P":
         (image,) = pixels.strips
         return np.bincount(palette_gray(image, luma), weights=image.histogram(), minlength=VALUES).astype(np.int64)

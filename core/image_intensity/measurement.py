@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 BLACK, WHITE = 0, 255
 
-# Part of every cache key and record. Raise it when the number for any image could change, and never otherwise.
+# Part of every cache key and record. Raise it when the number for any image could change, or when a measurement gets
+# another field. Otherwise leave it.
 ALGORITHM_VERSION = "1"
-# Likewise, without anyone having to think of it: the decoders that make the pixels, as functions/processor's lock pins
-# them (a test compares). zlib is not among them: what a stream inflates to is the same by every version.
+# The decoders that make the pixels are part of them too. The versions are those that functions/processor's lock pins (a
+# test compares). zlib is not among them: every version inflates a stream to the same bytes.
 DECODERS = {"kornia-rs": "0.2.0", "pillow": "13.0.0", "simplejpeg": "1.9.0"}
 
 
@@ -41,11 +42,11 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What is true of the content alone, whoever sends it under whatever name.
+    """What is true of the content alone. Sender and file name are not part of it.
 
     average_intensity: mean grayscale value over all pixels of the first frame, on the scale 0 (black) to 255 (white):
         ITU-R BT.601 luma of the stored values, as `PIL.Image.convert("L")` computes it; 16-bit gray at full depth.
-    image_format: what the content is, whatever its name or declared type.
+    image_format: what the content is. The file name and the declared type do not matter.
     image_size: width and height in pixels, as stored (EXIF orientation is not applied).
     original_mode: the Pillow mode of the file as opened, for example RGB, L, P, CMYK or I;16.
     pixel_count: width times height.
@@ -53,7 +54,7 @@ class Measurement:
     statistics: the distribution of the gray values.
     histogram: 256 counts of pixels by gray value; 16-bit values count at the nearest, round(value / 257). With
         alpha="weight" a pixel counts its alpha, 0 to 255.
-    options: what the sender chose.
+    options: what the caller chose.
     stored_bit_depth: bits per sample in the file. bit_depth: of the gray values that were measured, 8 or 16.
     frames: pictures in the file, as it declares; the first is measured.
     algorithm: `ALGORITHM_VERSION` of the code that measured.
@@ -76,7 +77,7 @@ class Measurement:
     decoders: dict[str, str] = field(default_factory=lambda: dict(DECODERS))
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what no image can have, wherever it comes from: a cache, a processor, a mistake here."""
+        """Raise ValueError for values that no image can have. They could come from a cache or a processor."""
         width, height = self.image_size
         possible = (
             BLACK <= self.average_intensity <= WHITE
@@ -91,5 +92,5 @@ class Measurement:
 
 
 def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:
-    """Return what tells measurements apart that may differ for one content: algorithm and decoders, with no colon."""
+    """Return the versions of algorithm and decoders in one text without a colon. Measurements of one version are equal."""
     return "+".join([algorithm, *(f"{name}-{decoders.get(name)}" for name in DECODERS)])

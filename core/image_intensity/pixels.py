@@ -1,4 +1,4 @@
-"""Decoded pixels: from Pillow, held to one format and to its own errors, or from samples in memory that is kept."""
+"""Decoded pixels, in strips: from a Pillow image, or from samples in memory that is used again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from image_intensity.options import ImageFormat
 
-# The ceiling is ours, per invocation and an error; Pillow's own is global and, up to twice its value, only a warning.
+# `Limits` has the ceiling. Pillow's own is global, and up to twice its value it is only a warning.
 Image.MAX_IMAGE_PIXELS = None
 
 # Pixels of a strip: it and its gray values stay in a CPU's cache, and there are few of them.
 STRIP_PIXELS = 1 << 19
-# Memory for samples that is kept for the next picture, because new pages of memory cost a tenth of decoding a JPEG;
-# there is at most one, of 16 megapixels in color.
+# One block of memory for samples is kept for the next picture, because new pages of memory cost a tenth of decoding a
+# JPEG. It holds at most 16 megapixels in color.
 KEPT_BYTES = 1 << 26
 kept: list[NDArray[np.uint8]] = []
 
@@ -34,13 +34,13 @@ UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError,
 
 
 def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
-    """Return the first frame of `file`, decoded by the one plugin that is meant. Raises CorruptImage."""
+    """Return the first frame of `file`, decoded by the plugin for `image_format`. Raises CorruptImage."""
     try:
         image = Image.open(file, formats=(image_format,))
         image.load()
     except UNDECODABLE as error:
         if "out of memory" in str(error):
-            # Pillow reports it as a broken file; it says nothing of the image.
+            # Pillow reports a lack of memory as a broken file.
             raise MemoryError(str(error)) from error
         raise CorruptImage(f"This {image_format} file is damaged and cannot be decoded.") from error
     return image
@@ -48,11 +48,11 @@ def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A decoded picture, to be looked at once.
+    """A decoded picture. Its strips can be read once.
 
-    mode: the Pillow mode that the file is stored in. size: width and height. strips: images of some of the pixels, of
-    whatever shape, from the first to the last, in this mode; RGB may come as RGBX, which has a fourth byte that means
-    nothing. A strip is void once the next is asked for, or there is none.
+    mode: the Pillow mode that the file is stored in. size: width and height. strips: images with the pixels from the
+    first to the last, of any shape, in this mode. RGB may come as RGBX: its fourth byte has no meaning. Use a strip
+    before you ask for the next one: they may share memory.
     """
 
     mode: str
@@ -61,7 +61,7 @@ class Pixels:
 
 
 def from_image(image: Image.Image) -> Pixels:
-    """Return the pixels of an image, in copies of a few rows at a time; what needs no conversion stays in one piece."""
+    """Return the pixels of an image in copies of a few rows each, or in one piece where no conversion is needed."""
     width, height = image.size
     if image.mode in {"1", "L", "P"}:
         return Pixels(image.mode, image.size, iter([image]))
@@ -74,7 +74,7 @@ def from_image(image: Image.Image) -> Pixels:
 def lend(size: int) -> NDArray[np.uint8] | None:
     """Return memory for `size` bytes of samples or more, of shape (bytes,); None for more than `KEPT_BYTES`.
 
-    `from_samples` takes it back once the strips have been looked at. Until then nobody else gets it.
+    `from_samples` takes it back after the last strip. Until then no other caller gets it.
     """
     if size > KEPT_BYTES:
         return None
@@ -86,9 +86,9 @@ def lend(size: int) -> NDArray[np.uint8] | None:
 
 
 def from_samples(samples: NDArray[np.uint8], mode: str, lent: NDArray[np.uint8] | None = None) -> Pixels:
-    """Return the pixels in samples of shape (height, width, channels): without a copy, but for RGB.
+    """Return the pixels in samples of shape (height, width, channels). Only RGB with three channels is copied.
 
-    mode: L, RGB or RGBA. With four channels, RGB has a fourth that means nothing. lent: what `lend` gave for them.
+    mode: L, RGB or RGBA. In RGB with four channels the fourth has no meaning. lent: the memory from `lend`, if any.
     """
     height, width, channels = samples.shape
     stored = "RGBX" if (mode, channels) == ("RGB", 4) else mode

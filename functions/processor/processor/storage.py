@@ -1,4 +1,4 @@
-"""Images that were uploaded to S3: read whole, and held to what was announced."""
+"""Images that were uploaded to S3: read as a whole and compared with what the sender announced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CONNECT_TIMEOUT_SECONDS = 2
-# Between two pieces; the function's own timeout bounds the whole.
+# Between two pieces. The function's own timeout limits the whole read.
 READ_TIMEOUT_SECONDS = 5
 PIECE_BYTES = 1 << 20
 NOT_THERE = {"NoSuchKey", "404"}
@@ -53,14 +53,14 @@ def read(image: StoredImage) -> bytes:
 
 
 def mismatch(difference: str) -> NoReturn:
-    """Refuse what was uploaded: S3 holds it to the form, other storage may not."""
+    """Refuse the uploaded file. S3 enforces the form; other storage may not."""
     raise ProblemError(ProblemCode.UPLOAD_MISMATCH, f"The uploaded file is not the announced one: {difference}.")
 
 
 @cache
 def client() -> S3Client:
     """Return the client for S3, or for what AWS_ENDPOINT_URL_S3 names instead."""
-    # Only now: it takes longer to load than all the rest, and most images come with their invocation.
+    # Loading it takes longer than all the rest, and most images come with their invocation.
     from botocore.config import Config  # noqa: PLC0415
     from botocore.session import Session  # noqa: PLC0415
 
@@ -68,7 +68,7 @@ def client() -> S3Client:
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 2},
-        # We compare the digest with the announced one, which is stronger; twice would only cost time.
+        # `read` compares the SHA-256 with the announced one. A second checksum would only cost time.
         response_checksum_validation="when_required",
     )
     return cast("S3Client", Session().create_client("s3", config=config))
