@@ -92,5 +92,5 @@ class Measurement:
 
 
 def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:
-    """Return the versions of algorithm and decoders in one text without a colon. Measurements of one version are equal."""
+    """Return the versions of algorithm and decoders in one text, without a colon. One version measures alike."""
     return "+".join([algorithm, *(f"{name}-{decoders.get(name)}" for name in DECODERS)])
