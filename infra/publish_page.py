@@ -39,7 +39,7 @@ def publish(stack: str) -> str:
         DistributionId=outputs["PageDistribution"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
     )
-    # https://ID.execute-api.REGION.amazonaws.com/STAGE; see gateway.rest_api.
+    # https://ID.execute-api.REGION.amazonaws.com/STAGE; see gateway.http.rest_api.
     host, stage = outputs["ApiUrl"].removeprefix("https://").split("/")
     boto3.client("apigateway").update_stage(
         restApiId=host.partition(".")[0],

@@ -12,11 +12,11 @@ import yaml
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.app import EXPOSED_HEADERS, create_app
-from gateway.cache import NoCache
 from gateway.log import make_logger
-from gateway.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
+from gateway.measuring.cache import NoCache
+from gateway.measuring.direct_uploads import PREFIX
+from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
-from gateway.uploads import PREFIX
 from local_server.processor import InProcessProcessor
 
 REPOSITORY = Path(__file__).parents[1]

@@ -18,8 +18,8 @@ from pydantic import AliasChoices, SecretStr
 from contract.problems import PROBLEM_TYPES
 from gateway import __version__
 from gateway.app import create_app
-from gateway.cache import NoCache
 from gateway.log import make_logger
+from gateway.measuring.cache import NoCache
 from gateway.settings import Settings
 from image_intensity import ImageFormat
 from image_intensity.formats import FORMATS
@@ -144,7 +144,7 @@ def test_a_start_loads_nothing_of_the_others(package: str) -> None:
 def test_create_app_and_all_that_it_is_made_of_read_no_environment() -> None:
     reading = {
         file.name
-        for file in (PACKAGES["gateway"] / "gateway").glob("*.py")
+        for file in (PACKAGES["gateway"] / "gateway").rglob("*.py")
         if re.search(r"os\.(environ|getenv)", file.read_text())
     }
     assert reading == {"handler.py"}

@@ -27,10 +27,10 @@ from botocore.compat import HTTPHeaders
 
 import processor.handler
 from gateway.app import create_app
-from gateway.cache import RedisCache
+from gateway.http.rest_api import adapt
 from gateway.log import make_logger
-from gateway.processor_client import LambdaProcessor, make_lambda_client
-from gateway.rest_api import adapt
+from gateway.measuring.cache import RedisCache
+from gateway.measuring.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
 from tests.bench.__main__ import ours
 from tests.bench.images import encode, photo

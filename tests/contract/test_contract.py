@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from contract.invocation import Invocation, StoredImage, measured, refused
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
-from gateway.processor_client import LAMBDA_PAYLOAD_BYTES
+from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES
 from gateway.settings import DEFAULT_MAX_CONTENT_LENGTH, DEFAULT_MAX_IMAGE_PIXELS
 from image_intensity import ALGORITHM_VERSION, Measurement, Statistics
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from gateway import uploads
-from gateway.uploads import Ticket, UploadRequest, Uploads, make_s3_client
+from gateway.measuring import direct_uploads as uploads
+from gateway.measuring.direct_uploads import Ticket, UploadRequest, Uploads, make_s3_client
 from tests.conftest import running_server
 from tests.e2e.images import fresh
 from tests.e2e.localstack import BUCKET, ORIGIN, running_localstack, s3_client, settings

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway import cache as cache_module
+from gateway.measuring import cache as cache_module
 from tests.gateway.driver import Gateway
 
 if TYPE_CHECKING:

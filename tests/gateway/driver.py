@@ -12,10 +12,10 @@ import httpx
 from starlette.datastructures import Headers
 
 from gateway.app import create_app
-from gateway.cache import RedisCache
 from gateway.log import make_logger
+from gateway.measuring.cache import RedisCache
+from gateway.measuring.direct_uploads import make_uploads
 from gateway.settings import Settings
-from gateway.uploads import make_uploads
 from image_intensity import Measurement, Options, Statistics
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from contract.invocation import StoredImage
-    from gateway.cache import Cache, Client
-    from gateway.processor_client import Processor
+    from gateway.measuring.cache import Cache, Client
+    from gateway.measuring.processor_client import Processor
 
 STATISTICS = Statistics(
     minimum=0.0,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from gateway import cache as cache_module
-from gateway.cache import Breaker, NoCache, RedisCache, connect, make_cache
+from gateway.measuring import cache as cache_module
+from gateway.measuring.cache import Breaker, NoCache, RedisCache, connect, make_cache
 from gateway.settings import Settings
 from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, measurement

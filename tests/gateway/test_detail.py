@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from gateway.app import create_app
-from gateway.cache import RedisCache, key
 from gateway.log import make_logger
+from gateway.measuring.cache import RedisCache, key
 from image_intensity import DECODERS, Options
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings

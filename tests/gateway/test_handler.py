@@ -64,7 +64,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]
 @pytest.fixture
 def function(monkeypatch: pytest.MonkeyPatch) -> FakeLambda:
     fake = FakeLambda()
-    monkeypatch.setattr("gateway.processor_client.make_lambda_client", lambda: fake)
+    monkeypatch.setattr("gateway.measuring.processor_client.make_lambda_client", lambda: fake)
     return fake
 
 

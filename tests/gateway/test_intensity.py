@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.cache import NoCache
+from gateway.measuring.cache import NoCache
 from image_intensity import version
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks, form, measurement, part
 from tests.support import DEFAULT_FIELDS

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.cache import NoCache
+from gateway.measuring.cache import NoCache
 from tests.gateway.driver import IMAGE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tests.gateway.driver import IMAGE, Gateway, assert_problem, form, part
 if TYPE_CHECKING:
     from starlette.types import Message
 
-    from gateway.cache import Lookup
+    from gateway.measuring.cache import Lookup
     from image_intensity import Options
 
 SECRET = "the-inside-of-the-service"

@@ -18,8 +18,8 @@ from moto import mock_aws
 from PIL import Image
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.cache import DEADLINE_SECONDS
-from gateway.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
+from gateway.measuring.cache import DEADLINE_SECONDS
+from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
 from processor.handler import lambda_handler
 from tests.gateway.driver import assert_problem, measurement
 from tests.support import free_port

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
-from gateway import cache as cache_module
-from gateway.cache import RedisCache, make_cache
+from gateway.measuring import cache as cache_module
+from gateway.measuring.cache import RedisCache, make_cache
 from tests.gateway.driver import IMAGE, Gateway
 from tests.gateway.redis_server import RedisServer, redis_server
 from tests.support import free_port

@@ -13,7 +13,7 @@ import pytest
 
 from contract.invocation import StoredImage
 from contract.problems import ProblemCode, ProblemError
-from gateway.uploads import TICKET_SECONDS
+from gateway.measuring.direct_uploads import TICKET_SECONDS
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, form, measurement, part
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_an_upload_is_one_form_for_just_that_file(gateway: Gateway) -> None:
     answer = announce(gateway)
     assert list(answer) == ["known", "url", "fields", "ticket", "expires_at", "request_id"]
     assert answer["known"] is False
-    # SigV4, and the bucket's own host in its region: both explicit, see gateway.uploads.
+    # SigV4, and the bucket's own host in its region: both explicit, see gateway.measuring.direct_uploads.
     assert answer["url"] == "https://bucket.s3.eu-central-1.amazonaws.com/"
     fields = answer["fields"]
     assert fields["x-amz-algorithm"] == "AWS4-HMAC-SHA256"

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from fastapi_offline import FastAPIOffline
 
 from gateway import __version__
-from gateway.cors import ProblemCORSMiddleware
 from gateway.drain import DrainMiddleware
-from gateway.health import make_health_router
-from gateway.openapi import add_problem_schema
-from gateway.problems import add_problem_handlers
-from gateway.request import FaultMiddleware, RequestLogMiddleware
-from gateway.routes import make_intensity_router
-from gateway.service import Service
+from gateway.http.cors import ProblemCORSMiddleware
+from gateway.http.health import make_health_router
+from gateway.http.openapi import add_problem_schema
+from gateway.http.problems import add_problem_handlers
+from gateway.http.request_log import FaultMiddleware, RequestLogMiddleware
+from gateway.http.routes import make_intensity_router
+from gateway.measuring.service import Service
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from fastapi import FastAPI
 
-    from gateway.cache import Cache
-    from gateway.processor_client import Processor
+    from gateway.measuring.cache import Cache
+    from gateway.measuring.direct_uploads import Uploads
+    from gateway.measuring.processor_client import Processor
     from gateway.settings import Settings
-    from gateway.uploads import Uploads
 
 DESCRIPTION = """\
 Upload a PNG or JPEG and get its average grayscale intensity: 0 is black, 255 is white.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from gateway.app import create_app
-from gateway.cache import make_cache
+from gateway.http.rest_api import adapt, lead_to_page
 from gateway.log import make_logger
-from gateway.processor_client import LambdaProcessor, make_lambda_client
-from gateway.rest_api import adapt, lead_to_page
+from gateway.measuring.cache import make_cache
+from gateway.measuring.direct_uploads import make_uploads
+from gateway.measuring.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
-from gateway.uploads import make_uploads
 
 settings = Settings.load(os.environ)
 logger = make_logger(settings)

@@ -10,9 +10,9 @@ import fakeredis
 from fastapi.responses import FileResponse
 
 from gateway.app import create_app
-from gateway.cache import RedisCache, make_cache
 from gateway.log import make_logger
-from gateway.uploads import make_uploads
+from gateway.measuring.cache import RedisCache, make_cache
+from gateway.measuring.direct_uploads import make_uploads
 from local_server.emulators import EmulatorQueue
 from local_server.settings import LocalSettings
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from fastapi import FastAPI
 
-    from gateway.processor_client import Processor
+    from gateway.measuring.processor_client import Processor
 
 EMBEDDED_DEADLINE_SECONDS = 10
 REPOSITORY = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
-from gateway.processor_client import BUSY_DETAIL, DEFAULT, LambdaProcessor, make_lambda_client
+from gateway.measuring.processor_client import BUSY_DETAIL, DEFAULT, LambdaProcessor, make_lambda_client
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger

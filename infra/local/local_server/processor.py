@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL, make_invocation
+from gateway.measuring.processor_client import BUSY_DETAIL, DEFAULT, FAILED_DETAIL, make_invocation
 from processor.handler import measure_invocation
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from gateway import __version__
 from image_intensity import ImageFormat
 
 if TYPE_CHECKING:
-    from gateway.processor_client import Processor
-    from gateway.service import Service
+    from gateway.measuring.processor_client import Processor
+    from gateway.measuring.service import Service
 
 # A PNG of one gray pixel, and its intensity.
 PROBE_IMAGE = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==")

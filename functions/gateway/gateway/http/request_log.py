@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from contract.problems import ProblemCode
-from gateway.problems import problem_response
+from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

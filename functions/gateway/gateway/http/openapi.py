@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
-from gateway.problems import MEDIA_TYPE, problem_content
-from gateway.upload import FIELD
-from gateway.uploads import TicketRequest, UploadRequest
+from gateway.http.body import FIELD
+from gateway.http.problems import MEDIA_TYPE, problem_content
+from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

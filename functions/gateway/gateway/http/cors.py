@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from contract.problems import ProblemCode
-from gateway.problems import problem_response
+from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from redis.cluster import RedisCluster
 
-    from gateway.request import CacheOutcome
+    from gateway.http.request_log import CacheOutcome
     from gateway.settings import Settings
 
     Client = redis.Redis | RedisCluster

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.problems import reasons
+from gateway.http.problems import reasons
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
 
 if TYPE_CHECKING:
-    from gateway.service import Measured
+    from gateway.measuring.service import Measured
 
 EXAMPLE: dict[str, Any] = {
     "average_intensity": 127.45,

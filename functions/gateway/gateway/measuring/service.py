@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from contract.invocation import StoredImage
 
 if TYPE_CHECKING:
-    from gateway.cache import Cache
-    from gateway.processor_client import Processor
-    from gateway.request import CacheOutcome, RequestLog
+    from gateway.http.request_log import CacheOutcome, RequestLog
+    from gateway.measuring.cache import Cache
+    from gateway.measuring.direct_uploads import Uploads
+    from gateway.measuring.processor_client import Processor
     from gateway.settings import Settings
-    from gateway.uploads import Uploads
     from image_intensity import Measurement, Options
 
 

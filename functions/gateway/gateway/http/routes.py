@@ -10,11 +10,11 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Query, Request
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.answers import FullIntensity, Intensity, IntensityQuery, Method, OptionsQuery, Upload
-from gateway.openapi import IMAGE_BODY, UPLOAD_BODY, problem_responses
-from gateway.request import RequestLog
-from gateway.upload import is_json, read_json, read_upload, too_large
-from gateway.uploads import Ticket, TicketRequest, UploadRequest, expiry
+from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, Method, OptionsQuery, Upload
+from gateway.http.body import is_json, read_json, read_upload, too_large
+from gateway.http.openapi import IMAGE_BODY, UPLOAD_BODY, problem_responses
+from gateway.http.request_log import RequestLog
+from gateway.measuring.direct_uploads import Ticket, TicketRequest, UploadRequest, expiry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from contract.invocation import StoredImage
-    from gateway.service import Service
+    from gateway.measuring.service import Service
 
 
 # How many measurements wait or run at a time; Starlette allows as many of everything.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
-    from gateway.request import RequestLog
+    from gateway.http.request_log import RequestLog
 
 MEDIA_TYPE = "application/problem+json"
 # Seconds after which a busy processor is worth another try.
@@ -55,7 +55,7 @@ def problem_response(
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the framework's and ours a problem; faults are for `gateway.request`."""
+    """Make every error of the framework's and ours a problem; faults are for `gateway.http.request_log`."""
 
     @app.exception_handler(ProblemError)
     async def known(request: Request, error: ProblemError) -> JSONResponse:

@@ -1,0 +1,1 @@
+"""HTTP: requests and their bodies, answers, problems, headers and the log line of each request."""

@@ -1,0 +1,1 @@
+"""What a request asks for: a measurement from the cache or the processor, and forms for direct uploads."""
