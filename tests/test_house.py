@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from pydantic import AliasChoices, SecretStr
+from pydantic import SecretStr
 
 from contract.problems import PROBLEM_TYPES
 from gateway import __version__
@@ -24,12 +24,13 @@ from gateway.settings import Settings
 from image_intensity import ImageFormat
 from image_intensity.formats import FORMATS
 from local_server.settings import LocalSettings
+from tests.support import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contract.invocation import StoredImage
-    from image_intensity import Measurement, Options
+    from contract.invocation import Invocation
+    from gateway.measuring.processor_client import Answer
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
@@ -161,16 +162,9 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_the_settings_table_in_readme_has_exactly_the_settings_and_their_defaults() -> None:
     in_readme = {name.strip("`"): default.strip("`") for name, default, *_ in rows("Settings")}
-    assert in_readme == dict(variables(LocalSettings))
-    assert list(in_readme)[: len(Settings.model_fields)] == [name for name, _ in variables(Settings)]
-
-
-def variables(settings: type[Settings]) -> Iterator[tuple[str, str]]:
-    """Each environment variable and its default as one would write it."""
-    for field in settings.model_fields.values():
-        alias = field.validation_alias
-        name = alias.choices[0] if isinstance(alias, AliasChoices) else alias
-        yield str(name), written(field.default)
+    in_code = {names(field)[0]: written(field.default) for field in LocalSettings.model_fields.values()}
+    assert in_readme == in_code, "the table of settings in README.md differs from gateway/settings.py"
+    assert list(in_readme)[: len(Settings.model_fields)] == list(in_code)[: len(Settings.model_fields)]
 
 
 def written(default: object) -> str:
@@ -185,7 +179,8 @@ def written(default: object) -> str:
 
 def test_the_table_of_errors_in_readme_has_exactly_the_problem_codes() -> None:
     in_readme = [(int(status), code.strip("`")) for status, code, *_ in rows("Errors")]
-    assert sorted(in_readme) == sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
+    in_code = sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
+    assert sorted(in_readme) == in_code, "the table of errors in README.md differs from contract/problems.py"
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -236,7 +231,7 @@ def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
 
 
 class NoProcessor:
-    def measure(self, image: bytes | StoredImage, options: Options | None = None) -> Measurement:
+    def measure(self, invocation: Invocation) -> Answer:
         raise NotImplementedError
 
 

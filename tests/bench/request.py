@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from base64 import b64encode
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -110,12 +111,19 @@ def main() -> None:
 
     def invoke(request: Any, **_: object) -> Any:  # noqa: ANN401 - botocore's, which says None
         # In the place of the network: all that botocore does, signing too, is part of a miss.
-        answer = runtime.call(processor.handler.lambda_handler, request.body)
+        # The processor's log lines would be in the middle of the table.
+        with redirect_stdout(io.StringIO()):
+            answer = runtime.call(processor.handler.lambda_handler, request.body)
         return AWSResponse(request.url, 200, HTTPHeaders(), io.BytesIO(answer))
 
     client.meta.events.register("before-send.lambda.Invoke", invoke)
     cache = RedisCache(lambda: redis, 60, logger)
-    app = create_app(settings, cache=cache, processor=LambdaProcessor(client, settings, logger), logger=logger)
+    app = create_app(
+        settings,
+        cache=cache,
+        processor=LambdaProcessor(client, settings.processor_function_name, logger),
+        logger=logger,
+    )
     handler = adapt(app)
     print("|", " | ".join(COLUMNS), "|")  # noqa: T201 - a report
     print("|", " | ".join("---" for _ in COLUMNS), "|")  # noqa: T201

@@ -44,6 +44,4 @@ def test_an_option_that_is_none_is_not_read_as_the_default() -> None:
     for wrong in ({"luma": "bt2020"}, {"alpha": "premultiplied"}):
         with pytest.raises(ValueError, match="unknown option"):
             Invocation.from_event({**event, **wrong})
-    with pytest.raises(KeyError):
-        Invocation.from_event({name: value for name, value in event.items() if name != "alpha"})
     assert replace(Options(), alpha="black") != Options()

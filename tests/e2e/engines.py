@@ -94,11 +94,13 @@ def sam_local(folder: Path) -> Iterator[str]:
     settings.write_text(dumps(usual))
     with ExitStack() as stack:
         stack.enter_context(container("--publish", f"{BRIDGE}:{valkey}:6379", VALKEY))
-        ready = f"{REPOSITORY}/infra/local/local_server/storage.py:/docker-entrypoint-initaws.d/ready.d/storage.py:ro"
+        script = f"{REPOSITORY}/infra/local/make_bucket.py:/docker-entrypoint-initaws.d/ready.d/make_bucket.py:ro"
+        package = f"{REPOSITORY}/infra/local/local_server:/local/local_server:ro"
         published = ("--publish", f"{BRIDGE}:{storage}:4566")
         # It takes forms that are signed for its own region only.
         region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}")
-        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", "--volume", ready, MINISTACK))
+        files = ("--volume", script, "--volume", package)
+        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", *files, MINISTACK))
         common = ("--config-env", "local", "--env-vars", str(settings), "--port")
         stack.enter_context(sam("start-lambda", *common, str(functions), "--host", BRIDGE))
         arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from gateway.measuring import direct_uploads as uploads
-from gateway.measuring.direct_uploads import Ticket, UploadRequest, Uploads, make_s3_client
-from tests.conftest import running_server
+from gateway.measuring import direct_uploads
+from gateway.measuring.direct_uploads import DirectUploads, Ticket, UploadRequest, make_s3_client
 from tests.e2e.images import fresh
 from tests.e2e.localstack import BUCKET, ORIGIN, running_localstack, s3_client, settings
 from tests.e2e.test_http import assert_measured, assert_problem
 from tests.e2e.uploads import form_for, redeem, send, upload
+from tests.server import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def url(storage: str) -> Iterator[str]:
     """The address of a server that uses it."""
-    with running_server(**settings(storage)) as address:
-        yield address
+    with running_server(**settings(storage)) as server:
+        yield server.address
 
 
 def keys(storage: str) -> set[str]:
@@ -80,11 +80,11 @@ def test_a_form_without_its_checksum_is_refused(url: str) -> None:
 def test_an_expired_form_is_refused(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings(storage).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(uploads, "TICKET_SECONDS", 1)
+    monkeypatch.setattr(direct_uploads, "TICKET_SECONDS", 1)
     content = fresh().content
-    handed_out = Uploads(make_s3_client, BUCKET, "secret")
+    uploads = DirectUploads(make_s3_client, BUCKET, "secret")
     described = UploadRequest(filename="x", size=len(content), content_type="image/png", sha256="0" * 64)
-    form = handed_out.form(Ticket.of(described), "image/png")
+    form = uploads.form(Ticket.of(described), "image/png")
     time.sleep(2)
     refused(send(form._asdict(), content), 403, "AccessDenied")
 

@@ -15,15 +15,16 @@ from gateway.app import create_app
 from gateway.log import make_logger
 from gateway.measuring.cache import RedisCache
 from gateway.measuring.direct_uploads import make_uploads
+from gateway.measuring.processor_client import Answer as ProcessorAnswer
 from gateway.settings import Settings
-from image_intensity import Measurement, Options, Statistics
+from image_intensity import Measurement, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from starlette.types import Message, Scope
 
-    from contract.invocation import StoredImage
+    from contract.invocation import Invocation, StoredImage
     from gateway.measuring.cache import Cache, Client
     from gateway.measuring.processor_client import Processor
 
@@ -59,17 +60,21 @@ def measurement(**different: Any) -> Measurement:  # noqa: ANN401 - any field of
 
 
 class FakeProcessor:
-    """Answers with `answer`, or raises it, and remembers what it was given."""
+    """Answers with `answer`, or raises it, and remembers its invocations."""
 
     def __init__(self) -> None:
-        self.images: list[bytes | StoredImage] = []
+        self.invocations: list[Invocation] = []
         self.answer: Measurement | Exception = measurement()
 
-    def measure(self, image: bytes | StoredImage, options: Options | None = None) -> Measurement:  # noqa: ARG002 - the Protocol's
-        self.images.append(image)
+    @property
+    def images(self) -> list[bytes | StoredImage]:
+        return [invocation.image for invocation in self.invocations]
+
+    def measure(self, invocation: Invocation) -> ProcessorAnswer:
+        self.invocations.append(invocation)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return ProcessorAnswer(self.answer)
 
 
 def part(content: bytes = IMAGE, name: str = "image", filename: str | None = "photo.png") -> bytes:

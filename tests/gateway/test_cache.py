@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from gateway.measuring import breaker as breaker_module
 from gateway.measuring import cache as cache_module
-from gateway.measuring.cache import Breaker, NoCache, RedisCache, connect, make_cache
+from gateway.measuring.breaker import Breaker
+from gateway.measuring.cache import NoCache, RedisCache, connect, make_cache
 from gateway.settings import Settings
 from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, measurement
@@ -49,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     class Clock:
         monotonic = staticmethod(lambda: now[0])
 
-    monkeypatch.setattr(cache_module, "time", Clock)
+    monkeypatch.setattr(breaker_module, "time", Clock)
     return now
 
 

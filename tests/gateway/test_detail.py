@@ -36,7 +36,7 @@ def app(redis: fakeredis.FakeRedis) -> FastAPI:
     settings = LocalSettings.load({})
     logger = make_logger(settings)
     cache = RedisCache(lambda: redis, 60, logger)
-    return create_app(settings, cache=cache, processor=InProcessProcessor(settings, logger), logger=logger)
+    return create_app(settings, cache=cache, processor=InProcessProcessor(logger), logger=logger)
 
 
 def post(app: FastAPI, query: str = "") -> httpx.Response:

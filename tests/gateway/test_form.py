@@ -174,7 +174,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES | st.binary(max_size=4), max_size=12).map(b"".join))
 def test_no_body_is_a_fault(gateway: Gateway, body: bytes) -> None:
     answer = gateway.converse(chunks(body))
-    gateway.processor.images.clear()
+    gateway.processor.invocations.clear()
     assert answer.status in {200, 400}
 
 
@@ -182,5 +182,5 @@ def test_no_body_is_a_fault(gateway: Gateway, body: bytes) -> None:
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30))
 def test_no_content_type_is_a_fault(gateway: Gateway, parameter: str) -> None:
     answer = gateway.converse(chunks(form(part())), {"content-type": f"{CONTENT_TYPE}; {parameter}".encode("latin-1")})
-    gateway.processor.images.clear()
+    gateway.processor.invocations.clear()
     assert answer.status in {200, 400}

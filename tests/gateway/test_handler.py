@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from contract.invocation import measured
+from contract.invocation import measurement_answer
 from gateway.settings import SettingsError
 from tests.gateway.driver import PROBLEM_MEMBERS, measurement
 
@@ -38,7 +38,7 @@ class FakeLambda:
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.payloads.append({"function": FunctionName, **json.loads(Payload)})
-        return {"Payload": io.BytesIO(json.dumps(measured(self.measurement)).encode())}
+        return {"Payload": io.BytesIO(json.dumps(measurement_answer(self.measurement)).encode())}
 
 
 @pytest.fixture

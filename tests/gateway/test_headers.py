@@ -8,13 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from tests.gateway.driver import IMAGE, assert_problem, chunks, form, part
+from gateway.measuring.processor_client import Answer
+from tests.gateway.driver import IMAGE, assert_problem, chunks, form, measurement, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
 
+    from contract.invocation import Invocation
     from tests.gateway.driver import Gateway
 
 EXPOSED = {"X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"}
@@ -35,12 +37,10 @@ REQUESTS: dict[str, Callable[[Gateway, str], httpx.Response]] = {
 class Faulty:
     """A processor with a bug that one content brings to light."""
 
-    def measure(self, image: bytes, options: object = None) -> object:  # noqa: ARG002 - the Protocol's
-        if image == b"fault":
+    def measure(self, invocation: Invocation) -> Answer:
+        if invocation.image == b"fault":
             raise ZeroDivisionError
-        from tests.gateway.driver import measurement  # noqa: PLC0415 - only this one needs it
-
-        return measurement()
+        return Answer(measurement())
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from botocore.config import Config
 from moto import mock_aws
 from PIL import Image
 
+from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.cache import DEADLINE_SECONDS
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
@@ -92,14 +93,18 @@ def client(port: int) -> Any:  # noqa: ANN401 - boto3's client
 @pytest.fixture
 def invoker(gateway: Gateway, function: Lambda) -> Iterator[LambdaProcessor]:
     connection = client(function.server_port)
-    yield LambdaProcessor(connection, gateway.settings, gateway.logger)
+    yield LambdaProcessor(connection, "image-intensity-processor", gateway.logger)
     connection.close()
+
+
+def invocation(image: bytes) -> Invocation:
+    return Invocation(image=image, allowed_formats=("PNG", "JPEG"), max_pixels=1000)
 
 
 def problem(processor: LambdaProcessor, image: bytes = b"image") -> ProblemError:
     """What a measurement ends in. Nothing of the inside is in its detail."""
     with pytest.raises(ProblemError) as caught:
-        processor.measure(image)
+        processor.measure(invocation(image))
     for word in ("secret", "Exception", "Lambda", "127.0.0.1", "image-intensity-processor"):
         assert word not in caught.value.detail
     return caught.value
@@ -114,7 +119,7 @@ def png() -> bytes:
 def test_the_measurement_is_what_the_processors_handler_computes(function: Lambda, invoker: LambdaProcessor) -> None:
     function.compute = lambda event: lambda_handler(event, None)
     image = png()
-    measured = invoker.measure(image)
+    measured = invoker.measure(invocation(image)).measurement
     expected = lambda_handler(function.events[0], None)
     assert measured.average_intensity == expected["measurement"]["average_intensity"]
     assert (measured.image_format, measured.image_size, measured.original_mode) == ("PNG", (5, 3), "RGB")
@@ -127,9 +132,10 @@ def test_the_limits_of_the_settings_go_along(make_gateway: Callable[..., Gateway
     variables = {"ALLOWED_IMAGE_FORMATS": "JPEG", "MAX_IMAGE_PIXELS": "7", "PROCESSOR_FUNCTION_NAME": "other"}
     gateway = make_gateway(variables=variables)
     function.compute = lambda event: lambda_handler(event, None)
-    with pytest.raises(ProblemError) as caught:
-        LambdaProcessor(client(function.server_port), gateway.settings, gateway.logger).measure(png())
-    assert caught.value.code == "unsupported_format"
+    name = gateway.settings.processor_function_name
+    lambda_processor = LambdaProcessor(client(function.server_port), name, gateway.logger)
+    response = make_gateway(variables=variables, processor=lambda_processor).upload(png())
+    assert_problem(response, 400, "unsupported_format")
     assert function.events[0]["allowed_formats"] == ["JPEG"]
     assert function.events[0]["max_pixels"] == 7
     assert "/functions/other/" in function.paths[0]
@@ -176,7 +182,9 @@ def test_a_failure_is_told_in_the_log_alone(function: Lambda, invoker: LambdaPro
 def test_a_function_that_does_not_exist_is_a_failure(gateway: Gateway) -> None:
     with mock_aws():
         connection = boto3.client("lambda")
-        assert problem(LambdaProcessor(connection, gateway.settings, gateway.logger)).code == "processor_failed"
+        assert (
+            problem(LambdaProcessor(connection, "image-intensity-processor", gateway.logger)).code == "processor_failed"
+        )
     assert "Function not found" in gateway.log()[0]["error"]
 
 
@@ -186,7 +194,7 @@ def test_no_answer_in_time_is_a_timeout(function: Lambda, invoker: LambdaProcess
 
 
 def test_nobody_at_the_address_is_a_failure(gateway: Gateway) -> None:
-    processor = LambdaProcessor(client(free_port()), gateway.settings, gateway.logger)
+    processor = LambdaProcessor(client(free_port()), "other", gateway.logger)
     assert problem(processor).code == "processor_failed"
 
 
@@ -255,9 +263,9 @@ def test_an_answer_that_is_not_one_of_the_contract_is_a_failure(
 def test_an_image_that_does_not_fit_into_an_invocation_is_too_large(function: Lambda, invoker: LambdaProcessor) -> None:
     function.body = answer()
     fits = LAMBDA_PAYLOAD_BYTES * 3 // 4 - 300
-    assert invoker.measure(bytes(fits)) == measurement()
+    assert invoker.measure(invocation(bytes(fits))).measurement == measurement()
     with pytest.raises(ProblemError) as caught:
-        invoker.measure(bytes(fits + 300))
+        invoker.measure(invocation(bytes(fits + 300)))
     assert caught.value.code == "file_too_large"
     assert len(function.paths) == 1
 

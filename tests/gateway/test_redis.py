@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
+from gateway.measuring import breaker as breaker_module
 from gateway.measuring import cache as cache_module
 from gateway.measuring.cache import RedisCache, make_cache
 from tests.gateway.driver import IMAGE, Gateway
@@ -70,7 +71,7 @@ def close(cache: RedisCache) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A breaker that rests for a moment only."""
-    monkeypatch.setattr(cache_module, "BREAK_SECONDS", 0.2)
+    monkeypatch.setattr(breaker_module, "BREAK_SECONDS", 0.2)
 
 
 def outcomes(gateway: Gateway, *contents: bytes) -> list[str]:
@@ -107,7 +108,7 @@ def test_a_redis_that_is_stopped_and_started_again_is_used_again(
     server.stop()
     assert outcomes(gateway) == ["bypass", "bypass"]
     server.start()
-    time.sleep(cache_module.BREAK_SECONDS)
+    time.sleep(breaker_module.BREAK_SECONDS)
     assert outcomes(gateway) == ["miss", "hit"]
     assert len(warnings(gateway)) == 1
 
@@ -124,13 +125,13 @@ def test_a_restart_that_no_request_meets_is_not_noticed(server: RedisServer, cac
 def test_a_service_that_starts_before_its_redis_finds_it_later(
     tmp_path: Path, cached: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "BREAK_SECONDS", 0.2)
+    monkeypatch.setattr(breaker_module, "BREAK_SECONDS", 0.2)
     server = RedisServer(tmp_path)
     gateway = cached(**server.address)
     assert outcomes(gateway, IMAGE) == ["bypass"]
     try:
         server.start()
-        time.sleep(cache_module.BREAK_SECONDS)
+        time.sleep(breaker_module.BREAK_SECONDS)
         assert outcomes(gateway) == ["miss", "hit"]
     finally:
         server.stop()
@@ -149,7 +150,7 @@ def test_a_full_redis_is_a_miss_each_time_and_works_again_when_there_is_room(
         assert len(warnings(gateway)) == 1
         assert "OutOfMemoryError" in warnings(gateway)[0]
         client.config_set("maxmemory", "0")
-    time.sleep(cache_module.BREAK_SECONDS)
+    time.sleep(breaker_module.BREAK_SECONDS)
     assert outcomes(gateway, b"another", b"another") == ["miss", "hit"]
 
 
@@ -278,7 +279,7 @@ def test_the_cluster_protocol_is_spoken(tmp_path: Path, cached: Callable[..., Ga
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             while b"cluster_state:ok" not in raw_info(client):
                 time.sleep(0.05)
-        time.sleep(cache_module.BREAK_SECONDS)
+        time.sleep(breaker_module.BREAK_SECONDS)
         assert outcomes(gateway, *(b"image %d" % number for number in range(5)), b"image 3") == ["miss"] * 5 + ["hit"]
 
 
@@ -480,13 +481,13 @@ def test_a_redis_that_freezes_under_load_slows_no_request_and_is_used_again_by_i
             server.thaw()
             thawed = time.perf_counter()
             # The rest of the breaker, and a second.
-            time.sleep(cache_module.BREAK_SECONDS + 1)
+            time.sleep(breaker_module.BREAK_SECONDS + 1)
         finally:
             load.end()
     before = [sample.took for sample in load.uploads[WARM_UP:] if sample.begun + sample.took < frozen]
     after = [sample.took for sample in load.uploads if sample.begun + sample.took > frozen]
     during = [sample for sample in load.uploads if frozen < sample.begun < thawed]
-    last = [sample.cache for sample in load.uploads if sample.begun > thawed + cache_module.BREAK_SECONDS + 0.5]
+    last = [sample.cache for sample in load.uploads if sample.begun > thawed + breaker_module.BREAK_SECONDS + 0.5]
     assert {sample.status for sample in load.uploads + load.controls} == {200}
     assert len(during) > 20
     assert Counter(sample.cache for sample in during)["bypass"] > len(during) / 2

@@ -1,3 +1,3 @@
-"""The HTTP API: uploads, request ids, CORS, limits, the cache, and problems as RFC 9457 tells them."""
+"""The HTTP API. `http` has requests and answers, `measuring` the cache, the processor and direct uploads."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The application, made of what it is given: no environment is read here and nothing is opened."""
+"""The application, made of its arguments. Nothing here reads the environment or opens a connection."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from fastapi_offline import FastAPIOffline
 
 from gateway import __version__
-from gateway.drain import DrainMiddleware
 from gateway.http.cors import ProblemCORSMiddleware
+from gateway.http.faults import FaultMiddleware
 from gateway.http.health import make_health_router
 from gateway.http.openapi import add_problem_schema
 from gateway.http.problems import add_problem_handlers
-from gateway.http.request_log import FaultMiddleware, RequestLogMiddleware
+from gateway.http.request_log import RequestLogMiddleware
 from gateway.http.routes import make_intensity_router
 from gateway.measuring.service import Service
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gateway.measuring.cache import Cache
-    from gateway.measuring.direct_uploads import Uploads
+    from gateway.measuring.direct_uploads import DirectUploads
     from gateway.measuring.processor_client import Processor
     from gateway.settings import Settings
 
@@ -32,17 +32,18 @@ The number is exact or there is an error that says why. Errors are `application/
 has an `X-Request-ID`.
 """
 EXPOSED_HEADERS = ["X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"]
-# How much of a body that nobody wants is read, in files of the largest size.
-DISCARD_FACTOR = 20
-# Browsers keep a preflight's answer for two hours at the most.
+# Browsers keep the answer to a preflight for at most two hours.
 PREFLIGHT_SECONDS = 7200
 
 
 def create_app(
-    settings: Settings, *, cache: Cache, processor: Processor, logger: Logger, uploads: Uploads | None = None
+    settings: Settings, *, cache: Cache, processor: Processor, logger: Logger, uploads: DirectUploads | None = None
 ) -> FastAPI:
-    """Return the ASGI application that measures by `processor`, remembers by `cache`, uploads by `uploads`."""
-    # FastAPI's own page of documentation loads its scripts from another company's servers.
+    """Return the ASGI application.
+
+    cache: remembers measurements. processor: measures. uploads: makes forms and tickets; None: no direct uploads.
+    """
+    # FastAPI's own page of documentation loads scripts from the servers of another company. This one does not.
     app = FastAPIOffline(
         title="Image Intensity Service",
         version=__version__,
@@ -55,7 +56,7 @@ def create_app(
     app.include_router(make_health_router(service))
     add_problem_handlers(app)
     add_problem_schema(app)
-    # The last one added is the outermost.
+    # The last one that is added is the outermost.
     app.add_middleware(FaultMiddleware, logger=logger)
     app.add_middleware(
         ProblemCORSMiddleware,
@@ -65,6 +66,5 @@ def create_app(
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
     )
-    app.add_middleware(DrainMiddleware, limit=DISCARD_FACTOR * settings.max_content_length)
     app.add_middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name)
     return app

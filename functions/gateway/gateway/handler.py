@@ -1,4 +1,4 @@
-"""The composition root on Lambda: reads the environment once, opens what the application needs, adapts events to it."""
+"""The composition root on Lambda: reads the environment once, and gives the application its parts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ uploads = make_uploads(settings)
 app = create_app(
     settings,
     cache=make_cache(settings, logger),
-    processor=LambdaProcessor(make_lambda_client(), settings, logger),
+    processor=LambdaProcessor(make_lambda_client(), settings.processor_function_name, logger),
     uploads=uploads,
     logger=logger,
 )
 if uploads and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-    # What is in the snapshot costs nothing later.
+    # A client that is in the snapshot takes no time later.
     uploads.client()
 lead_to_page(app)
 lambda_handler = adapt(app)

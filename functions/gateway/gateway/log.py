@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard output, by Powertools."""
+"""The log: JSON lines on standard output, written by Powertools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make_logger(settings: Settings) -> Logger:
         level=settings.log_level,
         name="gateway",
         log_record_order=["timestamp", "level", "message", "name"],
-        # A line of source tells an operator little and costs a stack walk.
+        # The line of source would take a stack walk and is of little use to an operator.
         location=None,
         use_rfc3339=True,
         utc=True,

@@ -10,12 +10,10 @@ from gateway.settings import Settings, split
 
 
 class LocalSettings(Settings):
-    """The settings, each under the name of its environment variable; README has the table."""
+    """The settings; the name of the environment variable is the field's name in capitals. README has the table."""
 
-    host: Annotated[str, Field("127.0.0.1", validation_alias="HOST")]
-    port: Annotated[int, Field(5000, validation_alias="PORT", ge=0, le=65535)]
-    processor_endpoints: Annotated[
-        tuple[str, ...], BeforeValidator(split), Field((), validation_alias="PROCESSOR_ENDPOINTS")
-    ]
-    ministack: Annotated[str, Field("", validation_alias="MINISTACK")]
-    reload: Annotated[bool, Field(default=False, validation_alias="RELOAD")]
+    host: str = "127.0.0.1"
+    port: int = Field(5000, ge=0, le=65535)
+    processor_endpoints: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    ministack: str = ""
+    reload: bool = False

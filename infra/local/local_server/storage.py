@@ -1,7 +1,4 @@
-"""S3 on this machine, by MiniStack, for uploads above the inline limit.
-
-In Compose, MiniStack's container runs this file when it has started, to make the bucket: it has botocore and no more.
-"""
+"""S3 on this machine for uploads above the inline limit: MiniStack, started and ended with the server."""
 
 from __future__ import annotations
 
@@ -9,95 +6,104 @@ import os
 import secrets
 import subprocess
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, cast
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
+
+from local_server.bucket import FIRST_REGION, make_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.literals import BucketLocationConstraintType
-    from types_boto3_s3.type_defs import CORSConfigurationTypeDef
 
-BUCKET = "image-intensity-uploads"
-REGION = "us-east-1"
-# As in template.yaml. Forms are signed, so it does not matter what page sends them; to read or list is for no page.
-CORS: CORSConfigurationTypeDef = {
-    "CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["POST"], "AllowedHeaders": ["*"]}]
-}
+KEY = "local"
 START_SECONDS = 30
 STOP_SECONDS = 5
 
 
 class StorageError(Exception):
-    """MiniStack does not start; the message is one line that says why."""
+    """MiniStack does not start. The message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A running MiniStack: its port on the loopback interface, and the secret key that it accepts."""
+
+    port: int
+    secret: str = field(repr=False)
+
+    def client(self, config: Config) -> S3Client:
+        """Return a client for this storage. The AWS variables and proxies of the environment do not matter to it."""
+        session = Session(session_vars={"profile": (None, None, None, None)})
+        client = session.create_client(
+            "s3",
+            config=config.merge(Config(proxies={})),
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name=FIRST_REGION,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=self.secret,
+        )
+        return cast("S3Client", client)
 
 
 @contextmanager
-def running(program: str) -> Iterator[None]:
-    """Run MiniStack's S3 on the loopback interface, and have the environment send gateway and processor to it.
+def running(program: str) -> Iterator[Storage]:
+    """Run MiniStack's S3 on the loopback interface, with the bucket for uploads.
 
-    What was uploaded goes when it ends. Raises StorageError.
+    Everything that was uploaded is deleted at the end. Raises StorageError.
     """
     with TemporaryDirectory(prefix="image-intensity-") as folder:
-        with socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        keys = {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(),
-            "AWS_DEFAULT_REGION": REGION,
-        }
-        settings = {
-            **keys,
-            "PATH": os.environ.get("PATH", os.defpath),
-            # Of all that is open in the browser, only who has a form may upload, and nobody may read.
-            "AUTH": "true",
-            "SERVICES": "s3",
-            "BIND_HOST": "127.0.0.1",
-            "GATEWAY_PORT": str(port),
-            # In files, not in memory; with the file that names its process.
-            "S3_PERSIST": "1",
-            "S3_DATA_DIR": folder,
-            "TMPDIR": folder,
-            # A server for devices, on a fixed port.
-            "IOT_MTLS_ENABLED": "0",
-        }
+        storage = Storage(free_port(), secrets.token_hex())
         log = Path(folder, "log")
-        with log.open("w") as output, start(program, settings, output) as process:
+        with log.open("w") as output, start(program, storage, folder, output) as process:
             try:
-                wait_for(port, process, log)
-                use({**keys, "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}"})
-                prepare()
-                os.environ["UPLOAD_BUCKET"] = BUCKET
-                yield
+                wait_for(storage.port, process, log)
+                prepare(storage)
+                yield storage
             finally:
                 stop(process)
 
 
-def use(variables: dict[str, str]) -> None:
-    """Set these variables. What else the environment has of AWS, such as a session's token, belongs to others."""
-    for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION"):
-        os.environ.pop(name, None)
-    # Whatever proxy there is, it is not the way to this machine. Of both spellings this one wins.
-    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    os.environ["no_proxy"] = f"{exceptions},127.0.0.1" if exceptions else "127.0.0.1"
-    os.environ.update(variables)
+def free_port() -> int:
+    """Return a port on the loopback interface that is free now."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
-def start(program: str, settings: dict[str, str], output: IO[str]) -> subprocess.Popen[bytes]:
-    """Start MiniStack. Raises StorageError."""
+def start(program: str, storage: Storage, folder: str, output: IO[str]) -> subprocess.Popen[bytes]:
+    """Start MiniStack for `storage`, with its files in `folder`. Raises StorageError."""
+    variables = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": storage.secret,
+        "AWS_DEFAULT_REGION": FIRST_REGION,
+        # Other pages in the browser have neither a form nor the key. So they can neither upload nor read.
+        "AUTH": "true",
+        "SERVICES": "s3",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(storage.port),
+        # In files and not in memory. The file with MiniStack's process id is in the same folder.
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": folder,
+        "TMPDIR": folder,
+        # This server would listen on a fixed port.
+        "IOT_MTLS_ENABLED": "0",
+    }
     try:
-        # In a session of its own: Ctrl+C is for the server, which still has requests to finish.
+        # In a session of its own, so that Ctrl+C does not reach it: the server still has requests to finish.
         return subprocess.Popen(  # noqa: S603 - the program that the settings name
-            program, env=settings, stdout=output, stderr=output, start_new_session=True
+            program, env=variables, stdout=output, stderr=output, start_new_session=True
         )
     except OSError as error:
         raise StorageError(f"{program}: {error.strerror}") from error
@@ -113,7 +119,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until MiniStack answers. Raises StorageError when it ends instead, or takes too long."""
+    """Wait until MiniStack answers. Raises StorageError if it ends instead, or takes too long."""
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
@@ -130,21 +136,9 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise StorageError(lines[-1])
 
 
-def prepare() -> None:
-    """Make the bucket, which pages of any origin may upload to, where the environment says. Raises StorageError."""
+def prepare(storage: Storage) -> None:
+    """Make the bucket. Raises StorageError."""
     try:
-        s3 = cast("S3Client", Session().create_client("s3"))
-        # After a restart it is there, and only its objects are what they were.
-        with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-            if s3.meta.region_name == REGION:
-                s3.create_bucket(Bucket=BUCKET)
-            else:
-                region = cast("BucketLocationConstraintType", s3.meta.region_name)
-                s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
-        s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
+        make_bucket(storage.client(Config()))
     except (BotoCoreError, ClientError) as error:
         raise StorageError(str(error)) from error
-
-
-if __name__ == "__main__":
-    prepare()

@@ -1,11 +1,16 @@
 """The messages between the gateway and the processor: one JSON object each way.
 
     gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000,
-               "luma": "bt601", "alpha": "ignore"}
-              or, in the place of "image", "stored": {"bucket": "...", "key": "...", "size": 123, "sha256": "..."}
+               "luma": "bt601", "alpha": "ignore", "request_id": "a1b2..."}
+              or, if the file is in S3, instead of "image":
+              "stored": {"bucket": "...", "key": "...", "size": 123, "sha256": "..."}
     processor {"measurement": {...}}  or  {"problem": {"code": "corrupt_image", "detail": "..."}}
 
-A bad image is data in the answer and not a raised exception, so that a Lambda `FunctionError` always means a crash.
+A bad image is data in the answer and not a raised exception. So a Lambda `FunctionError` always means a crash.
+
+During a deployment, gateway and processor may have different versions. Therefore a new field always has a default, the
+receiver takes the default for a field that is missing, and it ignores a field that it does not know. The default of a
+new option must mean what was done before the option existed. An invalid value is always an error.
 """
 
 from __future__ import annotations
@@ -25,32 +30,42 @@ if TYPE_CHECKING:
     from contract.problems import ProblemError
     from image_intensity import ImageFormat, Measurement
 
-# In C throughout; the standard library's b64decode(validate=True) runs a regular expression over it first.
+# This is all C code. The standard library's b64decode(validate=True) first runs a regular expression over the text.
 b64decode = partial(a2b_base64, strict_mode=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """A file in S3, as it was announced: size in bytes, sha256 hexadecimal. What is found there must be just this."""
+    """A file in S3 and what its sender announced: size in bytes, sha256 in hexadecimal.
+
+    The processor refuses a file with another size or digest.
+    """
 
     bucket: str
     key: str
     size: int
     sha256: str
 
+    @classmethod
+    def from_event(cls, event: dict[str, Any]) -> Self:
+        """Read the part "stored" of an event. Raises KeyError where a field is missing."""
+        return cls(bucket=event["bucket"], key=event["key"], size=event["size"], sha256=event["sha256"])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One image to measure, with the limits that the gateway's settings put on it.
 
-    image: the file's bytes, or where they are. allowed_formats: what the content may be. max_pixels: the most pixels
-    that may be decoded. options: what the sender chose.
+    image: the bytes of the file, or where the file is. allowed_formats: the formats that may be measured. max_pixels:
+    the most pixels that may be decoded. options: what the sender chose. request_id: the id in the gateway's log and
+    answer; the processor writes it to its own log.
     """
 
     image: bytes | StoredImage
     allowed_formats: tuple[ImageFormat, ...]
     max_pixels: int
     options: Options = field(default_factory=Options)
+    request_id: str = ""
 
     def to_event(self) -> dict[str, Any]:
         """Return the event to send, with the image in base64 (four thirds of its size)."""
@@ -63,12 +78,15 @@ class Invocation:
             ),
             "allowed_formats": list(self.allowed_formats),
             "max_pixels": self.max_pixels,
-            "luma": self.options.luma,
-            "alpha": self.options.alpha,
+            **asdict(self.options),
+            "request_id": self.request_id,
         }
 
     def to_json(self, encode: Callable[[bytes], bytes] = b64encode) -> bytes:
-        """Return the event as JSON, its base64 by `encode`. That has nothing to escape; to look for it takes long."""
+        """Return the event as JSON. `encode` makes the base64.
+
+        The base64 is put in as it is: it has nothing to escape, and `json.dumps` would take long to find that out.
+        """
         if isinstance(self.image, StoredImage):
             return dumps(self.to_event()).encode()
         rest = replace(self, image=b"").to_event()
@@ -77,31 +95,36 @@ class Invocation:
 
     @classmethod
     def from_event(cls, event: dict[str, Any], decode: Callable[[str], bytes] = b64decode) -> Self:
-        """Read an event, its base64 by `decode`.
+        """Read an event of this version, an older or a newer one. `decode` reads the base64.
 
-        Raises KeyError, TypeError or ValueError where it is not one that `to_event` makes.
+        Raises KeyError where the image or a limit is missing, and TypeError or ValueError where a value is invalid.
         """
         return cls(
-            image=StoredImage(**event["stored"]) if "stored" in event else decode(event["image"]),
+            image=StoredImage.from_event(event["stored"]) if "stored" in event else decode(event["image"]),
             allowed_formats=tuple(event["allowed_formats"]),
             max_pixels=int(event["max_pixels"]),
-            options=read_options(event["luma"], event["alpha"]),
+            options=read_options(event),
+            request_id=event.get("request_id", ""),
         )
 
 
-def read_options(luma: Luma, alpha: Alpha) -> Options:
-    """Return the options of an event. Raises ValueError for a value that is none: it must not become the default."""
+def read_options(event: dict[str, Any]) -> Options:
+    """Return the options in an event, with the default for each one that is missing.
+
+    Raises ValueError for an invalid value. To take the default instead would give a wrong number.
+    """
+    usual = Options()
+    luma, alpha = event.get("luma", usual.luma), event.get("alpha", usual.alpha)
     if luma not in get_args(Luma) or alpha not in get_args(Alpha):
-        message = f"unknown option: luma={luma!r}, alpha={alpha!r}"
-        raise ValueError(message)
+        raise ValueError(f"unknown option: luma={luma!r}, alpha={alpha!r}")
     return Options(luma=luma, alpha=alpha)
 
 
-def measured(measurement: Measurement) -> dict[str, Any]:
+def measurement_answer(measurement: Measurement) -> dict[str, Any]:
     """Return the answer that carries a measurement."""
     return {"measurement": asdict(measurement)}
 
 
-def refused(problem: ProblemError) -> dict[str, Any]:
+def problem_answer(problem: ProblemError) -> dict[str, Any]:
     """Return the answer that says why there is no measurement."""
     return {"problem": {"code": problem.code.value, "detail": problem.detail}}

@@ -1,4 +1,4 @@
-"""The one table of what can go wrong: its codes are part of the HTTP API, in RFC 9457 problem details."""
+"""The one table of what can go wrong. Its codes are part of the HTTP API: RFC 9457 problem details carry them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ProblemCode(StrEnum):
 
 
 class ProblemType(NamedTuple):
-    """The HTTP status of a kind of problem, and what it is called."""
+    """The HTTP status of a kind of problem, and its title."""
 
     status: int
     title: str
@@ -61,13 +61,14 @@ PROBLEM_TYPES = {
 
 
 class ProblemError(Exception):
-    """What ends a request without a measurement: a code, and a sentence for the person who sent the image.
+    """Ends a request without a measurement: a code, and a sentence for the person who sent the image.
 
-    `detail` is shown to the user: it says what is wrong and, where there is one, what to do. It names nothing internal.
+    The user reads `detail`. It says what is wrong and, if possible, what to do. It tells nothing about the inside of
+    the service.
     """
 
     def __init__(self, code: ProblemCode, detail: str) -> None:
-        """Keep both parts; the message of the exception is both, for logs and tests."""
+        """Keep both parts. The message of the exception has both, for logs and tests."""
         super().__init__(f"{code.value}: {detail}")
         self.code = code
         self.detail = detail

@@ -1,4 +1,4 @@
-"""The answers to a measurement: the eight fields, and with `detail=full` what they come from."""
+"""The answers of the API: the eight fields of a measurement, with `detail=full` the rest of it, and upload forms."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
 
 if TYPE_CHECKING:
-    from gateway.measuring.service import Measured
+    from gateway.measuring.direct_uploads import Offer
+    from gateway.measuring.outcome import Outcome
+    from image_intensity import Measurement
 
+DEFAULTS = Options()
 EXAMPLE: dict[str, Any] = {
     "average_intensity": 127.45,
     "filename": "sample.png",
@@ -40,29 +43,29 @@ UPLOAD_EXAMPLE: dict[str, Any] = {
 
 
 class OptionsQuery(BaseModel):
-    """What a measurement depends on, in the query of a request; anything else in it is an error."""
+    """The options of a measurement, in the query of a request. Any other parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
     luma: Annotated[
         Luma, Field(description="How a color becomes a gray value; docs/measurement.md has the formulas")
-    ] = "bt601"
+    ] = DEFAULTS.luma
     alpha: Annotated[
         Alpha,
         Field(
             description="What transparency does: `ignore` it, count it as the pixel's `weight`, or lay the image on "
             "`black` or `white`"
         ),
-    ] = "ignore"
+    ] = DEFAULTS.alpha
 
     @property
     def options(self) -> Options:
-        """What the measurement depends on."""
+        """The options as the contract has them."""
         return Options(luma=self.luma, alpha=self.alpha)
 
 
 class IntensityQuery(OptionsQuery):
-    """The same, and how much of it is told."""
+    """The options of a measurement, and how much of it the answer has."""
 
     detail: Annotated[
         Literal["full"] | None, Field(description="`full` adds statistics, histogram and how it was measured")
@@ -91,6 +94,20 @@ class Intensity(BaseModel):
     """Length of the file in bytes."""
     request_id: str
     """The same as in the header X-Request-ID."""
+
+    @classmethod
+    def of(cls, measurement: Measurement, *, filename: str, duration_ms: float, request_id: str) -> Self:
+        """Return the answer for a measurement."""
+        return cls(
+            average_intensity=measurement.average_intensity,
+            filename=filename,
+            image_size=measurement.image_size,
+            original_mode=measurement.original_mode,
+            pixel_count=measurement.pixel_count,
+            duration_ms=duration_ms,
+            image_size_bytes=measurement.image_size_bytes,
+            request_id=request_id,
+        )
 
 
 class Method(BaseModel):
@@ -122,9 +139,8 @@ class Method(BaseModel):
     """Versions of the libraries that decoded."""
 
     @classmethod
-    def of(cls, measured: Measured) -> Self:
-        """Return how `measured` was measured."""
-        measurement, sha256 = measured
+    def of(cls, measurement: Measurement, sha256: str) -> Self:
+        """Return how the content with this digest was measured."""
         weights, divisor = LUMA_FORMULAS[measurement.options.luma]
         red, green, blue = (weight / divisor for weight in weights)
         return cls.model_validate(
@@ -150,17 +166,30 @@ class Upload(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": UPLOAD_EXAMPLE}, use_attribute_docstrings=True)
 
     known: bool
-    """Whether this content was measured before: then nothing need be uploaded, and `url` and `fields` are null."""
+    """Whether this content was measured before. Then there is nothing to upload, and `url` and `fields` are null."""
     url: str | None
     """Where to POST a multipart form: all `fields`, then the file as the last one, named `file`. S3 answers 204."""
     fields: dict[str, str] | None
     """The fields of that form."""
     ticket: str
-    """For POST /intensity, as often as you like until it expires."""
+    """For POST /intensity. You may use it several times, until it expires."""
     expires_at: datetime
     """When form and ticket expire."""
     request_id: str
     """The same as in the header X-Request-ID."""
+
+    @classmethod
+    def of(cls, offer: Offer, request_id: str) -> Self:
+        """Return the answer for an offer, which has a form unless the content is known."""
+        form = offer.form
+        return cls(
+            known=form is None,
+            url=form.url if form else None,
+            fields=form.fields if form else None,
+            ticket=offer.ticket,
+            expires_at=offer.expires_at,
+            request_id=request_id,
+        )
 
 
 class FullIntensity(Intensity):
@@ -172,3 +201,14 @@ class FullIntensity(Intensity):
     """256 counts of pixels by gray value; with alpha=weight a pixel counts its alpha, 0 to 255."""
     measurement: Method
     """How it was measured."""
+
+    @classmethod
+    def extending(cls, answer: Intensity, outcome: Outcome) -> Self:
+        """Return `answer` with the rest of the measurement."""
+        measurement = outcome.measurement
+        return cls(
+            **answer.model_dump(),
+            statistics=measurement.statistics,
+            histogram=list(measurement.histogram),
+            measurement=Method.of(measurement, outcome.sha256),
+        )

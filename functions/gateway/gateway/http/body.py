@@ -1,4 +1,4 @@
-"""Bodies of requests: one file in a multipart form (RFC 7578), or a little JSON; limited while they arrive."""
+"""Reads the body of a request, one file in a multipart form (RFC 7578) or a little JSON, up to a limit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.problems import reasons
+from gateway.measuring.direct_uploads import too_large_for_service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -20,24 +21,24 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=BaseModel)
 
 FIELD = "image"
-# Room for the boundaries and headers of a form around a file of just the allowed size.
+# The most bytes of boundaries and headers around the file in a form.
 FORM_BYTES = 64 * 1024
-# A number of bytes with more digits is over any limit, and Python refuses to read some of them.
+# A declared length with more digits is over every limit, and Python refuses to read very long numbers.
 MAX_DIGITS = 18
-# A ticket, or what is said of a file before it is uploaded, has at most half of this.
+# The most bytes of JSON. Tickets and announcements have at most half of this.
 JSON_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file as it was sent: its name, never trusted, and its bytes."""
+class SentFile:
+    """A file in a request: its name, which is never trusted, and its bytes."""
 
     filename: str
     content: bytes
 
 
 class CompleteMultiPartParser(MultiPartParser):
-    """Starlette's parser, which takes a form that was cut off for a whole one, made to refuse it."""
+    """Starlette's parser, but it refuses a form that was cut off, which Starlette accepts."""
 
     complete = False
 
@@ -46,7 +47,7 @@ class CompleteMultiPartParser(MultiPartParser):
         super().__init__(headers, self.to_its_end(stream), max_files=max_files)
 
     async def to_its_end(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Yield the stream; raise where the parser still closes its files if its end is missing."""
+        """Yield the stream. Raises at its end if the form has no end: here the parser still closes its files."""
         async for chunk in stream:
             yield chunk
         if not self.complete:
@@ -57,12 +58,12 @@ class CompleteMultiPartParser(MultiPartParser):
         self.complete = True
 
 
-async def read_upload(request: Request, max_content_length: int, max_upload_bytes: int) -> Upload:
-    """Read the file in field `image`; of a body that is too large, no more than the limit is ever in memory.
+async def read_file(request: Request, max_content_length: int, max_upload_bytes: int) -> SentFile:
+    """Read the file in field `image`. Of a body that is too large, at most the limit is in memory.
 
     Raises ProblemError: malformed_request (not a multipart form, or not exactly one file and no other field),
-    missing_image (no such file, or one without a name), empty_file, file_too_large, which names the other way for
-    files of up to `max_upload_bytes`.
+    missing_image (no such file, or one without a name), empty_file, file_too_large. The last one tells about direct
+    uploads if they take files of this size, up to `max_upload_bytes`.
     """
     sent_as = media_type(request)
     if sent_as is None:
@@ -71,7 +72,7 @@ async def read_upload(request: Request, max_content_length: int, max_upload_byte
         detail = f"Send the image as multipart/form-data, in a file field named {FIELD}."
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     parser = CompleteMultiPartParser(request.headers, limited(request, max_content_length + FORM_BYTES), max_files=1)
-    # The limit bounds the memory; a copy on disk would only cost time (and on Lambda, a disk).
+    # The file stays in memory, which the limit bounds. A copy on disk would only take time, and a disk on Lambda.
     parser.spool_max_size = max_content_length + FORM_BYTES
     try:
         form = await parser.parse()
@@ -80,19 +81,19 @@ async def read_upload(request: Request, max_content_length: int, max_upload_byte
     except MultiPartException as error:
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error.message}") from error
     except ValueError as error:
-        # The form names a character set that it is not written in, or one that does not exist.
+        # The form names a wrong character set, or one that does not exist.
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
     try:
-        upload = await the_file(form.multi_items())
+        file = await the_file(form.multi_items())
     finally:
         await form.close()
-    if len(upload.content) > max_content_length:
-        raise too_large(max_content_length, max_upload_bytes, len(upload.content))
-    return upload
+    if len(file.content) > max_content_length:
+        raise too_large(max_content_length, max_upload_bytes, len(file.content))
+    return file
 
 
-async def the_file(items: list[tuple[str, UploadFile | str]]) -> Upload:
-    """Return the one file of a form that has nothing else."""
+async def the_file(items: list[tuple[str, UploadFile | str]]) -> SentFile:
+    """Return the one file of a form that has nothing else. Raises ProblemError."""
     images = [value for name, value in items if name == FIELD]
     others = sorted({printable(name) for name, _ in items if name != FIELD})
     if not images:
@@ -110,27 +111,27 @@ async def the_file(items: list[tuple[str, UploadFile | str]]) -> Upload:
     content = await file.read()
     if not content:
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-    return Upload(printable(file.filename), content)
+    return SentFile(printable(file.filename), content)
 
 
 def printable(name: str) -> str:
-    """Return the name as JSON can carry it: some character sets decode to halves of characters."""
+    """Return the name without halves of characters, which some character sets can give and JSON cannot carry."""
     return name.encode(errors="replace").decode()
 
 
 def media_type(request: Request) -> str | None:
-    """Return what the body is sent as, without parameters; None where the request does not say."""
+    """Return the media type of the body without parameters; None if the request does not say it."""
     content_type = request.headers.get("content-type")
     return None if content_type is None else content_type.split(";")[0].strip().lower()
 
 
 def is_json(request: Request) -> bool:
-    """Tell whether the body is sent as JSON."""
+    """Return whether the body is sent as JSON."""
     return media_type(request) == "application/json"
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
-    """Read a small JSON body. Raises ProblemError: malformed_request, unless it is just what `model` has."""
+    """Read a small JSON body. Raises ProblemError: malformed_request, if it has not exactly the fields of `model`."""
     if not is_json(request):
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send the body as application/json.")
     try:
@@ -148,8 +149,8 @@ class TooLargeError(Exception):
 
 
 async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body in the pieces that it arrives in. Raises TooLargeError as soon as it is over `limit` bytes."""
-    # Before a byte is asked for: curl and others wait for that, above 1 MB.
+    """Yield the body in pieces as it arrives. Raises TooLargeError as soon as it is over `limit` bytes."""
+    # Check this before reading: above 1 MB, curl and others wait for the answer before they send.
     if declared_length(request) > limit:
         raise TooLargeError
     received = 0
@@ -161,7 +162,7 @@ async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 
 
 def declared_length(request: Request) -> int:
-    """Return the length of the body as its sender declares it, 0 where that is not said."""
+    """Return the length of the body that its sender declares; 0 if there is none."""
     declared = request.headers.get("content-length", "0")
     if len(declared) > MAX_DIGITS:
         return int("9" * MAX_DIGITS)
@@ -169,15 +170,16 @@ def declared_length(request: Request) -> int:
 
 
 def missing_image(reason: str) -> ProblemError:
-    """Return the problem that says how an image is sent."""
+    """Return the problem that explains how to send an image."""
     detail = f"{reason} Send the image as a file in the field {FIELD}; with curl: -F {FIELD}=@photo.jpg"
     return ProblemError(ProblemCode.MISSING_IMAGE, detail)
 
 
-def too_large(limit: int, max_upload_bytes: int = 0, size: int = 0) -> ProblemError:
-    """Return the problem that says what the limit is, and the way round it where that would do."""
-    if limit < max_upload_bytes and size <= max_upload_bytes + FORM_BYTES:
-        way = f"in a request. POST /uploads takes files of up to {max_upload_bytes:,} bytes."
-    else:
-        way, limit = "that this service takes.", max(limit, max_upload_bytes)
-    return ProblemError(ProblemCode.FILE_TOO_LARGE, f"The file is larger than {limit:,} bytes, the most {way}")
+def too_large(limit: int, max_upload_bytes: int, size: int) -> ProblemError:
+    """Return the problem of a file that is too large, which tells about direct uploads if they take `size` bytes."""
+    if max_upload_bytes <= limit or size > max_upload_bytes + FORM_BYTES:
+        return too_large_for_service(max(limit, max_upload_bytes))
+    way = f"POST /uploads takes files of up to {max_upload_bytes:,} bytes."
+    return ProblemError(
+        ProblemCode.FILE_TOO_LARGE, f"The file is larger than {limit:,} bytes, the most in a request. {way}"
+    )

@@ -1,4 +1,4 @@
-"""CORS by Starlette, with its one error told as a problem like every other."""
+"""Starlette's CORS, but a refused preflight is answered with a problem."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProblemCORSMiddleware(CORSMiddleware):
-    """Answers a preflight that is refused with a problem."""
+    """Answers a refused preflight with a problem."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Return the answer to a preflight."""
@@ -25,7 +25,10 @@ class ProblemCORSMiddleware(CORSMiddleware):
 
 
 class RefusedPreflight(Response):
-    """A problem with the reason and the headers of Starlette's refusal; it knows its request only when it is sent."""
+    """A problem with the reason and the headers of Starlette's refusal.
+
+    The request, and so its id, is known only when the answer is sent.
+    """
 
     def __init__(self, refusal: Response) -> None:
         """Keep the refusal."""

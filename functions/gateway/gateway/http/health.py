@@ -1,13 +1,15 @@
-"""The health of the service, and of what it needs."""
+"""The health of the service, and of the parts behind it."""
 
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway import __version__
 from image_intensity import ImageFormat
@@ -17,19 +19,23 @@ if TYPE_CHECKING:
     from gateway.measuring.service import Service
 
 # A PNG of one gray pixel, and its intensity.
-PROBE_IMAGE = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==")
+PROBE = Invocation(
+    image=b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="),
+    allowed_formats=("PNG",),
+    max_pixels=1,
+)
 PROBE_INTENSITY = 127.0
 
 
 class Limits(BaseModel):
-    """What the service takes, for clients that want to know before they send."""
+    """The limits of the service, for clients that want to know them before they send."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     max_content_length: int
     """Bytes of a file in the request itself."""
     max_upload_bytes: int
-    """Bytes of a file that is uploaded to S3 first, by POST /uploads; 0 where that is not offered."""
+    """Bytes of a file that is uploaded to S3 first, by POST /uploads; 0 if the service does not offer that."""
     allowed_image_formats: tuple[ImageFormat, ...]
     max_image_pixels: int
     """Pixels of an image in the request itself."""
@@ -46,7 +52,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """What the parts behind the service answer: the cache is optional, the processor is not."""
+    """How the parts behind the service are. The cache is optional, the processor is not."""
 
     status: Literal["ready", "not_ready"]
     cache: Literal["ok", "off", "down"]
@@ -54,13 +60,13 @@ class Readiness(BaseModel):
 
 
 def make_health_router(service: Service) -> APIRouter:
-    """Return the routes that tell how `service` is."""
+    """Return the routes for the health of `service`."""
     router = APIRouter(prefix="/health")
     settings = service.settings
 
     @router.get("", summary="Is it up?")
     async def health() -> Health:
-        """Answer without touching anything else, with the limits in force."""
+        """Return the limits in force. No other part is asked."""
         limits = Limits(
             max_content_length=settings.max_content_length,
             max_upload_bytes=service.max_upload_bytes,
@@ -71,9 +77,9 @@ def make_health_router(service: Service) -> APIRouter:
         return Health(status="ok", version=__version__, limits=limits)
 
     @router.get("/ready", summary="Can it measure?", responses={503: {"model": Readiness}})
-    def ready(response: Response) -> Readiness:
-        """Ask the cache for a key and the processor for a measurement; 503 when the processor gives none."""
-        processor = probe(service.processor)
+    def ready(request: Request, response: Response) -> Readiness:
+        """Ask the cache for a key and the processor for a measurement; 503 if the processor gives none."""
+        processor = probe(service.processor, request.state.log.request_id)
         if processor != "ok":
             response.status_code = 503
         return Readiness(
@@ -83,11 +89,10 @@ def make_health_router(service: Service) -> APIRouter:
     return router
 
 
-def probe(processor: Processor) -> Literal["ok"] | ProblemCode:
-    """Have the processor measure an image whose answer is known."""
+def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:
+    """Have the processor measure an image whose intensity is known."""
     try:
-        measurement = processor.measure(PROBE_IMAGE)
+        measurement, _ = processor.measure(replace(PROBE, request_id=request_id))
     except ProblemError as problem:
-        # It answers, but PNG is not among the allowed formats.
-        return "ok" if problem.code is ProblemCode.UNSUPPORTED_FORMAT else problem.code
+        return problem.code
     return "ok" if measurement.average_intensity == PROBE_INTENSITY else ProblemCode.PROCESSOR_FAILED

@@ -1,4 +1,4 @@
-"""What OpenAPI cannot read off the code: the form, which is read by hand, and the problems."""
+"""The parts of the OpenAPI document that FastAPI cannot find in the code: the form and the problems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.http.body import FIELD
-from gateway.http.problems import MEDIA_TYPE, problem_content
+from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
@@ -36,27 +36,11 @@ UPLOAD_BODY: dict[str, Any] = {
     }
 }
 
-DESCRIPTIONS = {
-    400: "The request or the image is not one that can be measured",
-    403: "API Gateway or its firewall refuses the request",
-    404: "There is nothing at this address",
-    405: "The address does not take this method",
-    409: "What the ticket is for was not uploaded, or is no longer there",
-    410: "The ticket has expired",
-    413: "The file or the image is over a limit",
-    429: "Too many requests; the header Retry-After says when to try again",
-    500: "A fault of the service",
-    502: "The processor failed",
-    503: "The processor is busy; the header Retry-After says when to try again",
-    504: "The processor took too long",
-}
-
-
 REQUEST_ID = "a1b2c3d4-e5f6-7890-1234-567890abcdef"
 
 
 class Problem(BaseModel):
-    """A problem as RFC 9457 tells it."""
+    """A problem (RFC 9457)."""
 
     type: str = Field(description="A URI that names the kind of problem")
     title: str = Field(description="The kind of problem in words")
@@ -67,13 +51,13 @@ class Problem(BaseModel):
 
 
 def problem_responses() -> dict[int | str, dict[str, Any]]:
-    """Return every problem of the API by its status, with an example of each code."""
+    """Return the problems of the API by status, with an example of each code."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code, kind in PROBLEM_TYPES.items():
         response = responses.setdefault(
             kind.status,
             {
-                "description": DESCRIPTIONS[kind.status],
+                "description": describe(kind.status),
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
             },
         )
@@ -82,8 +66,16 @@ def problem_responses() -> dict[int | str, dict[str, Any]]:
     return responses
 
 
+def describe(status: int) -> str:
+    """Return what a status means: the titles of its problems, and whether the client is told when to try again."""
+    codes = [code for code, kind in PROBLEM_TYPES.items() if kind.status == status]
+    titles = "; ".join(PROBLEM_TYPES[code].title for code in codes)
+    again = "; the header Retry-After says when to try again" if RETRY_AFTER.keys() & set(codes) else ""
+    return titles + again
+
+
 def add_problem_schema(app: FastAPI) -> None:
-    """Put `Problem` among the schemas: no route returns it, so FastAPI does not."""
+    """Add the schema `Problem`. No route returns it, so FastAPI does not add it."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:

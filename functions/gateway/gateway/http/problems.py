@@ -1,4 +1,4 @@
-"""Problems as answers: `application/problem+json` of RFC 9457, one shape for everything that goes wrong."""
+"""Problems as answers: everything that goes wrong is `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from gateway.http.request_log import RequestLog
 
 MEDIA_TYPE = "application/problem+json"
-# Seconds after which a busy processor is worth another try.
+# Seconds after which the client may try again.
 RETRY_AFTER = {ProblemCode.TOO_MANY_REQUESTS: "1", ProblemCode.PROCESSOR_BUSY: "1"}
 
 
 def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str, str | int]:
-    """Return the members of a problem (RFC 9457, section 3.1, and two of ours)."""
+    """Return the members of a problem: those of RFC 9457, section 3.1, and our `code` and `request_id`."""
     kind = PROBLEM_TYPES[code]
     return {
         "type": f"urn:image-intensity:problem:{code.value}",
@@ -36,7 +36,7 @@ def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str
 
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
-    """Return in a sentence what pydantic finds wrong."""
+    """Return the errors that pydantic found, in one sentence."""
     return "; ".join(": ".join(filter(None, [".".join(map(str, item["loc"])), item["msg"]])) for item in errors)
 
 
@@ -55,7 +55,7 @@ def problem_response(
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the framework's and ours a problem; faults are for `gateway.http.request_log`."""
+    """Answer every known error, the framework's and ours, with a problem. `gateway.http.faults` answers the others."""
 
     @app.exception_handler(ProblemError)
     async def known(request: Request, error: ProblemError) -> JSONResponse:

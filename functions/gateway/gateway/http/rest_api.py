@@ -1,4 +1,4 @@
-"""API Gateway's REST API events to ASGI and back: Mangum, with a faster base64, and proof against odd requests."""
+"""API Gateway's REST API events to ASGI and back: Mangum, with a faster base64 and without errors for odd requests."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from mangum.types import ASGI, LambdaConfig, LambdaContext, LambdaEvent
 
-# Mangum makes the server's address of them, which nobody here asks for, and raises where they are none to it.
+# From these, Mangum makes the address of the server, which is not used here; and it raises if they are odd.
 ADDRESS = {"host", "x-forwarded-port"}
 
 
 class RestApi(APIGateway):
-    """An event of a REST API; what is wrong with it is for the application to answer, as an exception is no answer."""
+    """An event of a REST API. It raises nothing: the application answers what is wrong with a request."""
 
     def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
         """Adapt `event`."""
@@ -34,22 +34,22 @@ class RestApi(APIGateway):
 
     @property
     def body(self) -> bytes:
-        """The body; of one that is said to be base64 and is not, nothing: as if it had been cut off at its start."""
+        """The body. If it should be base64 and is not, it is empty, as if the client had sent nothing of it."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
             return body.encode(errors="replace")
         try:
-            # The standard library's, which Mangum uses, takes longer than all the rest of a request.
+            # Mangum uses the standard library's, which takes longer than the rest of the request.
             return b64decode(body, validate=True)
         except ValueError:
             return b""
 
 
 def lead_to_page(app: FastAPI) -> None:
-    """Have `/` lead to the page.
+    """Redirect `/` to the page.
 
-    Its address is a variable of the API's stage: `make deploy` sets it, as the template cannot name in the gateway what
-    comes from a distribution that needs the gateway's own API.
+    The address of the page is a variable of the API's stage, which `make deploy` sets. It cannot be a setting in the
+    template: the page's distribution needs the API, so the API cannot need the distribution.
     """
 
     @app.get("/", include_in_schema=False)
@@ -62,6 +62,6 @@ def lead_to_page(app: FastAPI) -> None:
 
 def adapt(app: ASGI) -> Mangum:
     """Return the Lambda handler that serves `app`."""
-    # Without its media type here, Mangum would hand problems to API Gateway in base64.
+    # Mangum would encode problems in base64 if their media type were not in this list.
     text = [*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE]
     return Mangum(app, lifespan="off", custom_handlers=[RestApi], text_mime_types=text)

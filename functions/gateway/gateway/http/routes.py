@@ -1,4 +1,4 @@
-"""The routes that measure, and their answers."""
+"""The routes that measure images and offer uploads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Query, Request
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, Method, OptionsQuery, Upload
-from gateway.http.body import is_json, read_json, read_upload, too_large
+from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, OptionsQuery, Upload
+from gateway.http.body import is_json, read_file, read_json
 from gateway.http.openapi import IMAGE_BODY, UPLOAD_BODY, problem_responses
 from gateway.http.request_log import RequestLog
-from gateway.measuring.direct_uploads import Ticket, TicketRequest, UploadRequest, expiry
+from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from gateway.measuring.service import Service
 
 
-# How many measurements wait or run at a time; Starlette allows as many of everything.
+# So many measurements wait or run at a time. Starlette has the same number for all other routes together.
 MEASUREMENT_THREADS = 40
 
 
 def known_parameters(query: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
-    """Return the check that refuses parameters that are not of `query`, or are there twice: only one could count."""
+    """Return the check that refuses a parameter that is not in `query`, and one that is given twice."""
     known = query.model_fields
 
-    # FastAPI would run functions that are not `async` in threads, which takes a millisecond of every request.
+    # Not a plain function: FastAPI would run it in a thread, which takes a millisecond of every request.
     async def check(request: Request) -> None:
         given = Counter(name for name, _ in request.query_params.multi_items())
         wrong = [name for name, times in given.items() if name not in known or times > 1]
@@ -47,7 +47,7 @@ def known_parameters(query: type[BaseModel]) -> Callable[[Request], Awaitable[No
 
 
 async def request_log(request: Request) -> RequestLog:
-    """Return the log of the request, made by `RequestLogMiddleware`."""
+    """Return the log of the request, which `RequestLogMiddleware` has made."""
     log: RequestLog = request.state.log
     return log
 
@@ -56,19 +56,17 @@ Log = Annotated[RequestLog, Depends(request_log)]
 
 
 def make_intensity_router(service: Service) -> APIRouter:
-    """Return the routes that measure by `service`."""
+    """Return the routes that measure with `service`."""
     router = APIRouter()
-    settings, uploads = service.settings, service.uploads
-    # Of their own, so that measurements waiting for the processor hold no thread of the page and the health checks.
+    # These threads are for measurements only. So a slow processor takes no thread from the page and the health checks.
     threads = CapacityLimiter(MEASUREMENT_THREADS)
 
     async def read_image(request: Request) -> tuple[str, bytes | StoredImage]:
-        """Return the name and the content that came with a request, or where its ticket says that it is."""
-        if uploads and is_json(request):
-            ticket = uploads.read((await read_json(request, TicketRequest)).ticket)
-            return ticket.filename, uploads.stored(ticket)
-        upload = await read_upload(request, settings.max_content_length, service.max_upload_bytes)
-        return upload.filename, upload.content
+        """Return the name and the content of the file in a request, or where the file of its ticket is."""
+        if service.uploads and is_json(request):
+            return service.uploads.redeem((await read_json(request, TicketRequest)).ticket)
+        file = await read_file(request, service.settings.max_content_length, service.max_upload_bytes)
+        return file.filename, file.content
 
     @router.post(
         "/intensity",
@@ -85,29 +83,18 @@ def make_intensity_router(service: Service) -> APIRouter:
         The header `X-Cache` tells whether the measurement was known (`hit`), made now (`miss`) or made without a cache
         (`bypass`); the answer is the same.
         """
-        with log.timed("upload"):
+        with log.report.timed("upload"):
             filename, image = await read_image(request)
         begun = time.perf_counter()
-        measured = await to_thread.run_sync(service.measure, image, query.options, log, limiter=threads)
-        measurement = measured.measurement
-        answer = Intensity(
-            average_intensity=measurement.average_intensity,
+        outcome = await to_thread.run_sync(service.measure, image, query.options, log.request_id, limiter=threads)
+        log.add(outcome.report)
+        answer = Intensity.of(
+            outcome.measurement,
             filename=filename,
-            image_size=measurement.image_size,
-            original_mode=measurement.original_mode,
-            pixel_count=measurement.pixel_count,
             duration_ms=round((time.perf_counter() - begun) * 1000, 3),
-            image_size_bytes=measurement.image_size_bytes,
             request_id=log.request_id,
         )
-        if query.detail is None:
-            return answer
-        return FullIntensity(
-            **answer.model_dump(),
-            statistics=measurement.statistics,
-            histogram=list(measurement.histogram),
-            measurement=Method.of(measured),
-        )
+        return FullIntensity.extending(answer, outcome) if query.detail else answer
 
     @router.post(
         "/uploads",
@@ -120,27 +107,14 @@ def make_intensity_router(service: Service) -> APIRouter:
     async def upload(request: Request, log: Log, query: Annotated[OptionsQuery, Query()]) -> Upload:
         """Return a form that uploads one file to S3, and the ticket to have it measured by POST /intensity.
 
-        Where the content is known, measured under the options in the query, nothing need be uploaded.
+        If this content was measured before under the options in the query, there is nothing to upload.
         """
-        if not uploads:
+        if not service.uploads:
             detail = "This service takes no direct uploads (UPLOAD_BUCKET is not set). Send images to POST /intensity."
             raise ProblemError(ProblemCode.NOT_FOUND, detail)
         announced = await read_json(request, UploadRequest)
-        if not announced.size:
-            raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-        if announced.size > settings.max_upload_bytes:
-            raise too_large(settings.max_upload_bytes)
-        ticket = Ticket.of(announced)
-        stored = uploads.stored(ticket)
-        _, known = await to_thread.run_sync(service.look_up, stored, ticket.sha256, query.options, log)
-        form = None if known else await to_thread.run_sync(uploads.form, ticket, announced.content_type)
-        return Upload(
-            known=known is not None,
-            url=form.url if form else None,
-            fields=form.fields if form else None,
-            ticket=uploads.sign(ticket),
-            expires_at=expiry(),
-            request_id=log.request_id,
-        )
+        offer, report = await to_thread.run_sync(service.offer_upload, service.uploads, announced, query.options)
+        log.add(report)
+        return Upload.of(offer, log.request_id)
 
     return router

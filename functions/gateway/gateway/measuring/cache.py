@@ -1,16 +1,19 @@
-"""The cache of measurements by content: it may be absent, down, slow, full or wrong, and is never in the way."""
+"""The cache of measurements by content.
+
+It may be absent, down, slow, full, or hold wrong records: every request is answered nevertheless.
+"""
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from json import dumps
-from threading import Lock
+from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
+from gateway.measuring.breaker import Breaker
+from gateway.measuring.completeness import has_every_field
 from image_intensity import Measurement, Options, version
 
 if TYPE_CHECKING:
@@ -20,25 +23,23 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from redis.cluster import RedisCluster
 
-    from gateway.http.request_log import CacheOutcome
+    from gateway.measuring.outcome import CacheOutcome
     from gateway.settings import Settings
 
     Client = redis.Redis | RedisCluster
 
-# What one operation may cost in all, connecting and name lookup included: two of them (read, then write) stay under the
-# 300 ms that a request may lose to a failing cache.
+# The most time for one operation, with name lookup and connecting. A request may lose 300 ms to a failing cache, and it
+# has two operations: a read, then a write.
 DEADLINE_SECONDS = 0.14
 SOCKET_TIMEOUT_SECONDS = 0.1
-# How long a cache that failed is left alone. Then one request tries it again.
-BREAK_SECONDS = 5.0
-# More operations than this at a time wait for each other, within the deadline.
+# So many operations run at a time. Further ones wait, within their deadline.
 THREADS = 16
 
 RECORD = TypeAdapter(Measurement)
 
 
 class Lookup(NamedTuple):
-    """The answer of a cache: bypass says that it was not asked or did not answer, `failed` that it was and did not."""
+    """The answer of a cache. bypass: the cache was not asked, or it did not answer. failed: it was asked and failed."""
 
     outcome: CacheOutcome
     measurement: Measurement | None = None
@@ -49,17 +50,17 @@ class Cache(Protocol):
     """Measurements by the SHA-256 of the content and the options. No method raises."""
 
     def get(self, sha256: str, options: Options) -> Lookup:
-        """Return what is known of the content with this digest (hexadecimal)."""
+        """Look up the content with this digest (hexadecimal)."""
 
     def put(self, sha256: str, measurement: Measurement) -> bool:
-        """Keep a measurement under its options and versions. Returns False when that was tried and failed."""
+        """Keep a measurement under its options and versions. Returns False if the cache was asked and failed."""
 
     def health(self) -> Literal["ok", "off", "down"]:
-        """Tell whether the cache answers just now."""
+        """Return whether the cache answers now."""
 
 
 class NoCache:
-    """The cache that is not configured."""
+    """The cache when none is configured."""
 
     def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
         """Know nothing."""
@@ -74,48 +75,11 @@ class NoCache:
         return "off"
 
 
-class Breaker:
-    """Stops asking what just failed, and lets one try through when it has rested (Nygard, "Release It!", chapter 5)."""
-
-    def __init__(self, what: str, logger: Logger) -> None:
-        """Start closed. `what` is for the log."""
-        self.what = what
-        self.logger = logger
-        self.open_until: float | None = None
-        # Requests on several threads find out at the same moment.
-        self.lock = Lock()
-
-    def allows(self) -> bool:
-        """Tell whether to try; after a rest, the first who asks is the one to find out."""
-        with self.lock:
-            now = time.monotonic()
-            if self.open_until is None:
-                return True
-            if now < self.open_until:
-                return False
-            self.open_until = now + BREAK_SECONDS
-            return True
-
-    def failed(self, error: Exception) -> None:
-        """Open. One line in the log for a whole outage."""
-        with self.lock:
-            was_open = self.open_until is not None
-            self.open_until = time.monotonic() + BREAK_SECONDS
-        if not was_open:
-            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
-            self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
-
-    def succeeded(self) -> None:
-        """Close."""
-        with self.lock:
-            was_open = self.open_until is not None
-            self.open_until = None
-        if was_open:
-            self.logger.info("%s works again", self.what)
-
-
 class RedisCache:
-    """Redis, Valkey or ElastiCache, by redis-py. The client is made at its first use: a dead one delays no start."""
+    """Redis, Valkey or ElastiCache, through redis-py.
+
+    The first operation makes the client, so a dead server does not delay the start.
+    """
 
     def __init__(
         self,
@@ -124,28 +88,32 @@ class RedisCache:
         logger: Logger,
         deadline_seconds: float | None = None,
     ) -> None:
-        """Keep records for `ttl_seconds` in what `connect` returns, with a deadline of `deadline_seconds` or ours."""
+        """Keep records for `ttl_seconds` in the server that `connect` returns a client for.
+
+        deadline_seconds: the most time for one operation; without it, `DEADLINE_SECONDS`.
+        """
         self.deadline_seconds = DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds
         self.connect = connect
         self.ttl_seconds = ttl_seconds
         self.client: Client | None = None
-        # redis-py's timeouts are for each read and write and leave out name lookup; a deadline on top covers all.
+        # redis-py has a timeout for each read and write, and none for the name lookup. A thread can be left alone when
+        # the deadline for everything is over.
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cache")
         self.reads = Breaker("reading the cache", logger)
-        # Of its own, because a full Redis refuses writes and still answers reads.
+        # Two breakers, because a full Redis refuses writes and still answers reads.
         self.writes = Breaker("writing the cache", logger)
 
     def get(self, sha256: str, options: Options) -> Lookup:
-        """Return the record, if it is one of ours: garbage and other versions are a miss."""
+        """Return the record. Garbage and records of other versions are a miss."""
         if not self.reads.allows():
             return Lookup("bypass")
         try:
             raw = self.run(lambda client: client.get(key(sha256, options)))
-        except Exception as error:  # noqa: BLE001 - whatever fails in an optional part, the request goes on
+        except Exception as error:  # noqa: BLE001 - the cache is optional: the request goes on
             if "WRONGTYPE" not in str(error):
                 self.reads.failed(error)
                 return Lookup("bypass", failed=True)
-            # Someone else's value under our key: the cache is well, and our record will replace it.
+            # Another program has put its value under our key. The cache works, and our record will replace the value.
             raw = None
         self.reads.succeeded()
         measurement = parse_record(raw, options)
@@ -157,7 +125,7 @@ class RedisCache:
             return True
         try:
             record = dumps(asdict(measurement))
-            # Under its own version: while a deployment is under way, the processor may be of another than this code.
+            # The key has the version that measured: during a deployment, the processor's may differ from this code's.
             name = key(sha256, measurement.options, version(measurement.algorithm, measurement.decoders))
             self.run(lambda client: client.set(name, record, ex=self.ttl_seconds))
         except Exception as error:  # noqa: BLE001 - as above
@@ -167,7 +135,7 @@ class RedisCache:
         return True
 
     def health(self) -> Literal["ok", "off", "down"]:
-        """Ask for a key that is not there, whatever the breaker says; the answer does not move it."""
+        """Ask for a key that does not exist. This neither asks the breakers nor changes them."""
         try:
             self.run(lambda client: client.get(key("health", Options())))
         except Exception:  # noqa: BLE001 - as above
@@ -175,7 +143,7 @@ class RedisCache:
         return "ok"
 
     def run(self, command: Callable[[Client], Any]) -> Any:  # noqa: ANN401 - redis-py's own type of an answer
-        """Run one command within the deadline. Raises what redis-py raises, or TimeoutError."""
+        """Run one command. Raises the errors of redis-py, or TimeoutError after the deadline."""
         future = self.threads.submit(self.execute, command)
         try:
             return future.result(self.deadline_seconds)
@@ -189,12 +157,15 @@ class RedisCache:
 
 
 def key(sha256: str, options: Options, measured_by: str | None = None) -> str:
-    """Return the key of a record: a new algorithm or decoder finds none of the old ones."""
+    """Return the key of a record. It has the version, so a new algorithm or decoder does not find the old records."""
     return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}:{sha256}"
 
 
 def parse_record(raw: bytes | None, options: Options) -> Measurement | None:
-    """Return the measurement in a record, or None if the record is anything else than one under `options`."""
+    """Return the measurement in a record, or None if the record is not one of this version under `options`.
+
+    A record of an older gateway that lacks a field is not used either: the field would have its default.
+    """
     if raw is None:
         return None
     try:
@@ -202,21 +173,21 @@ def parse_record(raw: bytes | None, options: Options) -> Measurement | None:
     except ValidationError:
         return None
     ours = record.options == options and version(record.algorithm, record.decoders) == version()
-    return record if ours else None
+    return record if ours and has_every_field(loads(raw), record) else None
 
 
 def make_cache(settings: Settings, logger: Logger) -> Cache:
-    """Return the cache that the settings ask for: none without a host or with a time to live of 0."""
+    """Return the cache that the settings ask for. There is none without a host, or with a time to live of 0."""
     if not settings.redis_host or not settings.cache_ttl_seconds:
         return NoCache()
-    # At the start, and not within the deadline of the first request; and not at all where there is no cache.
+    # Only if there is a cache, since it takes long; and at the start, because the first operation has a deadline.
     import redis.cluster  # noqa: F401, PLC0415
 
     return RedisCache(lambda: connect(settings), settings.cache_ttl_seconds, logger)
 
 
 def connect(settings: Settings) -> Client:
-    """Return a client for the settings. A connection that the server closed while idle is replaced at once, once."""
+    """Return a client for the settings. If the server has closed an idle connection, the client connects again once."""
     import redis  # noqa: PLC0415 - see make_cache
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.cluster import RedisCluster  # noqa: PLC0415
@@ -233,6 +204,6 @@ def connect(settings: Settings) -> Client:
         socket_timeout=SOCKET_TIMEOUT_SECONDS,
         socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-        # RESP2: the newer protocol costs a round trip and brings nothing here.
+        # RESP2: the newer protocol costs a round trip and has nothing that is needed here.
         protocol=2,
     )

@@ -1,7 +1,7 @@
-"""Direct uploads: a form that S3 takes one file by, and a ticket to have that file measured.
+"""Direct uploads: a form to upload one file to S3, and a ticket to have that file measured.
 
-S3 holds the file to what the form says: its key, size, type and SHA-256. So whatever lies under a ticket's key is the
-content that the ticket names, and neither the upload nor the question what is in it needs the gateway.
+The form fixes key, size, type and SHA-256 of the file, and S3 refuses any other file. So the file under a ticket's key
+is the one that the ticket describes, and the upload does not go through the gateway.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from contract.problems import ProblemCode, ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from botocore.config import Config
     from types_boto3_s3 import S3Client
 
     from gateway.settings import Settings
 
 PREFIX = "uploads/"
-# How long a form and its ticket are good: 100 MB in an hour is a line of 0.25 Mbit/s.
+# How long a form and its ticket are valid. To upload 100 MB in one hour takes 0.25 Mbit/s.
 TICKET_SECONDS = 3600
 
 
 class UploadRequest(BaseModel):
-    """The file that somebody is about to upload."""
+    """The announcement of a file that will be uploaded."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -56,7 +57,7 @@ class TicketRequest(BaseModel):
 
 
 class Ticket(BaseModel):
-    """What a ticket says."""
+    """The content of a ticket."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,33 +68,63 @@ class Ticket(BaseModel):
 
     @classmethod
     def of(cls, upload: UploadRequest) -> Self:
-        """Return a ticket for `upload`, with a key that nobody else has or can guess."""
+        """Return a ticket for `upload`, with a new key that cannot be guessed."""
         key = f"{PREFIX}{uuid.uuid4()}"
         return cls(key=key, filename=upload.filename, size=upload.size, sha256=upload.sha256.lower())
 
 
 class Form(NamedTuple):
-    """An S3 presigned POST: every field, then the file as the last one, named `file`."""
+    """An S3 presigned POST: send every field, then the file as the last one, named `file`."""
 
     url: str
     fields: dict[str, str]
 
 
-class Uploads:
-    """The bucket for direct uploads. Nothing here calls S3: forms and tickets are signed by what is at hand."""
+class Offer(NamedTuple):
+    """The answer to an announcement: the signed ticket, when it expires, and the form if the file must be uploaded."""
+
+    ticket: str
+    expires_at: datetime
+    form: Form | None
+
+
+class DirectUploads:
+    """The bucket for direct uploads. Nothing here calls S3: forms and tickets are only signed."""
 
     def __init__(self, connect: Callable[[], S3Client], bucket: str, secret_key: str) -> None:
-        """Hand out forms for `bucket`, signed by the client that `connect` returns, and tickets, by `secret_key`."""
+        """Sign forms for `bucket` with the client that `connect` returns, and tickets with `secret_key`."""
         self.bucket = bucket
-        # Made at the first upload: it costs a third of a second that other requests need not pay at a start.
+        # Made for the first upload: it takes a third of a second, which other requests need not wait for.
         self.client = cache(connect)
-        # The bucket is in the salt: a ticket of another deployment with the same secret is none here.
+        # The salt has the bucket, so that a ticket of another deployment with the same secret is not valid here.
         self.serializer = URLSafeTimedSerializer(
             secret_key, salt=f"upload to {bucket}", signer_kwargs={"digest_method": hashlib.sha256}
         )
 
+    def make_ticket(self, request: UploadRequest, max_bytes: int) -> Ticket:
+        """Return a ticket for the announced file. Raises ProblemError: empty_file, file_too_large."""
+        if not request.size:
+            raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
+        if request.size > max_bytes:
+            raise too_large_for_service(max_bytes)
+        return Ticket.of(request)
+
+    def offer(self, ticket: Ticket, content_type: str | None) -> Offer:
+        """Return the answer to an announcement, with a form if a file of `content_type` is to be uploaded."""
+        expires_at = datetime.fromtimestamp(int(time.time()) + TICKET_SECONDS, UTC)
+        return Offer(self.sign(ticket), expires_at, self.form(ticket, content_type) if content_type else None)
+
+    def redeem(self, text: str) -> tuple[str, StoredImage]:
+        """Return the name of a ticket's file, and where it is. Raises ProblemError: invalid_ticket, expired_ticket."""
+        ticket = self.read(text)
+        return ticket.filename, self.stored(ticket)
+
+    def stored(self, ticket: Ticket) -> StoredImage:
+        """Return where the file of `ticket` is."""
+        return StoredImage(bucket=self.bucket, key=ticket.key, size=ticket.size, sha256=ticket.sha256)
+
     def form(self, ticket: Ticket, content_type: str) -> Form:
-        """Return the form that uploads just the file of `ticket`, sent as `content_type`."""
+        """Return the form that uploads exactly the file of `ticket`, sent as `content_type`."""
         exact = {
             "Content-Type": content_type,
             "x-amz-checksum-algorithm": "SHA256",
@@ -110,44 +141,51 @@ class Uploads:
         return Form(post["url"], post["fields"])
 
     def sign(self, ticket: Ticket) -> str:
-        """Return the ticket for those who upload."""
+        """Return the ticket as text, for the sender."""
         text = self.serializer.dumps(ticket.model_dump())
         return text.decode() if isinstance(text, bytes) else text
 
     def read(self, text: str) -> Ticket:
-        """Return what a ticket says. Raises ProblemError: invalid_ticket, expired_ticket."""
+        """Return the content of a ticket. Raises ProblemError: invalid_ticket, expired_ticket."""
         try:
             return Ticket.model_validate(self.serializer.loads(text, max_age=TICKET_SECONDS))
         except SignatureExpired as error:
-            detail = "The ticket has expired. Ask for another by POST /uploads; the file has to be uploaded again."
+            detail = "The ticket has expired. Call POST /uploads for a new one, and upload the file again."
             raise ProblemError(ProblemCode.EXPIRED_TICKET, detail) from error
         except (BadData, ValidationError) as error:
-            detail = "This is not a ticket of this service, or it was changed. POST /uploads gives one."
+            detail = "This is not a ticket of this service, or it was changed. Call POST /uploads for one."
             raise ProblemError(ProblemCode.INVALID_TICKET, detail) from error
 
-    def stored(self, ticket: Ticket) -> StoredImage:
-        """Return where the file of `ticket` is."""
-        return StoredImage(bucket=self.bucket, key=ticket.key, size=ticket.size, sha256=ticket.sha256)
+
+def too_large_for_service(limit: int) -> ProblemError:
+    """Return the problem of a file of more than `limit` bytes, for which there is no other way."""
+    detail = f"The file is larger than {limit:,} bytes, the most that this service takes."
+    return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
 
 
-def expiry() -> datetime:
-    """Return when a ticket that is made now expires."""
-    return datetime.fromtimestamp(int(time.time()) + TICKET_SECONDS, UTC)
+def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = None) -> DirectUploads | None:
+    """Return the direct uploads that the settings ask for: none without a bucket.
 
-
-def make_uploads(settings: Settings) -> Uploads | None:
-    """Return the uploads that the settings ask for: none without a bucket."""
+    connect: returns the client that signs forms; without it, `make_s3_client`.
+    """
     if not settings.upload_bucket:
         return None
-    return Uploads(make_s3_client, settings.upload_bucket, settings.secret_key.get_secret_value())
+    return DirectUploads(connect or make_s3_client, settings.upload_bucket, settings.secret_key.get_secret_value())
 
 
 def make_s3_client() -> S3Client:
-    """Return a client that signs, for AWS or what AWS_ENDPOINT_URL_S3 names instead."""
-    from botocore.config import Config  # noqa: PLC0415 - see Uploads
-    from botocore.session import Session  # noqa: PLC0415
+    """Return a client that signs forms, for AWS or the address in AWS_ENDPOINT_URL_S3."""
+    from botocore.session import Session  # noqa: PLC0415 - see DirectUploads
 
-    # Left to themselves, some regions get the old signature and the global host, which redirects.
+    return cast("S3Client", Session().create_client("s3", config=signing_config()))
+
+
+def signing_config() -> Config:
+    """Return how a client signs forms: with the present signature, and for the bucket's own host in its region.
+
+    Without this, some regions get the old signature and the global host, which redirects.
+    """
+    from botocore.config import Config  # noqa: PLC0415 - see DirectUploads
+
     s3: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
-    config = Config(signature_version="s3v4", s3=s3)
-    return cast("S3Client", Session().create_client("s3", config=config))
+    return Config(signature_version="s3v4", s3=s3)

@@ -1,8 +1,9 @@
-"""The gateway's side of the processor."""
+"""How the gateway calls the processor."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from json import loads
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
@@ -10,48 +11,59 @@ from botocore.session import Session
 from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.invocation import Invocation, StoredImage
 from contract.problems import ProblemCode, ProblemError
-from image_intensity import Measurement, Options
+from gateway.measuring.completeness import has_every_field
+from image_intensity import Measurement
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from types_boto3_lambda import LambdaClient
 
-    from gateway.settings import Settings
+    from contract.invocation import Invocation
+    from image_intensity import Options
 
-DEFAULT = Options()
 
-
-class Measured(BaseModel):
-    """The answer that carries a measurement."""
+class MeasurementMessage(BaseModel):
+    """The processor's answer with a measurement. A field that is not known here is ignored."""
 
     measurement: Measurement
 
 
-class Refusal(BaseModel):
+class ImageProblem(BaseModel):
     """What is wrong with the image."""
 
     code: ProblemCode
     detail: str
 
 
-class Refused(BaseModel):
-    """The answer that says why there is no measurement."""
+class ProblemMessage(BaseModel):
+    """The processor's answer without a measurement: it says why there is none."""
 
-    problem: Refusal
+    problem: ImageProblem
 
 
-ANSWER: TypeAdapter[Measured | Refused] = TypeAdapter(Measured | Refused)
+MESSAGE: TypeAdapter[MeasurementMessage | ProblemMessage] = TypeAdapter(MeasurementMessage | ProblemMessage)
+
+
+class Answer(NamedTuple):
+    """A measurement by the processor.
+
+    complete: False if an older processor did not send all fields, so that some have their defaults. This measurement
+    is right, but it must not be remembered as one of this version.
+    """
+
+    measurement: Measurement
+    complete: bool = True
+
 
 # A synchronous Lambda invocation, request or response, is at most 6 MB of JSON.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 LAMBDA_PAYLOAD_BYTES = 6_291_456
-# API Gateway ends a request after 29 s; both together leave it time to carry our answer.
+# API Gateway ends a request after 29 s. These two together leave time to send our own answer.
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 25
 
-# What Lambda says when it has no room for a further invocation, or not yet.
+# Lambda's errors when it cannot start a further invocation, or cannot start it yet.
 BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ENILimitReachedException", "ResourceNotReadyException"}
 BUSY_DETAIL = "All image processors are busy. Please try again in a moment."
 TIMEOUT_DETAIL = "Measuring this image took too long and was stopped."
@@ -61,8 +73,8 @@ FAILED_DETAIL = "The image processor failed. This is not the image's fault as fa
 class Processor(Protocol):
     """Measures images: on Lambda, or in this process."""
 
-    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
-        """Return the measurement of a file, given or in S3, under `options`.
+    def measure(self, invocation: Invocation) -> Answer:
+        """Return the measurement of an image under the options of the invocation. Blocks.
 
         Raises ProblemError: what is wrong with the image or its upload, or processor_failed, processor_busy,
         processor_timeout.
@@ -72,24 +84,24 @@ class Processor(Protocol):
 class LambdaProcessor:
     """The processor Lambda, invoked synchronously."""
 
-    def __init__(self, client: LambdaClient, settings: Settings, logger: Logger) -> None:
-        """Invoke the function that `settings` names by `client`."""
+    def __init__(self, client: LambdaClient, function_name: str, logger: Logger) -> None:
+        """Invoke the function of this name through `client`."""
         self.client = client
-        self.settings = settings
+        self.function_name = function_name
         self.logger = logger
 
-    def measure(self, image: bytes | StoredImage, options: Options = DEFAULT) -> Measurement:
-        """Invoke the function for one image, without a retry: the caller knows whether it still wants the answer."""
-        payload = make_invocation(self.settings, image, options).to_json(b64encode)
+    def measure(self, invocation: Invocation) -> Answer:
+        """Invoke the function once, without a retry: only the caller knows whether it still wants the answer."""
+        payload = invocation.to_json(b64encode)
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file that makes {len(payload):,} bytes of JSON does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
-        return self.read_answer(self.invoke(payload))
+        return self.read_answer(self.invoke(payload), invocation.options)
 
     def invoke(self, payload: bytes) -> bytes:
         """Return the function's answer. Raises ProblemError: processor_busy, processor_timeout, processor_failed."""
         try:
-            response = self.client.invoke(FunctionName=self.settings.processor_function_name, Payload=payload)
+            response = self.client.invoke(FunctionName=self.function_name, Payload=payload)
             answer = response["Payload"].read()
         except (ReadTimeoutError, ConnectTimeoutError) as error:
             raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
@@ -106,38 +118,35 @@ class LambdaProcessor:
             raise self.failure(report)
         return answer
 
-    def read_answer(self, answer: bytes) -> Measurement:
-        """Return the measurement in an answer. Raises ProblemError: the one that it carries, or processor_failed."""
+    def read_answer(self, answer: bytes, options: Options) -> Answer:
+        """Return the measurement in an answer. Raises ProblemError: the one in the answer, or processor_failed.
+
+        An older processor ignores an option that it does not know. Then the answer has other `options` than the
+        invocation, and its number is not the one that was asked for.
+        """
         try:
-            content = ANSWER.validate_json(answer, strict=True)
+            message = MESSAGE.validate_json(answer, strict=True)
         except ValidationError as error:
             raise self.failure(f"not an answer of the contract: {answer[:500]!r}") from error
-        if isinstance(content, Refused):
-            raise ProblemError(content.problem.code, content.problem.detail)
-        return content.measurement
+        if isinstance(message, ProblemMessage):
+            raise ProblemError(message.problem.code, message.problem.detail)
+        measurement = message.measurement
+        if measurement.options != options:
+            raise self.failure(f"asked for {options}, measured with {measurement.options}")
+        return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
 
     def failure(self, reason: str) -> ProblemError:
-        """Log what the user is not told, and return what is."""
+        """Log the reason, and return the problem, which does not tell it."""
         self.logger.error("processor failed", extra={"error": reason})
         return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
 
 
-def make_invocation(settings: Settings, image: bytes | StoredImage, options: Options) -> Invocation:
-    """Return the invocation for one image, within the limits of `settings`."""
-    return Invocation(
-        image=image,
-        allowed_formats=settings.allowed_image_formats,
-        max_pixels=settings.max_pixels(stored=isinstance(image, StoredImage)),
-        options=options,
-    )
-
-
 def make_lambda_client(endpoint_url: str | None = None) -> LambdaClient:
-    """Return a client with our timeouts, for AWS or what AWS_ENDPOINT_URL_LAMBDA or `endpoint_url` names instead."""
+    """Return a client with our timeouts, for AWS, or for the address in `endpoint_url` or AWS_ENDPOINT_URL_LAMBDA."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 1},
     )
-    # What boto3 would return; importing boto3 takes as long again, for managed S3 transfers that are not used here.
+    # boto3 would return the same client. Importing it takes twice as long, for S3 transfers that are not used here.
     return cast("LambdaClient", Session().create_client("lambda", config=config, endpoint_url=endpoint_url))

@@ -1,4 +1,8 @@
-"""Lets a client finish sending before it is answered: one that is cut off sees a broken connection and no answer."""
+"""Lets a client finish sending before it gets its answer.
+
+A client whose connection is closed while it sends sees a broken connection and no answer. On Lambda this cannot happen:
+API Gateway has read the whole body before it invokes the gateway. So only the local server needs this.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from starlette.datastructures import Headers
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# How long a client may take to send what nobody will read.
+# A client may take this long to send what is discarded.
 DRAIN_SECONDS = 10
 
 
 class DrainMiddleware:
-    """Reads and drops what the application left of the body, up to `limit` bytes, before its answer goes out."""
+    """Reads and discards the rest of the body before the answer is sent, up to `limit` bytes."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         """Wrap `app`."""
@@ -25,8 +29,7 @@ class DrainMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        # A client that expects to be asked has sent nothing yet, and an answer in place of the "100 Continue" is
-        # just what it waits for.
+        # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
         if scope["type"] != "http" or "expect" in Headers(scope=scope):
             await self.app(scope, receive, send)
             return

@@ -1,0 +1,53 @@
+"""A circuit breaker: stop asking what has just failed (Nygard, "Release It!", chapter 5)."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+# After a failure, nothing is tried for this long. Then one request tries again.
+BREAK_SECONDS = 5.0
+
+
+class Breaker:
+    """Closed: everybody may try. Open, after a failure: one request may try every `BREAK_SECONDS`."""
+
+    def __init__(self, what: str, logger: Logger) -> None:
+        """Start closed. `what` is the name in the log."""
+        self.what = what
+        self.logger = logger
+        self.open_until: float | None = None
+        # Requests on several threads may see the failure at the same moment.
+        self.lock = Lock()
+
+    def allows(self) -> bool:
+        """Return whether to try. After the rest, only the first caller may, and the others wait for its result."""
+        with self.lock:
+            now = time.monotonic()
+            if self.open_until is None:
+                return True
+            if now < self.open_until:
+                return False
+            self.open_until = now + BREAK_SECONDS
+            return True
+
+    def failed(self, error: Exception) -> None:
+        """Open. A whole outage is one line in the log."""
+        with self.lock:
+            was_open = self.open_until is not None
+            self.open_until = time.monotonic() + BREAK_SECONDS
+        if not was_open:
+            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
+            self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
+
+    def succeeded(self) -> None:
+        """Close."""
+        with self.lock:
+            was_open = self.open_until is not None
+            self.open_until = None
+        if was_open:
+            self.logger.info("%s works again", self.what)

@@ -1,0 +1,56 @@
+"""What the service returns about a measurement: the result, and a report of how it went."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from image_intensity import Measurement
+
+CacheOutcome = Literal["hit", "miss", "bypass"]
+
+
+@dataclass(slots=True)
+class Report:
+    """How a request went, for its headers, log line and metrics.
+
+    timings: milliseconds by the name of the part. cache: how the cache answered; None if no measurement was looked up.
+    cache_failures: how many operations on the cache failed (an open breaker tries none).
+    """
+
+    timings: dict[str, float] = field(default_factory=dict)
+    cache: CacheOutcome | None = None
+    cache_failures: int = 0
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the time of the block to the part `name`, also when the block fails."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[name] = self.timings.get(name, 0) + (time.perf_counter() - begun) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A measurement, or the error that came instead, with the report in both cases.
+
+    result: the measurement or the error. sha256: of the content, hexadecimal; empty if hashing failed.
+    """
+
+    report: Report
+    result: Measurement | Exception
+    sha256: str = ""
+
+    @property
+    def measurement(self) -> Measurement:
+        """The measurement. Raises the error if there is none."""
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
