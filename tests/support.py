@@ -6,9 +6,15 @@ import os
 import shutil
 import socket
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from pydantic import AliasChoices
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from gateway.settings import Settings
 
 # The answer to a measurement, unless more is asked for.
 DEFAULT_FIELDS = [
@@ -52,3 +58,14 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def variables(settings: type[Settings]) -> dict[str, FieldInfo]:
+    """The environment variables of the settings, each with its field; a field with an old name is there twice."""
+    return {str(name): field for field in settings.model_fields.values() for name in names(field)}
+
+
+def names(field: FieldInfo) -> list[str]:
+    """The names of a setting's environment variable: the present one first, then older ones."""
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]

@@ -18,6 +18,7 @@ from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
 from local_server.processor import InProcessProcessor
+from tests.support import names
 
 REPOSITORY = Path(__file__).parents[1]
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html
@@ -90,24 +91,44 @@ def test_an_answer_of_nginxs_own_is_a_problem_of_the_contract() -> None:
         assert "application/problem+json" in head
 
 
+SETTINGS = {names(field)[0]: field for field in Settings.model_fields.values()}
+FUNCTION_VARIABLES = RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"]
+# The function has these, and they are not settings of ours.
+FOREIGN = {"AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_S3", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+
+
 def test_the_function_has_every_setting_of_the_gateway_and_no_other() -> None:
-    settings = {str(field.validation_alias) for field in Settings.model_fields.values()}
-    settings = {name for name in settings if "AliasChoices" not in name} | {"APP_ENV"}
-    variables = set(RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"])
-    endpoints = {"AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_S3"}
-    assert variables - endpoints - {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} == settings
+    difference = (set(FUNCTION_VARIABLES) - FOREIGN) ^ SETTINGS.keys()
+    assert not difference, f"template.yaml, GatewayFunction, Environment: {difference} (see gateway/settings.py)"
 
 
-def test_the_templates_defaults_are_the_settings() -> None:
-    settings = Settings.load({})
-    parameters = {name: parameter.get("Default") for name, parameter in TEMPLATE["Parameters"].items()}
-    assert parameters["MaxImagePixels"] == settings.max_image_pixels
-    assert parameters["MaxUploadBytes"] == settings.max_upload_bytes
-    assert parameters["MaxUploadPixels"] == settings.max_upload_pixels
-    assert parameters["CacheTtlSeconds"] == settings.cache_ttl_seconds
-    assert parameters["AllowedImageFormats"] == ",".join(settings.allowed_image_formats)
-    assert parameters["AllowedOrigins"] == ",".join(settings.allowed_origins)
-    assert parameters["LogLevel"] == settings.log_level
+def parameter_of(variable: str) -> str:
+    """The parameter that a variable of the function is set to: of an !If, what holds without the cache."""
+    value = FUNCTION_VARIABLES[variable]
+    return str(value[-1] if isinstance(value, list) else value)
+
+
+# On AWS, the environment is production, and a request must fit into an invocation.
+OWN_DEFAULTS = {"APP_ENV", "MAX_CONTENT_LENGTH"}
+PARAMETERS = {name for name in FUNCTION_VARIABLES.keys() & SETTINGS if parameter_of(name) in TEMPLATE["Parameters"]}
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS - OWN_DEFAULTS))
+def test_the_default_of_a_parameter_is_the_settings(name: str) -> None:
+    default = SETTINGS[name].default
+    expected = ",".join(default) if isinstance(default, tuple) else default
+    parameter = parameter_of(name)
+    assert TEMPLATE["Parameters"][parameter]["Default"] == expected, f"template.yaml, Parameters, {parameter}"
+
+
+# Compose has a Redis of its own, without these.
+PLAIN_REDIS = {"REDIS_PORT", "REDIS_TLS", "REDIS_CLUSTER", "REDIS_USERNAME", "REDIS_PASSWORD"}
+
+
+def test_every_setting_can_be_set_under_compose() -> None:
+    gateway = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["gateway"]
+    missing = SETTINGS.keys() - PLAIN_REDIS - set(gateway["environment"])
+    assert not missing, f"docker-compose.yml, services, gateway, environment: {missing} (see gateway/settings.py)"
 
 
 def test_a_form_with_the_largest_image_fits_into_an_invocation() -> None:
@@ -180,7 +201,7 @@ def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
     app = create_app(
         settings,
         cache=NoCache(),
-        processor=InProcessProcessor(settings, make_logger(settings)),
+        processor=InProcessProcessor(make_logger(settings)),
         logger=make_logger(settings),
     )
     paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"]

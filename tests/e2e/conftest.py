@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import running_server
 from tests.e2e.compose import compose_up
 from tests.e2e.engines import deployed, sam_local
+from tests.server import running_server
 from tests.support import executable, ministack, missing
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if name == "given":
         yield Engine(name, GIVEN, has_cache=False)
     elif name == "make run":
-        with running_server(MINISTACK=ministack()) as url:
-            yield Engine(name, url)
+        with running_server(MINISTACK=ministack()) as server:
+            yield Engine(name, server.address)
     elif name == "compose":
         yield Engine(name, request.getfixturevalue("compose").url)
     else:

@@ -9,28 +9,10 @@ from pydantic import SecretStr
 
 from gateway.settings import Settings, SettingsError
 from local_server.settings import LocalSettings
+from tests.support import names, variables
 
-DEFAULTS = {
-    "app_env": "development",
-    "secret_key": SecretStr("development-only"),
-    "max_content_length": 5_242_880,
-    "allowed_image_formats": ("PNG", "JPEG"),
-    "max_image_pixels": 64_000_000,
-    "redis_host": "",
-    "redis_port": 6379,
-    "redis_tls": False,
-    "redis_cluster": False,
-    "redis_username": None,
-    "redis_password": None,
-    "cache_ttl_seconds": 86_400,
-    "allowed_origins": ("*",),
-    "processor_function_name": "image-intensity-processor",
-    "upload_bucket": "",
-    "max_upload_bytes": 100_000_000,
-    "max_upload_pixels": 200_000_000,
-    "log_level": "INFO",
-    "service_name": "image-intensity",
-}
+# README's table has each of them, and tests/test_house.py compares it with the settings.
+DEFAULTS = Settings.load({}).model_dump()
 
 
 def refused(environment: dict[str, str], settings: type[Settings] = Settings) -> str:
@@ -43,10 +25,18 @@ def refused(environment: dict[str, str], settings: type[Settings] = Settings) ->
     return message
 
 
-def test_an_empty_environment_gives_the_defaults() -> None:
-    assert Settings.load({}).model_dump() == DEFAULTS
+def test_the_local_run_has_the_gateways_settings_and_where_to_listen() -> None:
     local = {"host": "127.0.0.1", "port": 5000, "processor_endpoints": (), "ministack": "", "reload": False}
     assert LocalSettings.load({}).model_dump() == {**DEFAULTS, **local}
+
+
+def test_the_variable_of_a_setting_is_its_name_in_capitals_or_the_alias_of_the_field() -> None:
+    others = {field: names(info) for field, info in Settings.model_fields.items() if names(info) != [field.upper()]}
+    assert others == {
+        "app_env": ["APP_ENV", "FLASK_ENV"],
+        "log_level": ["POWERTOOLS_LOG_LEVEL"],
+        "service_name": ["POWERTOOLS_SERVICE_NAME"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,11 +139,6 @@ def test_the_new_name_of_the_environment_goes_before_the_old_one() -> None:
     assert Settings.load({"APP_ENV": "", "FLASK_ENV": "testing", "SECRET_KEY": "own"}).app_env == "testing"
 
 
-VARIABLES = """
-APP_ENV FLASK_ENV SECRET_KEY MAX_CONTENT_LENGTH ALLOWED_IMAGE_FORMATS MAX_IMAGE_PIXELS REDIS_HOST REDIS_PORT REDIS_TLS
-REDIS_CLUSTER REDIS_USERNAME REDIS_PASSWORD CACHE_TTL_SECONDS ALLOWED_ORIGINS PROCESSOR_FUNCTION_NAME UPLOAD_BUCKET
-POWERTOOLS_LOG_LEVEL POWERTOOLS_SERVICE_NAME
-"""
 SECRETS = {"SECRET_KEY": "s3cret-key", "REDIS_PASSWORD": "s3cret-password"}
 
 
@@ -165,8 +150,7 @@ def test_no_secret_is_in_an_error_nor_in_the_settings_as_text() -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_variable_counts_as_not_set(empty: str) -> None:
-    names = VARIABLES.split()
-    assert Settings.load(dict.fromkeys(names, empty)).model_dump() == DEFAULTS
+    assert Settings.load(dict.fromkeys(variables(Settings), empty)).model_dump() == DEFAULTS
 
 
 def test_settings_cannot_be_changed() -> None:

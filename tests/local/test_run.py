@@ -6,14 +6,10 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import zlib
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from struct import pack
@@ -24,59 +20,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import SETTINGS_PREFIXES
+from tests.server import running_server, starting_server
 from tests.support import free_port, missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import subprocess
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 REPOSITORY = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "local_server"]
 GIGABYTE = 10**9
 PROBLEM_MEMBERS = ["type", "title", "status", "detail", "code", "request_id"]
-
-
-def environment(**settings: str) -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(SETTINGS_PREFIXES) and name not in {"HOST", "RELOAD"}
-    }
-    return {**inherited, "PORT": "0", **settings}
-
-
-class Server:
-    """A server that runs, and what it has written."""
-
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
-        self.process = process
-        self.folder = folder
-        while not (line := self.output("out").partition("\n")[0]).endswith(")"):
-            assert process.poll() is None, self.output("err")
-            time.sleep(0.02)
-        self.first_line = line
-        self.address = line.split()[3]
-
-    def output(self, kind: str) -> str:
-        return (self.folder / kind).read_text()
-
-    def interrupt(self) -> int:
-        """Press Ctrl+C, and return the exit status."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=20)
-
-
-@contextmanager
-def running(folder: Path, command: list[str] = COMMAND, **settings: str) -> Iterator[Server]:
-    """Run a server whose output a test wants to read."""
-    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(command, env=environment(**settings), stdout=out, stderr=err)
-        try:
-            yield Server(process, folder)
-        finally:
-            process.kill()
-            process.wait()
 
 
 def picture(size: tuple[int, int] = (64, 48), kind: str = "PNG", seed: int = 1) -> bytes:
@@ -90,8 +44,8 @@ def upload(address: str, content: bytes, name: str = "photo.png") -> httpx.Respo
     return httpx.post(f"{address}/intensity", files={"image": (name, content)}, timeout=30)
 
 
-def test_it_prints_its_address_logs_json_and_ends_with_ctrl_c(tmp_path: Path) -> None:
-    with running(tmp_path) as server:
+def test_it_prints_its_address_logs_json_and_ends_with_ctrl_c() -> None:
+    with running_server() as server:
         assert re.fullmatch(r"Image Intensity Service: http://localhost:\d+ \(Ctrl\+C stops it\)", server.first_line)
         response = upload(server.address, picture())
         assert response.status_code == 200
@@ -105,34 +59,26 @@ def test_it_prints_its_address_logs_json_and_ends_with_ctrl_c(tmp_path: Path) ->
 
 
 def test_it_answers_from_the_moment_that_it_prints_its_address() -> None:
-    command = [sys.executable, "-u", *COMMAND[1:]]
     for _ in range(2):
-        with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as process:
-            try:
-                assert process.stdout is not None
-                port = re.search(r":(\d+) ", process.stdout.readline())
-                assert port
-                socket.create_connection(("127.0.0.1", int(port[1])), timeout=5).close()
-            finally:
-                process.kill()
+        with running_server() as server:
+            socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), timeout=5).close()
 
 
-def cannot_start(**settings: str) -> str:
+def cannot_start(folder: Path, **settings: str) -> str:
     """The one line that a server which cannot start leaves behind."""
-    ended = subprocess.run(
-        COMMAND, env=environment(**settings), capture_output=True, text=True, check=False, timeout=30
-    )
-    assert (ended.returncode, ended.stdout) == (1, "")
-    [line] = ended.stderr.splitlines()
+    with starting_server(folder, **settings) as server:
+        assert server.process.wait(30) == 1
+        assert server.output("out") == ""
+        [line] = server.output("err").splitlines()
     assert line.startswith("Cannot start: ")
     return line
 
 
 @pytest.mark.parametrize("reload", ["0", "1"])
-def test_a_port_in_use_is_one_line_that_names_it(reload: str) -> None:
+def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, reload: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        line = cannot_start(PORT=port, RELOAD=reload)
+        line = cannot_start(tmp_path, PORT=port, RELOAD=reload)
     assert port in line
     assert "in use" in line
     assert "PORT=" in line
@@ -149,33 +95,35 @@ def test_a_port_in_use_is_one_line_that_names_it(reload: str) -> None:
         ({"HOST": ".."}, ".."),
     ],
 )
-def test_a_setting_that_cannot_work_is_one_line_that_names_it(settings: dict[str, str], named: str) -> None:
-    assert named in cannot_start(**settings)
+def test_a_setting_that_cannot_work_is_one_line_that_names_it(
+    tmp_path: Path, settings: dict[str, str], named: str
+) -> None:
+    assert named in cannot_start(tmp_path, **settings)
 
 
-def test_another_port_is_listened_on_and_can_be_had_again_at_once(tmp_path: Path) -> None:
+def test_another_port_is_listened_on_and_can_be_had_again_at_once() -> None:
     port = str(free_port())
     for _ in range(2):
-        with running(tmp_path, PORT=port) as server:
+        with running_server(PORT=port) as server:
             assert server.address == f"http://localhost:{port}"
             assert upload(server.address, picture()).status_code == 200
             assert server.interrupt() == 0
 
 
-def test_an_address_of_ipv6_is_printed_as_browsers_take_it(tmp_path: Path) -> None:
+def test_an_address_of_ipv6_is_printed_as_browsers_take_it() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         missing("IPv6")
-    with running(tmp_path, HOST="::1") as server:
+    with running_server(HOST="::1") as server:
         assert httpx.get(f"{server.address}/health").status_code == 200
 
 
-def test_ctrl_c_lets_a_request_under_way_finish(tmp_path: Path) -> None:
+def test_ctrl_c_lets_a_request_under_way_finish() -> None:
     content = black(7000)
     body = b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n" + content + b"\r\n--b--\r\n"
     head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
-    with running(tmp_path) as server:
+    with running_server() as server:
         with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), timeout=20) as client:
             client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
             # By the time that this one is answered the other is being measured.
@@ -186,9 +134,9 @@ def test_ctrl_c_lets_a_request_under_way_finish(tmp_path: Path) -> None:
         assert server.output("err") == ""
 
 
-def test_ctrl_c_waits_for_no_upload_that_does_not_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
     head = b"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
-    with running(tmp_path) as server:
+    with running_server() as server:
         port = int(server.address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as half:
             half.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
@@ -207,7 +155,7 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
         str(copy / root)
         for root in ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
     ]
-    with running(tmp_path, RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
+    with running_server(RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
         assert upload(server.address, picture()).status_code == 200
         # Its file system tells times apart, and the server's watcher looks a few times a second.
         time.sleep(0.5)
@@ -320,9 +268,9 @@ def peak_memory(process: subprocess.Popen[bytes]) -> int:
     return int(found[1]) * 1024
 
 
-def test_hostile_files_at_once_leave_the_memory_under_a_gigabyte_and_the_server_at_work(tmp_path: Path) -> None:
+def test_hostile_files_at_once_leave_the_memory_under_a_gigabyte_and_the_server_at_work() -> None:
     files = [make() for make, _, _ in HOSTILE.values()]
-    with running(tmp_path) as server:
+    with running_server() as server:
         peak_memory(server.process)
         threads = [threading.Thread(target=upload, args=[server.address, content]) for content in files * 3]
         for thread in threads:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.local.test_run import COMMAND, environment, running
+from tests.server import running_server, starting_server
 from tests.support import ministack
+
+if TYPE_CHECKING:
+    import subprocess
 
 PATIENCE = 30
 
@@ -41,9 +44,9 @@ def temporary(tmp_path: Path) -> Path:
     ("ending", "reload"), [(signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGHUP, ""), (signal.SIGHUP, "1")]
 )
 def test_the_storage_ends_with_the_server_and_leaves_nothing(
-    tmp_path: Path, temporary: Path, ending: signal.Signals, reload: str
+    temporary: Path, ending: signal.Signals, reload: str
 ) -> None:
-    with running(tmp_path, MINISTACK=ministack(), TMPDIR=str(temporary), RELOAD=reload) as server:
+    with running_server(MINISTACK=ministack(), TMPDIR=str(temporary), RELOAD=reload) as server:
         assert httpx.get(f"{server.address}/health").json()["limits"]["max_upload_bytes"] == 100_000_000
         started = children(server.process)
         assert started
@@ -56,8 +59,8 @@ def test_the_storage_ends_with_the_server_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("program", ["/nowhere/ministack", "/bin/false", "/bin/ls"])
-def test_without_the_storage_the_service_goes_on_and_says_why(tmp_path: Path, temporary: Path, program: str) -> None:
-    with running(tmp_path, MINISTACK=program, TMPDIR=str(temporary)) as server:
+def test_without_the_storage_the_service_goes_on_and_says_why(temporary: Path, program: str) -> None:
+    with running_server(MINISTACK=program, TMPDIR=str(temporary)) as server:
         assert httpx.get(f"{server.address}/health").json()["limits"]["max_upload_bytes"] == 0
         [line] = server.output("err").splitlines()
         assert line.startswith("No uploads above the inline limit, as MiniStack does not start: ")
@@ -69,23 +72,20 @@ def test_ctrl_c_while_the_storage_starts_ends_both(tmp_path: Path, temporary: Pa
     never_ready = tmp_path / "ministack"
     never_ready.write_text("#!/bin/sh\nexec sleep 60\n")
     never_ready.chmod(0o755)
-    variables = environment(MINISTACK=str(never_ready), TMPDIR=str(temporary))
-    with subprocess.Popen(COMMAND, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with starting_server(tmp_path, MINISTACK=str(never_ready), TMPDIR=str(temporary)) as server:
         end = time.monotonic() + PATIENCE
-        while not (started := children(process)):
+        while not (started := children(server.process)):
             assert time.monotonic() < end
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, out, err) == (0, b"", b"")
+        assert (server.interrupt(), server.output("out"), server.output("err")) == (0, "", "")
         wait_until_gone(started)
     assert list(temporary.iterdir()) == []
 
 
-def test_neither_a_proxy_nor_somebody_elses_keys_are_used(tmp_path: Path) -> None:
+def test_neither_a_proxy_nor_somebody_elses_keys_are_used() -> None:
     foreign = {"http_proxy": "http://127.0.0.1:9", "AWS_SESSION_TOKEN": "somebody's", "AWS_PROFILE": "not-there"}
     announced = {"filename": "x", "size": 1, "content_type": "image/png", "sha256": "0" * 64}
-    with running(tmp_path, COMMAND, MINISTACK=ministack(), **foreign) as server:
+    with running_server(MINISTACK=ministack(), **foreign) as server:
         with httpx.Client(trust_env=False) as client:
             form = client.post(f"{server.address}/uploads", json=announced).raise_for_status().json()
             assert "x-amz-security-token" not in form["fields"]
