@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compile each requirements.txt from its pyproject.toml: names, versions and hashes, for every platform.
-# The later ones are held to the versions of the earlier ones, so that what is tested is what is deployed.
+# The later ones take their versions from the earlier ones, so that the tests run what is deployed.
 set -eu
 
 compile() {

@@ -116,7 +116,7 @@ def test_an_older_processor_understands_a_newer_gateway() -> None:
 
 
 def ignoring(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A processor of a version that has no such option."""
+    """A processor of a version that does not have this option."""
 
     def answer(event: dict[str, Any]) -> dict[str, Any]:
         content = handle({key: value for key, value in event.items() if key != name})["measurement"]

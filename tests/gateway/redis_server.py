@@ -21,7 +21,7 @@ class RedisServer:
     """A `redis-server` or `valkey-server` that can be stopped, frozen and started again at the same address."""
 
     def __init__(self, folder: Path, *options: str, client: dict[str, Any] | None = None) -> None:
-        """Prepare it; `client` is how to connect to it."""
+        """Prepare it. `client` has further options for connecting to it."""
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.address = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
@@ -54,7 +54,7 @@ class RedisServer:
             self.process = None
 
     def freeze(self) -> None:
-        """Stop it from running, with its sockets open: the kernel goes on accepting connections for it."""
+        """Stop it, but leave its sockets open: the kernel still accepts connections for it."""
         assert self.process
         self.process.send_signal(signal.SIGSTOP)
 

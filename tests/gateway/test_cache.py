@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 KEY = f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}"
 RECORD = asdict(measurement())
-# What a request may lose to a failing cache.
+# A request may lose this much time to a failing cache.
 ALLOWANCE_SECONDS = 0.3
 
 
 def outcome(gateway: Gateway, content: bytes = IMAGE) -> str:
-    """How the cache took part in an upload, which is answered whatever the cache does."""
+    """The header X-Cache of an upload, which must be answered in every case."""
     response = gateway.upload(content)
     assert response.status_code == 200
     assert response.json()["average_intensity"] == 100 / 3
@@ -45,7 +45,7 @@ def breaker_lines(gateway: Gateway) -> list[str]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The breaker's clock, in the hands of the test: set its only item."""
+    """The clock of the breaker. The test sets it by the only item of the list."""
     now = [1000.0]
 
     class Clock:
@@ -188,7 +188,7 @@ def test_while_one_finds_out_the_others_go_on_without(gateway: Gateway, clock: l
 
 
 def test_an_outage_that_many_requests_meet_at_once_is_one_line() -> None:
-    """The logger of the test takes its time over a line, as a busy standard output does."""
+    """The logger of the test is slow, as a busy standard output is."""
     lines: list[str] = []
     threads = 16
     together = threading.Barrier(threads)
@@ -214,7 +214,7 @@ def test_an_outage_that_many_requests_meet_at_once_is_one_line() -> None:
 
 @pytest.fixture
 def hanging() -> Iterator[Callable[..., Any]]:
-    """Something that does not come back before the test is over, as a name lookup may not."""
+    """A function that does not return before the test ends, as a name lookup sometimes does not."""
     over = threading.Event()
 
     def hang(*_: object, **__: object) -> None:
@@ -231,7 +231,7 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-# A busy machine makes one attempt slow, a broken deadline all of them.
+# A busy machine makes one attempt slow. A broken deadline makes all of them slow.
 ATTEMPTS = 3
 
 
@@ -279,7 +279,7 @@ def test_more_requests_than_threads_all_come_back_from_a_cache_that_hangs(
 
 @pytest.fixture
 def constructed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the clients of redis-py are made with, without a connection."""
+    """The options that the clients of redis-py are made with. Nothing connects."""
     made: dict[str, Any] = {}
 
     def construct(kind: str) -> Callable[..., object]:
@@ -319,7 +319,7 @@ def test_sockets_time_out_within_the_deadline(constructed: dict[str, Any]) -> No
     assert 0 < constructed["socket_connect_timeout"] <= cache_module.DEADLINE_SECONDS
 
 
-def test_readiness_asks_the_cache_whatever_the_breaker_says(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_asks_the_cache_while_the_breaker_is_open(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway.processor.answer = measurement(average_intensity=127.0)
     assert gateway.get("/health/ready").json() == {"status": "ready", "cache": "ok", "processor": "ok"}
     reads = Failing(monkeypatch, gateway.redis, "get", redis.ConnectionError("refused"))

@@ -1,4 +1,4 @@
-"""Forms that are none, or not what the API asks for: each its problem, and no image measured."""
+"""Bodies that are not a form, or not the form of the API: each has its problem, and no image is measured."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_query_parameter_that_is_not_known_is_refused_by_its_name(gateway: Gat
     assert named in assert_problem(answer, 400, "malformed_request")["detail"]
 
 
-# The property is about the fixtures' one gateway, which a new example need not replace.
+# All examples use the one gateway of the fixture, which is intended.
 ANY_EXAMPLE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PIECES = st.sampled_from(
     [b"--", BOUNDARY, b"\r\n", b'Content-Disposition: form-data; name="image"', b'; filename="', b'"']

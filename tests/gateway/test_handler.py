@@ -30,7 +30,7 @@ GATEWAYS_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 
 class FakeLambda:
-    """The client of boto3 with a function behind it that measures everything alike."""
+    """The client of boto3, with a function that has the same answer for every image."""
 
     def __init__(self) -> None:
         self.payloads: list[dict[str, Any]] = []
@@ -77,7 +77,7 @@ def handler(load: Callable[..., ModuleType], function: FakeLambda) -> Callable[[
 
     def call(event: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = module.lambda_handler(event, None)
-        # What the Lambda runtime does with it.
+        # The Lambda runtime does the same.
         json.dumps(answer)
         return answer
 
@@ -189,7 +189,7 @@ def test_the_line_of_the_log_has_the_callers_address(
 def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_number(
     handler: Callable[..., dict[str, Any]], function: FakeLambda
 ) -> None:
-    """Without its media type among the binary ones the body arrives as text, with what is no UTF-8 replaced."""
+    """API Gateway sends the body as text if its media type is not in the list of binary ones. Bytes are then lost."""
     garbled = event("post_image")
     boundary = garbled["headers"]["Content-Type"].partition("boundary=")[2]
     garbled["body"], garbled["isBase64Encoded"] = f"--{boundary}\r\n�PNG\r\n", False
@@ -248,7 +248,7 @@ def changed(**different: object) -> dict[str, Any]:
     return {**deepcopy(event("get_health")), **different}
 
 
-# What the console's test feature, a private API or a proxy before API Gateway make of the event.
+# Events of the console's test feature, of a private API, and of a proxy before API Gateway.
 @pytest.mark.parametrize(
     "different",
     [

@@ -35,7 +35,7 @@ REQUESTS: dict[str, Callable[[Gateway, str], httpx.Response]] = {
 
 
 class Faulty:
-    """A processor with a bug that one content brings to light."""
+    """A processor with a bug that shows with one content only."""
 
     def measure(self, invocation: Invocation) -> Answer:
         if invocation.image == b"fault":

@@ -145,7 +145,7 @@ def test_a_file_name_that_is_not_utf8_is_answered(gateway: Gateway) -> None:
     assert gateway.post(body).json()["filename"] == "naïve.png"
 
 
-# Names of codecs that Python knows and that no form is written in; the last cannot even be looked up.
+# Python knows codecs of these names, but no form is written in them. Python cannot even look up the last one.
 @pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "undefined", "utf-7", "idna", "a\0b"])
 def test_a_strange_character_set_is_no_fault(gateway: Gateway, charset: str) -> None:
     body = form(part(filename=r"\ud800+2AA-.png"))

@@ -193,7 +193,7 @@ def test_no_answer_in_time_is_a_timeout(function: Lambda, invoker: LambdaProcess
     assert problem(invoker).code == "processor_timeout"
 
 
-def test_nobody_at_the_address_is_a_failure(gateway: Gateway) -> None:
+def test_an_address_without_a_server_is_a_failure(gateway: Gateway) -> None:
     processor = LambdaProcessor(client(free_port()), "other", gateway.logger)
     assert problem(processor).code == "processor_failed"
 

@@ -1,4 +1,4 @@
-"""The cache against real servers: a Redis in every state, and what only looks like one."""
+"""The cache against real servers: a Redis in every state, and servers that are not Redis."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-# What a request may lose to a failing cache.
+# A request may lose this much time to a failing cache.
 ALLOWANCE_SECONDS = 0.3
-# What the machine may add to the two measured moments themselves.
+# The machine may add this much to a measured time.
 NOISE_SECONDS = 0.1
-# The first requests of a server import what they need.
+# The first requests of a server are slow, because they import modules.
 WARM_UP = 50
 
 
@@ -70,7 +70,7 @@ def close(cache: RedisCache) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A breaker that rests for a moment only."""
+    """A breaker with a short rest."""
     monkeypatch.setattr(breaker_module, "BREAK_SECONDS", 0.2)
 
 
@@ -271,7 +271,7 @@ def test_tls_with_a_server_that_does_not_speak_it_is_a_bypass(
 
 @pytest.mark.usefixtures("impatient")
 def test_the_cluster_protocol_is_spoken(tmp_path: Path, cached: Callable[..., Gateway]) -> None:
-    # The bus would be 10,000 above the port, where there may be none.
+    # By default, the bus has the port plus 10,000, which may not exist.
     with redis_server(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
         gateway = cached(**server.address, REDIS_CLUSTER="true")
         assert outcomes(gateway, IMAGE) == ["bypass"]
@@ -284,13 +284,13 @@ def test_the_cluster_protocol_is_spoken(tmp_path: Path, cached: Callable[..., Ga
 
 
 def raw_info(client: object) -> bytes:
-    """The cluster's state as the server words it."""
+    """The state of the cluster, in the server's words."""
     return repr(client.execute_command("CLUSTER", "INFO")).replace("'", "").replace(": ", ":").encode()  # type: ignore[attr-defined]
 
 
 @contextmanager
 def impostor(answer: Callable[[socket.socket], None]) -> Iterator[dict[str, str]]:
-    """A TCP server that is no Redis: `answer` is what it does with every connection."""
+    """A TCP server that is not Redis. It calls `answer` with every connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         over = threading.Event()
@@ -334,7 +334,7 @@ def noise(connection: socket.socket) -> None:
 
 
 def trickle(connection: socket.socket) -> None:
-    """An answer that never ends, though no single read of it is slow."""
+    """An answer that never ends, although each read of it is fast."""
     time.sleep(0.03)
     connection.sendall(b"$")
 
@@ -365,9 +365,9 @@ def test_what_is_no_redis_is_a_bypass_within_the_allowance_and_then_costs_nothin
 
 
 def assert_costs_little(make: Callable[[], Gateway]) -> None:
-    """The first request pays the allowance at the most, the next ones nothing, and one line tells of it."""
+    """The first request loses at most the allowance, the next ones nothing, and the log has one line."""
     attempts = []
-    # A busy machine makes one attempt slow, a broken deadline all of them.
+    # A busy machine makes one attempt slow. A broken deadline makes all of them slow.
     for _ in range(3):
         gateway = make()
         gateway.get("/health")
@@ -390,9 +390,9 @@ def test_a_host_that_cannot_be_found_is_a_bypass(cached: Callable[..., Gateway],
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_connection_that_nobody_takes_is_a_bypass(cached: Callable[..., Gateway]) -> None:
+def test_a_connection_that_is_never_accepted_is_a_bypass(cached: Callable[..., Gateway]) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
-        # As many as the kernel completes by itself; the next one waits for ever.
+        # The kernel accepts so many connections by itself. The next one waits for ever.
         for _ in range(2):
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
@@ -402,7 +402,7 @@ def test_a_connection_that_nobody_takes_is_a_bypass(cached: Callable[..., Gatewa
 
 
 @pytest.mark.usefixtures("deployed")
-def test_nobody_at_the_address_is_a_bypass(cached: Callable[..., Gateway], tmp_path: Path) -> None:
+def test_an_address_without_a_server_is_a_bypass(cached: Callable[..., Gateway], tmp_path: Path) -> None:
     assert_costs_little(lambda: cached(**RedisServer(tmp_path).address))
 
 
@@ -480,7 +480,7 @@ def test_a_redis_that_freezes_under_load_slows_no_request_and_is_used_again_by_i
             time.sleep(2)
             server.thaw()
             thawed = time.perf_counter()
-            # The rest of the breaker, and a second.
+            # As long as the breaker rests, and a second.
             time.sleep(breaker_module.BREAK_SECONDS + 1)
         finally:
             load.end()
@@ -491,11 +491,11 @@ def test_a_redis_that_freezes_under_load_slows_no_request_and_is_used_again_by_i
     assert {sample.status for sample in load.uploads + load.controls} == {200}
     assert len(during) > 20
     assert Counter(sample.cache for sample in during)["bypass"] > len(during) / 2
-    # What a busy machine adds was seen before it froze, or by those who need no cache.
+    # Requests before the freeze, and requests that need no cache, show how slow this machine is.
     usual = statistics.median(before)
     noise = max(before) + max(sample.took for sample in load.controls if sample.begun + sample.took > frozen)
     assert max(after) < usual + ALLOWANCE_SECONDS + noise
-    # Those under way found out and waited for it; the rest went on as before.
+    # Requests under way at the freeze waited for the deadline. All others were as fast as before.
     assert statistics.median(sample.took for sample in during) < usual + cache_module.DEADLINE_SECONDS / 2
     assert last
     assert set(last) == {"hit"}

@@ -50,14 +50,14 @@ def test_the_default_limit_is_five_megabytes(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("declared", [None, "10", "20000000", "-1", "many", "9" * 5000])
-def test_whatever_is_declared_no_more_than_the_limit_is_ever_held(limited: Gateway, declared: str | None) -> None:
+def test_no_more_than_the_limit_is_ever_in_memory(limited: Gateway, declared: str | None) -> None:
     limited.converse(chunks(form(part())))
     tracemalloc.start()
     answer = limited.converse(endless(12 * LIMIT), {"content-length": declared} if declared else {})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert_problem(answer, 413, "file_too_large")
-    # Twice, for the buffer that grows by a copy; twelve times the limit came.
+    # Twice the limit, since a buffer grows by copying. The client sent twelve times the limit.
     assert peak < 3 * LIMIT
 
 

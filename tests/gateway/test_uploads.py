@@ -1,4 +1,4 @@
-"""Direct uploads as their sender meets them: the form, the ticket, and what the ticket is good for."""
+"""Direct uploads as their sender sees them: the form, the ticket, and measuring with the ticket."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_UPLOAD_BYTES = 100_000_000
 
 @pytest.fixture
 def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
-    """A gateway with a bucket. Nothing of S3 is there: nothing of it is asked."""
+    """A gateway with a bucket. There is no S3, because the gateway never calls it."""
     return make_gateway(variables={"UPLOAD_BUCKET": "bucket"})
 
 
@@ -54,7 +54,7 @@ def test_an_upload_is_one_form_for_just_that_file(gateway: Gateway) -> None:
     answer = announce(gateway)
     assert list(answer) == ["known", "url", "fields", "ticket", "expires_at", "request_id"]
     assert answer["known"] is False
-    # SigV4, and the bucket's own host in its region: both explicit, see gateway.measuring.direct_uploads.
+    # SigV4, and the bucket's own host in its region: see signing_config in gateway.measuring.direct_uploads.
     assert answer["url"] == "https://bucket.s3.eu-central-1.amazonaws.com/"
     fields = answer["fields"]
     assert fields["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
@@ -114,7 +114,7 @@ def test_what_the_cache_knows_need_not_be_uploaded(gateway: Gateway) -> None:
     assert (answer["known"], answer["url"], answer["fields"]) == (True, None, None)
     measured = redeem(gateway, answer["ticket"])
     assert (measured.status_code, measured.headers["X-Cache"]) == (200, "hit")
-    # Under other options it is not known.
+    # With other options it is not known.
     assert announce(gateway, "?alpha=white")["known"] is False
 
 
@@ -155,7 +155,7 @@ def test_limits_of_uploads_are_their_own(make_gateway: Callable[..., Gateway]) -
     ticket = announce(gateway)["ticket"]
     assert redeem(gateway, ticket).headers["X-Cache"] == "miss"
     assert redeem(gateway, ticket).headers["X-Cache"] == "hit"
-    # Its six pixels are too many inline, known or not.
+    # In a request, its six pixels are too many, although its measurement is known.
     assert gateway.upload().headers["X-Cache"] == "miss"
     announce(gateway, size=30)
     problem = assert_problem(post(gateway, "/uploads", {**ANNOUNCED, "size": 31}), 413, "file_too_large")
@@ -234,7 +234,7 @@ def test_without_a_bucket_there_are_no_uploads(make_gateway: Callable[..., Gatew
 
 
 def altered(ticket: str) -> list[str]:
-    """The ticket with each of its parts changed, and things that are none."""
+    """The ticket with one of its parts changed, and texts that are not tickets."""
     payload, stamp, signature = ticket.rsplit(".", 2)
     flipped = payload[:-9] + ("A" if payload[-9] != "A" else "B") + payload[-8:]
     parts = [(flipped, stamp, signature), (payload, stamp, f"x{signature}"), (payload, f"x{stamp}", signature)]
@@ -272,6 +272,6 @@ def test_what_the_processor_finds_wrong_with_an_upload_is_passed_on(
 ) -> None:
     gateway.processor.answer = ProblemError(code, "It is not there.")
     assert_problem(redeem(gateway, announce(gateway)["ticket"]), status, code.value)
-    # And is not remembered.
+    # The problem is not remembered.
     gateway.processor.answer = measurement()
     assert redeem(gateway, announce(gateway)["ticket"]).headers["X-Cache"] == "miss"

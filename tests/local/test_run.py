@@ -1,4 +1,4 @@
-"""`make run` as a person and a hostile file meet it: the real server in a process of its own."""
+"""`make run`: the real server in a process of its own, with ordinary and with hostile files."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_ctrl_c_lets_a_request_under_way_finish() -> None:
     with running_server() as server:
         with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), timeout=20) as client:
             client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
-            # By the time that this one is answered the other is being measured.
+            # When this one is answered, the other one is being measured.
             httpx.get(f"{server.address}/health")
             assert server.interrupt() == 0
             received = client.recv(65_536)
@@ -147,7 +147,7 @@ def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
 
 
 def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
-    """On a copy: the page's folder stays, the code is the copy's."""
+    """The server runs a copy of the code, and the test changes the copy."""
     copy = tmp_path / "copy"
     for folder in ("core", "functions", "infra/local", "layers", "static_site"):
         shutil.copytree(REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -157,7 +157,7 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
     ]
     with running_server(RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
         assert upload(server.address, picture()).status_code == 200
-        # Its file system tells times apart, and the server's watcher looks a few times a second.
+        # The new file needs another time of change, and the server looks a few times a second.
         time.sleep(0.5)
         version = copy / "functions/gateway/gateway/__init__.py"
         version.write_text(version.read_text() + '\n__version__ = "changed"\n')
@@ -202,7 +202,7 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def black(side: int) -> bytes:
-    """A PNG of so many by so many black pixels of one bit each."""
+    """A PNG of `side` by `side` black pixels with one bit each."""
     header = pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     data = zlib.compress(bytes((1 + (side + 7) // 8) * side), 9)
     chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
@@ -285,7 +285,7 @@ def test_hostile_files_at_once_leave_the_memory_under_a_gigabyte_and_the_server_
 
 
 def test_an_early_refusal_reaches_a_client_that_is_still_sending(server: str) -> None:
-    """A client that writes all before it reads, as most do, must not be cut off in the middle."""
+    """Most clients write everything before they read. Their connection must not be closed before."""
     port = int(server.rpartition(":")[2])
     body = bytes(4_000_000)
     head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Upload a PNG or JPEG and get its average grayscale intensity: 0 is black, 255 is white.
 
-The number is exact or there is an error that says why. Errors are `application/problem+json` (RFC 9457); every answer
-has an `X-Request-ID`.
+The number is exact, or there is an error that says why. One exception: some damage inside JPEG data cannot be seen by
+any decoder (docs/measurement.md). Errors are `application/problem+json` (RFC 9457); every answer has an `X-Request-ID`.
 """
 EXPOSED_HEADERS = ["X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"]
 # Browsers keep the answer to a preflight for at most two hours.

@@ -34,7 +34,7 @@ class RestApi(APIGateway):
 
     @property
     def body(self) -> bytes:
-        """The body. If it should be base64 and is not, it is empty, as if the client had sent nothing of it."""
+        """The body. If it should be base64 and is not, it is empty, as if the client had sent nothing."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
             return body.encode(errors="replace")

@@ -43,7 +43,7 @@ class UploadRequest(BaseModel):
     size: Annotated[int, Field(ge=0)]
     """Its length in bytes."""
     content_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$", max_length=127)]
-    """The type that it will be sent as, such as image/png; what it is, its content decides."""
+    """The type that it will be sent as, for example image/png. Only the content decides which format it is."""
     sha256: Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")]
     """The SHA-256 of its content, hexadecimal."""
 
