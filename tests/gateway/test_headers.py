@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.processor_client import Answer
 from tests.gateway.driver import IMAGE, assert_problem, chunks, form, measurement, part
 
@@ -146,3 +147,23 @@ def test_the_answer_to_a_question_from_the_same_origin_is_not_different(gateway:
 def test_a_cache_outcome_is_only_told_where_a_cache_was_asked(gateway: Gateway) -> None:
     assert "x-cache" not in gateway.get("/health").headers
     assert "x-cache" not in gateway.upload(b"").headers
+
+
+@pytest.mark.parametrize("error", [ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short."), ZeroDivisionError()])
+def test_without_a_measurement_the_answer_says_as_well_how_it_went(gateway: Gateway, error: Exception) -> None:
+    gateway.processor.answer = error
+    response = gateway.upload()
+    assert response.headers["x-cache"] == "miss"
+    assert re.findall(r"(\w+);dur", response.headers["server-timing"]) == [
+        "upload",
+        "hash",
+        "cache",
+        "processor",
+        "total",
+    ]
+
+
+def test_the_processor_is_told_the_id_of_the_request(gateway: Gateway) -> None:
+    gateway.upload(X_Request_ID="id-1")
+    gateway.get("/health/ready", **{"X-Request-ID": "id-2"})
+    assert [invocation.request_id for invocation in gateway.processor.invocations] == ["id-1", "id-2"]
