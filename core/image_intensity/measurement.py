@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from image_intensity.options import ImageFormat, Options
 
@@ -71,7 +71,7 @@ class Measurement:
     histogram: tuple[int, ...]
     options: Options = field(default_factory=Options)
     stored_bit_depth: int = 8
-    bit_depth: int = 8
+    bit_depth: Literal[8, 16] = 8
     frames: int = 1
     algorithm: str = ALGORITHM_VERSION
     decoders: dict[str, str] = field(default_factory=lambda: dict(DECODERS))
@@ -85,7 +85,9 @@ class Measurement:
             and height > 0
             and self.pixel_count == width * height
             and self.image_size_bytes > 0
+            and self.frames > 0
             and len(self.histogram) == WHITE + 1
+            and min(self.histogram) >= 0
         )
         if not possible:
             raise ValueError(f"no image measures like this: {self}")

@@ -117,7 +117,7 @@ def main() -> None:
         return AWSResponse(request.url, 200, HTTPHeaders(), io.BytesIO(answer))
 
     client.meta.events.register("before-send.lambda.Invoke", invoke)
-    cache = RedisCache(lambda: redis, 60, logger)
+    cache = RedisCache(lambda: redis, settings, logger)
     app = create_app(
         settings,
         cache=cache,

@@ -19,8 +19,8 @@ from pydantic import BaseModel, TypeAdapter
 from contract.invocation import Invocation, measurement_answer
 from contract.problems import ProblemCode, ProblemError
 from gateway.log import make_logger
-from gateway.measuring import cache as cache_module
 from gateway.measuring import processor_client
+from gateway.measuring import records as records_module
 from gateway.measuring.cache import RedisCache
 from gateway.measuring.processor_client import LambdaProcessor
 from gateway.settings import Settings
@@ -74,7 +74,7 @@ def newer_handle(event: dict[str, Any]) -> dict[str, Any]:
 def newer_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway whose measurement has one field more than what the processor sends and the cache has."""
     monkeypatch.setattr(processor_client, "MESSAGE", TypeAdapter(NewerMessage))
-    monkeypatch.setattr(cache_module, "RECORD", TypeAdapter(NewerMeasurement))
+    monkeypatch.setattr(records_module, "CONTENT", TypeAdapter(NewerMeasurement))
 
 
 def test_an_older_gateway_understands_a_newer_processor() -> None:
@@ -160,7 +160,7 @@ def make_gateway(redis: fakeredis.FakeRedis) -> Iterator[Callable[..., Gateway]]
     made: list[Gateway] = []
 
     def make(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Gateway:
-        cache = RedisCache(lambda: redis, 60, LOGGER, 5)
+        cache = RedisCache(lambda: redis, Settings.load({}), LOGGER, 5)
         made.append(Gateway(cache=cache, processor=processor(answer)))
         return made[-1]
 
@@ -189,7 +189,7 @@ def test_a_record_without_a_new_field_is_a_miss_and_is_replaced(
 ) -> None:
     assert outcomes(make_gateway(handle)) == ["miss", "hit"]
     monkeypatch.setattr(processor_client, "MESSAGE", TypeAdapter(NewerMessage))
-    monkeypatch.setattr(cache_module, "RECORD", TypeAdapter(NewerMeasurement))
+    monkeypatch.setattr(records_module, "CONTENT", TypeAdapter(NewerMeasurement))
     assert outcomes(make_gateway(newer_handle)) == ["miss", "hit"]
     monkeypatch.undo()
     # The older gateway can use the newer record, and leaves it as it is.

@@ -120,7 +120,7 @@ class Gateway:
             assert hasattr(handler, "setStream")
             handler.setStream(self.output)
         self.redis: Any = redis or fakeredis.FakeRedis(server=fakeredis.FakeServer())
-        self.redis_cache = RedisCache(lambda: self.redis, self.settings.cache_ttl_seconds, self.logger)
+        self.redis_cache = RedisCache(lambda: self.redis, self.settings, self.logger)
         self.processor = FakeProcessor()
         self.app = create_app(
             self.settings,

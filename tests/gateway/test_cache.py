@@ -18,7 +18,8 @@ from gateway.measuring import breaker as breaker_module
 from gateway.measuring import cache as cache_module
 from gateway.measuring.breaker import Breaker
 from gateway.measuring.cache import NoCache, RedisCache, connect, make_cache
-from gateway.settings import Settings
+from gateway.measuring.records import MAX_RECORD_BYTES, Records
+from gateway.settings import DEVELOPMENT_SECRET_KEY, Settings
 from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, measurement
 
@@ -59,15 +60,19 @@ def record(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has
     return json.dumps({**RECORD, **different}).encode()
 
 
+def signed(content: bytes, name: str = KEY, secret: str = DEVELOPMENT_SECRET_KEY) -> bytes:
+    """A record as only those who know the secret can make it."""
+    return Records(secret).signer(name).sign(content)
+
+
 def test_a_good_record_is_a_hit(gateway: Gateway) -> None:
-    gateway.redis.set(KEY, record())
+    gateway.redis.set(KEY, signed(record()))
     assert outcome(gateway) == "hit"
 
 
 @pytest.mark.parametrize(
     "garbage",
     [
-        b"",
         b"garbage",
         b"\xff\xfe\x00",
         b"null",
@@ -93,14 +98,64 @@ def test_a_good_record_is_a_hit(gateway: Gateway) -> None:
         record(pixel_count=7),
         record(pixel_count="6"),
         record(image_size_bytes=-1),
+        record(frames=-1),
+        record(bit_depth=99),
+        record(histogram=(-1, *RECORD["histogram"][1:])),
+        record(options={"luma": "mean", "alpha": "ignore"}),
+        record().replace(b'"pixel_count": 6', b'"pixel_count": 7, "pixel_count": 6, "pixel_count": 8'),
         record(original_mode=None),
         json.dumps({name: value for name, value in RECORD.items() if name != "pixel_count"}).encode(),
     ],
 )
 def test_a_record_that_is_not_ours_is_a_miss_and_is_replaced(gateway: Gateway, garbage: bytes) -> None:
-    gateway.redis.set(KEY, garbage)
-    assert [outcome(gateway), outcome(gateway)] == ["miss", "hit"]
+    for value in (garbage, signed(garbage)):
+        gateway.redis.set(KEY, value)
+        assert [outcome(gateway), outcome(gateway)] == ["miss", "hit"]
     assert breaker_lines(gateway) == []
+
+
+def test_a_record_that_anybody_could_have_written_is_a_miss(gateway: Gateway) -> None:
+    other = KEY[:-1] + ("0" if KEY[-1] != "0" else "1")
+    whole = signed(record(average_intensity=1.0))
+    for forged in (
+        record(average_intensity=1.0),
+        record(average_intensity=1.0) + b".",
+        signed(record(average_intensity=1.0), name=other),
+        signed(record(average_intensity=1.0), secret="another"),
+        whole.replace(b"1.0", b"2.0"),
+        whole[:-1],
+        # Valid, and longer than any record of ours.
+        signed(record(original_mode="x" * 10_000_000)),
+    ):
+        gateway.redis.set(KEY, forged)
+        assert outcome(gateway) == "miss"
+        assert outcome(gateway) == "hit"
+
+
+def test_no_more_of_a_long_value_is_read_than_a_record_may_have(gateway: Gateway) -> None:
+    gateway.redis.set(KEY, b"x" * 10_000_000)
+    lengths = []
+    getrange = gateway.redis.getrange
+
+    def noted(*where: Any) -> bytes:  # noqa: ANN401 - redis-py's
+        content: bytes = getrange(*where)
+        lengths.append(len(content))
+        return content
+
+    gateway.redis.getrange = noted
+    assert outcome(gateway) == "miss"
+    assert lengths == [MAX_RECORD_BYTES + 1]
+
+
+def test_the_longest_measurement_fits_a_record() -> None:
+    longest = measurement(
+        image_size=(10**8, 2),
+        pixel_count=2 * 10**8,
+        histogram=(2 * 10**8 * 255,) * 256,
+        original_mode="I;16",
+        average_intensity=100 / 3,
+    )
+    assert len(Records("secret").write("name", longest)) < MAX_RECORD_BYTES / 2
 
 
 def test_a_key_of_another_type_costs_its_own_image_only_and_is_replaced(gateway: Gateway) -> None:
@@ -163,7 +218,7 @@ def test_a_full_redis_is_still_read_and_left_alone_with_writes(
 def test_the_breaker_opens_at_the_first_failure_and_lets_one_through_after_its_rest(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, clock: list[float]
 ) -> None:
-    reads = Failing(monkeypatch, gateway.redis, "get", redis.ConnectionError("refused"))
+    reads = Failing(monkeypatch, gateway.redis, "getrange", redis.ConnectionError("refused"))
     assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
     assert reads.calls == 1
     clock[0] += 4.9
@@ -236,7 +291,7 @@ ATTEMPTS = 3
 
 
 @pytest.mark.usefixtures("deployed")
-@pytest.mark.parametrize("part", ["connect", "get", "set"])
+@pytest.mark.parametrize("part", ["connect", "getrange", "set"])
 def test_a_cache_that_hangs_costs_one_request_no_more_than_the_allowance_and_the_next_nothing(
     make_gateway: Callable[..., Gateway], hanging: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
@@ -269,7 +324,7 @@ def test_more_requests_than_threads_all_come_back_from_a_cache_that_hangs(
     slowest = []
     for _ in range(ATTEMPTS):
         gateway = make_gateway()
-        monkeypatch.setattr(gateway.redis, "get", hanging)
+        monkeypatch.setattr(gateway.redis, "getrange", hanging)
         with ThreadPoolExecutor(40) as many:
             asked = [many.submit(timed, partial(gateway.redis_cache.get, "0", Options())) for _ in range(40)]
         slowest.append(max(future.result() for future in asked))
@@ -322,7 +377,7 @@ def test_sockets_time_out_within_the_deadline(constructed: dict[str, Any]) -> No
 def test_readiness_asks_the_cache_while_the_breaker_is_open(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway.processor.answer = measurement(average_intensity=127.0)
     assert gateway.get("/health/ready").json() == {"status": "ready", "cache": "ok", "processor": "ok"}
-    reads = Failing(monkeypatch, gateway.redis, "get", redis.ConnectionError("refused"))
+    reads = Failing(monkeypatch, gateway.redis, "getrange", redis.ConnectionError("refused"))
     response = gateway.get("/health/ready")
     assert (response.status_code, response.json()["cache"]) == (200, "down")
     reads.error = None

@@ -13,7 +13,8 @@ import pytest
 
 from gateway.app import create_app
 from gateway.log import make_logger
-from gateway.measuring.cache import RedisCache, key
+from gateway.measuring.cache import RedisCache
+from gateway.measuring.records import Records, name_of
 from image_intensity import DECODERS, Options
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
@@ -35,7 +36,7 @@ def redis() -> fakeredis.FakeRedis:
 def app(redis: fakeredis.FakeRedis) -> FastAPI:
     settings = LocalSettings.load({})
     logger = make_logger(settings)
-    cache = RedisCache(lambda: redis, 60, logger)
+    cache = RedisCache(lambda: redis, settings, logger)
     return create_app(settings, cache=cache, processor=InProcessProcessor(logger), logger=logger)
 
 
@@ -86,10 +87,11 @@ def test_options_never_share_a_record(app: FastAPI) -> None:
 
 def test_records_of_another_decoder_are_not_used(app: FastAPI, redis: fakeredis.FakeRedis) -> None:
     post(app)
-    name = key(hashlib.sha256(IMAGE).hexdigest(), Options())
+    name = name_of(hashlib.sha256(IMAGE).hexdigest(), Options())
     record = redis.get(name)
     assert isinstance(record, bytes)
-    redis.set(name, record.replace(DECODERS["pillow"].encode(), b"12.0.0"))
+    signer = Records("development-only").signer(name)
+    redis.set(name, signer.sign(signer.unsign(record).replace(DECODERS["pillow"].encode(), b"12.0.0")))
     assert post(app).headers["X-Cache"] == "miss"
 
 

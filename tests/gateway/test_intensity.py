@@ -10,7 +10,7 @@ import pytest
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.cache import NoCache
 from image_intensity import version
-from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks, form, measurement, part
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, chunks, form, measurement, part
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
@@ -80,16 +80,6 @@ def test_the_record_holds_nothing_of_the_request(gateway: Gateway) -> None:
     assert IMAGE not in record
 
 
-def test_a_file_that_cannot_be_measured_is_asked_again_the_next_time(gateway: Gateway) -> None:
-    gateway.processor.answer = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
-    for _ in range(2):
-        response = gateway.upload()
-        assert assert_problem(response, 400, "corrupt_image")["detail"] == "Cut short."
-        assert response.headers["x-cache"] == "miss"
-    assert len(gateway.processor.images) == 2
-    assert gateway.redis.keys() == []
-
-
 @pytest.mark.parametrize(
     ("limits", "code"),
     [({"ALLOWED_IMAGE_FORMATS": "JPEG"}, "unsupported_format"), ({"MAX_IMAGE_PIXELS": "5"}, "too_many_pixels")],
@@ -104,6 +94,8 @@ def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
     assert response.json()["code"] == code
     assert response.headers["x-cache"] == "miss"
     assert narrower.processor.images == [IMAGE]
+    # The refusal has not replaced the measurement.
+    assert gateway.upload().headers["x-cache"] == "hit"
 
 
 def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: Callable[..., Gateway]) -> None:

@@ -176,9 +176,9 @@ def test_a_password_is_used_and_a_wrong_one_is_a_bypass(tmp_path: Path, cached: 
 
 def test_a_user_with_rights_to_our_keys_alone_is_enough(server: RedisServer, cached: Callable[..., Gateway]) -> None:
     with server.connect() as client:
-        client.execute_command("ACL", "SETUSER", "service", "on", ">right", "~intensity:*", "+get", "+set")
-        client.execute_command("ACL", "SETUSER", "reader", "on", ">right", "~intensity:*", "+get")
-        client.execute_command("ACL", "SETUSER", "stranger", "on", ">right", "~other:*", "+get", "+set")
+        client.execute_command("ACL", "SETUSER", "service", "on", ">right", "~intensity:*", "+getrange", "+set")
+        client.execute_command("ACL", "SETUSER", "reader", "on", ">right", "~intensity:*", "+getrange")
+        client.execute_command("ACL", "SETUSER", "stranger", "on", ">right", "~other:*", "+getrange", "+set")
 
     def user(name: str, *, password: str) -> Gateway:
         return cached(**server.address, REDIS_USERNAME=name, REDIS_PASSWORD=password)

@@ -71,6 +71,7 @@ class Settings(BaseModel):
     redis_username: str | None = None
     redis_password: SecretStr | None = None
     cache_ttl_seconds: int = Field(86_400, ge=0, le=10 * 365 * 86_400)
+    refusal_ttl_seconds: int = Field(600, ge=0, le=10 * 365 * 86_400)
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(split), Field(min_length=1)] = ("*",)
     processor_function_name: str = "image-intensity-processor"
     upload_bucket: str = ""

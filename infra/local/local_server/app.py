@@ -43,7 +43,7 @@ def make_app(environment: Mapping[str, str], storage: Storage | None = None) -> 
     cache = make_cache(settings, logger)
     if not settings.redis_host and settings.cache_ttl_seconds:
         # In this process no network can fail. The cache is only late if the whole process is.
-        cache = RedisCache(fakeredis.FakeRedis, settings.cache_ttl_seconds, logger, EMBEDDED_DEADLINE_SECONDS)
+        cache = RedisCache(fakeredis.FakeRedis, settings, logger, EMBEDDED_DEADLINE_SECONDS)
     app = create_app(
         settings,
         cache=cache,

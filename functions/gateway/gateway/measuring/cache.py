@@ -6,15 +6,11 @@ It may be absent, down, slow, full, or hold wrong records: every request is answ
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
 from gateway.measuring.breaker import Breaker
-from gateway.measuring.completeness import has_every_field
-from image_intensity import Measurement, Options, version
+from gateway.measuring.records import MAX_RECORD_BYTES, Records, Refusal, name_of
+from image_intensity import Options, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
     from redis.cluster import RedisCluster
 
     from gateway.measuring.outcome import CacheOutcome
+    from gateway.measuring.records import Record
     from gateway.settings import Settings
 
     Client = redis.Redis | RedisCluster
@@ -35,25 +32,23 @@ SOCKET_TIMEOUT_SECONDS = 0.1
 # So many operations run at a time. Further ones wait, within their deadline.
 THREADS = 16
 
-RECORD = TypeAdapter(Measurement)
-
 
 class Lookup(NamedTuple):
     """The answer of a cache. bypass: the cache was not asked, or it did not answer. failed: it was asked and failed."""
 
     outcome: CacheOutcome
-    measurement: Measurement | None = None
+    record: Record | None = None
     failed: bool = False
 
 
 class Cache(Protocol):
-    """Measurements by the SHA-256 of the content and the options. No method raises."""
+    """Measurements and refusals by the SHA-256 of the content and the options. No method raises."""
 
     def get(self, sha256: str, options: Options) -> Lookup:
         """Look up the content with this digest (hexadecimal)."""
 
-    def put(self, sha256: str, measurement: Measurement) -> bool:
-        """Keep a measurement under its options and versions. Returns False if the cache was asked and failed."""
+    def put(self, sha256: str, record: Record, options: Options) -> bool:
+        """Keep a record of the content under `options`. Returns False if the cache was asked and failed."""
 
     def health(self) -> Literal["ok", "off", "down"]:
         """Return whether the cache answers now."""
@@ -66,7 +61,7 @@ class NoCache:
         """Know nothing."""
         return Lookup("bypass")
 
-    def put(self, sha256: str, measurement: Measurement) -> bool:  # noqa: ARG002 - the Protocol's
+    def put(self, sha256: str, record: Record, options: Options) -> bool:  # noqa: ARG002 - the Protocol's
         """Keep nothing."""
         return True
 
@@ -84,17 +79,19 @@ class RedisCache:
     def __init__(
         self,
         connect: Callable[[], Client],
-        ttl_seconds: int,
+        settings: Settings,
         logger: Logger,
         deadline_seconds: float | None = None,
     ) -> None:
-        """Keep records for `ttl_seconds` in the server that `connect` returns a client for.
+        """Keep records in the server that `connect` returns a client for.
 
-        deadline_seconds: the most time for one operation; without it, `DEADLINE_SECONDS`.
+        settings: how long records are kept, and the key that signs them. deadline_seconds: the most time for one
+        operation; without it, `DEADLINE_SECONDS`.
         """
         self.deadline_seconds = DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds
         self.connect = connect
-        self.ttl_seconds = ttl_seconds
+        self.settings = settings
+        self.records = Records(settings.secret_key.get_secret_value())
         self.client: Client | None = None
         # redis-py has a timeout for each read and write, and none for the name lookup. A thread can be left alone when
         # the deadline for everything is over.
@@ -104,30 +101,36 @@ class RedisCache:
         self.writes = Breaker("writing the cache", logger)
 
     def get(self, sha256: str, options: Options) -> Lookup:
-        """Return the record. Garbage and records of other versions are a miss."""
+        """Return the record. A value that is not a record of ours is a miss."""
         if not self.reads.allows():
             return Lookup("bypass")
         try:
-            raw = self.run(lambda client: client.get(key(sha256, options)))
+            name = name_of(sha256, options)
+            # Not more than one byte over the limit: somebody may have put megabytes there.
+            raw = self.run(lambda client: client.getrange(name, 0, MAX_RECORD_BYTES))
         except Exception as error:  # noqa: BLE001 - the cache is optional: the request goes on
             if "WRONGTYPE" not in str(error):
                 self.reads.failed(error)
                 return Lookup("bypass", failed=True)
             # Another program has put its value under our key. The cache works, and our record will replace the value.
-            raw = None
+            raw = b""
         self.reads.succeeded()
-        measurement = parse_record(raw, options)
-        return Lookup("hit", measurement) if measurement else Lookup("miss")
+        record = self.records.read(name, raw, options)
+        return Lookup("hit", record) if record else Lookup("miss")
 
-    def put(self, sha256: str, measurement: Measurement) -> bool:
+    def put(self, sha256: str, record: Record, options: Options) -> bool:
         """Write the record with its time to live."""
-        if not self.writes.allows():
+        refused = isinstance(record, Refusal)
+        seconds = self.settings.refusal_ttl_seconds if refused else self.settings.cache_ttl_seconds
+        if not seconds or not self.writes.allows():
             return True
         try:
-            record = dumps(asdict(measurement))
-            # The key has the version that measured: during a deployment, the processor's may differ from this code's.
-            name = key(sha256, measurement.options, version(measurement.algorithm, measurement.decoders))
-            self.run(lambda client: client.set(name, record, ex=self.ttl_seconds))
+            # The name has the version that measured: during a deployment, the processor's may differ from this code's.
+            measured_by = None if isinstance(record, Refusal) else version(record.algorithm, record.decoders)
+            name = name_of(sha256, options, measured_by)
+            content = self.records.write(name, record)
+            # A refusal under narrow limits must not replace a measurement that was made under wide ones.
+            self.run(lambda client: client.set(name, content, ex=seconds, nx=refused))
         except Exception as error:  # noqa: BLE001 - as above
             self.writes.failed(error)
             return False
@@ -137,7 +140,7 @@ class RedisCache:
     def health(self) -> Literal["ok", "off", "down"]:
         """Ask for a key that does not exist. This neither asks the breakers nor changes them."""
         try:
-            self.run(lambda client: client.get(key("health", Options())))
+            self.run(lambda client: client.getrange(name_of("health", Options()), 0, 0))
         except Exception:  # noqa: BLE001 - as above
             return "down"
         return "ok"
@@ -156,26 +159,6 @@ class RedisCache:
         return command(self.client)
 
 
-def key(sha256: str, options: Options, measured_by: str | None = None) -> str:
-    """Return the key of a record. It has the version, so a new algorithm or decoder does not find the old records."""
-    return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}:{sha256}"
-
-
-def parse_record(raw: bytes | None, options: Options) -> Measurement | None:
-    """Return the measurement in a record, or None if the record is not one of this version under `options`.
-
-    A record of an older gateway that lacks a field is not used either: the field would have its default.
-    """
-    if raw is None:
-        return None
-    try:
-        record = RECORD.validate_json(raw, strict=True)
-    except ValidationError:
-        return None
-    ours = record.options == options and version(record.algorithm, record.decoders) == version()
-    return record if ours and has_every_field(loads(raw), record) else None
-
-
 def make_cache(settings: Settings, logger: Logger) -> Cache:
     """Return the cache that the settings ask for. There is none without a host, or with a time to live of 0."""
     if not settings.redis_host or not settings.cache_ttl_seconds:
@@ -183,7 +166,7 @@ def make_cache(settings: Settings, logger: Logger) -> Cache:
     # Only if there is a cache, since it takes long; and at the start, because the first operation has a deadline.
     import redis.cluster  # noqa: F401, PLC0415
 
-    return RedisCache(lambda: connect(settings), settings.cache_ttl_seconds, logger)
+    return RedisCache(lambda: connect(settings), settings, logger)
 
 
 def connect(settings: Settings) -> Client:
