@@ -131,6 +131,13 @@ def test_every_setting_can_be_set_under_compose() -> None:
     assert not missing, f"docker-compose.yml, services, gateway, environment: {missing} (see gateway/settings.py)"
 
 
+def test_the_gateways_user_of_the_cache_may_do_what_the_gateway_does_there() -> None:
+    network = (REPOSITORY / "infra/network.yaml").read_text()
+    [rights] = re.findall(r"AccessString: (.*)", network)
+    assert {"+getrange", "+set"} <= {*rights.split()}
+    assert "~intensity:*" in rights
+
+
 def test_a_form_with_the_largest_image_fits_into_an_invocation() -> None:
     # API Gateway's headers and context around it take a few kilobytes.
     largest = TEMPLATE["Parameters"]["MaxContentLength"]["Default"]
