@@ -48,7 +48,6 @@ FOREIGN = {
     "processor": {"fastapi", "starlette", "pydantic", "redis", "boto3", "mangum", "gateway", "local_server"},
 }
 LOCKS = ["functions/gateway", "functions/processor", "infra/local"]
-README = (REPOSITORY / "README.md").read_text()
 
 
 def imports(source: Path) -> Iterator[str]:
@@ -150,19 +149,21 @@ def test_create_app_and_all_that_it_is_made_of_read_no_environment() -> None:
     assert reading == {"handler.py"}
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The rows of the table in a section of README, below its head, each as its cells."""
-    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The rows of the table in a section of a document, below its head, each as its cells."""
+    text = (REPOSITORY / document).read_text()
+    section = re.split(rf"^#+ {heading}\n", text, flags=re.MULTILINE)[1].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert len(cells) > 2, f"README has no table under {heading}"
+    assert len(cells) > 2, f"{document} has no table under {heading}"
     return cells[2:]
 
 
-def test_the_settings_table_in_readme_has_exactly_the_settings_and_their_defaults() -> None:
-    in_readme = {name.strip("`"): default.strip("`") for name, default, *_ in rows("Settings")}
-    assert in_readme == dict(variables(LocalSettings))
-    assert list(in_readme)[: len(Settings.model_fields)] == [name for name, _ in variables(Settings)]
+def test_the_table_in_settings_md_has_exactly_the_settings_and_their_defaults() -> None:
+    table = rows("docs/settings.md", "Settings")
+    documented = {name.strip("`"): default.strip("`") for name, default, *_ in table}
+    assert documented == dict(variables(LocalSettings))
+    assert list(documented)[: len(Settings.model_fields)] == [name for name, _ in variables(Settings)]
 
 
 def variables(settings: type[Settings]) -> Iterator[tuple[str, str]]:
@@ -183,9 +184,9 @@ def written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def test_the_table_of_errors_in_readme_has_exactly_the_problem_codes() -> None:
-    in_readme = [(int(status), code.strip("`")) for status, code, *_ in rows("Errors")]
-    assert sorted(in_readme) == sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
+def test_the_table_of_errors_in_api_md_has_exactly_the_problem_codes() -> None:
+    documented = [(int(status), code.strip("`")) for status, code, *_ in rows("docs/api.md", "Errors")]
+    assert sorted(documented) == sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -204,6 +205,13 @@ def test_all_packages_have_one_version() -> None:
 
 def test_all_packages_want_the_same_python() -> None:
     assert {project(folder)["requires-python"] for folder in PACKAGES.values()} == {">=3.11"}
+
+
+def test_all_packages_have_the_license_of_the_repository() -> None:
+    text = (REPOSITORY / "LICENSE").read_text()
+    for folder in PACKAGES.values():
+        assert (project(folder)["license"], project(folder)["license-files"]) == ("MIT", ["LICENSE"])
+        assert (folder / "LICENSE").read_text() == text
 
 
 def locked(path: str) -> dict[str, str]:
