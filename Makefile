@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench corpus e2e build deploy lock clean
+.PHONY: help run test check format bench corpus e2e build deploy lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -32,6 +32,10 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and co
 	$(SAM) validate --lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
+
+format: .venv/dev ## Format the Python code, and correct what the linter can correct by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
 	@$(BIN)/python -m tests.bench

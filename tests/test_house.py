@@ -49,7 +49,6 @@ FOREIGN = {
     "processor": {"fastapi", "starlette", "pydantic", "redis", "boto3", "mangum", "gateway", "local_server"},
 }
 LOCKS = ["functions/gateway", "functions/processor", "infra/local"]
-README = (REPOSITORY / "README.md").read_text()
 
 
 def imports(source: Path) -> Iterator[str]:
@@ -151,20 +150,22 @@ def test_create_app_and_all_that_it_is_made_of_read_no_environment() -> None:
     assert reading == {"handler.py"}
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The rows of the table in a section of README, below its head, each as its cells."""
-    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+def rows(document: str, heading: str) -> list[list[str]]:
+    """The rows of the table in a section of a document, below its head, each as its cells."""
+    text = (REPOSITORY / document).read_text()
+    section = re.split(rf"^#+ {heading}\n", text, flags=re.MULTILINE)[1].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert len(cells) > 2, f"README has no table under {heading}"
+    assert len(cells) > 2, f"{document} has no table under {heading}"
     return cells[2:]
 
 
-def test_the_settings_table_in_readme_has_exactly_the_settings_and_their_defaults() -> None:
-    in_readme = {name.strip("`"): default.strip("`") for name, default, *_ in rows("Settings")}
+def test_the_table_in_settings_md_has_exactly_the_settings_and_their_defaults() -> None:
+    table = rows("docs/settings.md", "Settings")
+    documented = {name.strip("`"): default.strip("`") for name, default, *_ in table}
     in_code = {names(field)[0]: written(field.default) for field in LocalSettings.model_fields.values()}
-    assert in_readme == in_code, "the table of settings in README.md differs from gateway/settings.py"
-    assert list(in_readme)[: len(Settings.model_fields)] == list(in_code)[: len(Settings.model_fields)]
+    assert documented == in_code, "the table in docs/settings.md differs from gateway/settings.py"
+    assert list(documented)[: len(Settings.model_fields)] == list(in_code)[: len(Settings.model_fields)]
 
 
 def written(default: object) -> str:
@@ -177,10 +178,10 @@ def written(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def test_the_table_of_errors_in_readme_has_exactly_the_problem_codes() -> None:
-    in_readme = [(int(status), code.strip("`")) for status, code, *_ in rows("Errors")]
+def test_the_table_of_errors_in_api_md_has_exactly_the_problem_codes() -> None:
+    documented = [(int(status), code.strip("`")) for status, code, *_ in rows("docs/api.md", "Errors")]
     in_code = sorted((kind.status, code.value) for code, kind in PROBLEM_TYPES.items())
-    assert sorted(in_readme) == in_code, "the table of errors in README.md differs from contract/problems.py"
+    assert sorted(documented) == in_code, "the table in docs/api.md differs from contract/problems.py"
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -199,6 +200,13 @@ def test_all_packages_have_one_version() -> None:
 
 def test_all_packages_want_the_same_python() -> None:
     assert {project(folder)["requires-python"] for folder in PACKAGES.values()} == {">=3.11"}
+
+
+def test_all_packages_have_the_license_of_the_repository() -> None:
+    text = (REPOSITORY / "LICENSE").read_text()
+    for folder in PACKAGES.values():
+        assert (project(folder)["license"], project(folder)["license-files"]) == ("MIT", ["LICENSE"])
+        assert (folder / "LICENSE").read_text() == text
 
 
 def locked(path: str) -> dict[str, str]:

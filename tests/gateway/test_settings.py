@@ -11,7 +11,7 @@ from gateway.settings import Settings, SettingsError
 from local_server.settings import LocalSettings
 from tests.support import names, variables
 
-# README's table has each of them, and tests/test_house.py compares it with the settings.
+# docs/settings.md has a table of them, and tests/test_house.py compares it with the settings.
 DEFAULTS = Settings.load({}).model_dump()
 
 

@@ -49,7 +49,7 @@ def upper(value: object) -> object:
 class Settings(BaseModel):
     """The settings. The name of the environment variable is the field's name in capitals, or the alias of the field.
 
-    README has the table.
+    docs/settings.md has the table.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, alias_generator=str.upper)

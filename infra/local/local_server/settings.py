@@ -10,7 +10,7 @@ from gateway.settings import Settings, split
 
 
 class LocalSettings(Settings):
-    """The settings; the name of the environment variable is the field's name in capitals. README has the table."""
+    """The settings. Each environment variable has the field's name in capitals; docs/settings.md has the table."""
 
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=0, le=65535)
