@@ -69,15 +69,24 @@ def environment(**settings: str) -> dict[str, str]:
 
 @contextmanager
 def starting_server(folder: Path, **settings: str) -> Iterator[Server]:
-    """Start a server with `settings`, and kill it at the end if it still runs. Its output goes to `folder`."""
+    """Start a server with `settings`, and end it if it still runs. Its output goes to `folder`."""
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         command = [sys.executable, "-m", "local_server"]
         process = subprocess.Popen(command, env=environment(**settings), stdout=out, stderr=err)
         try:
             yield Server(process, folder)
         finally:
-            process.kill()
-            process.wait()
+            end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a server: first by SIGTERM, so that it ends its storage and its reloading process, too."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextmanager
