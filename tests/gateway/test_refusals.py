@@ -93,4 +93,4 @@ def changed(content: bytes, name: str, value: object) -> bytes:
     """The JSON with another value of one member."""
     members = json.loads(content)
     assert name in members
-    return json.dumps({**members, name: value}).encode()
+    return json.dumps({**members, name: value}, separators=(",", ":")).encode()
