@@ -1,0 +1,260 @@
+"""The command line of `intensity`. Nothing here loads the decoders, so that `--help` is there at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from image_intensity import Alpha, ImageFormat, Limits, Luma, Options, __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from image_intensity.cli.lines import Layout
+    from image_intensity.cli.progress import Kind
+
+# Decoding takes this many bytes for a pixel at the default limits, 1.45 GB for 200 million pixels.
+DECODED_BYTES_PER_PIXEL = 7.25
+MAX_BYTES = 1_000_000_000
+TIMEOUT_SECONDS = 60.0
+# They are to become commands of their own. A file or folder of that name is given as ./bulk.
+RESERVED = ("bulk", "jobs")
+SUFFIXES: dict[str, Literal["csv", "jsonl", "parquet"]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+EPILOG = """\
+Without -o, the results are a table on a terminal and tab-separated lines in a pipe.
+Exit codes: 0 every file was measured, 1 some were not or there were none, 2 wrong
+usage, 130 ended by Ctrl+C, 143 by SIGTERM. Manual: docs/command.md in the project.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What was asked for. layout: of what is written to standard output, or to `output` unless that is Parquet."""
+
+    paths: tuple[bytes, ...]
+    name_list: str | None
+    separator: bytes
+    hidden: bool
+    follow_links: bool
+    options: Options
+    limits: Limits
+    max_bytes: int
+    full: bool
+    output: Path | None
+    layout: Layout
+    resume: bool
+    retry_problems: bool
+    force: bool
+    jobs: int | None
+    timeout: float
+    progress: Kind
+
+    @property
+    def parquet(self) -> bool:
+        """Whether the output is a Parquet file."""
+        return self.output is not None and self.output.suffix.lower() == ".parquet"
+
+
+def parse(argv: Sequence[str] | None = None) -> Arguments:
+    """Read the command line. Ends the program with exit code 2 and a sentence where it is wrong."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    _check(parser, given)
+    formats = given.formats
+    limits = Limits(formats=formats)
+    if given.max_pixels:
+        memory = max(limits.max_decoded_bytes, int(given.max_pixels * DECODED_BYTES_PER_PIXEL))
+        limits = Limits(formats=formats, max_pixels=given.max_pixels, max_decoded_bytes=memory)
+    return Arguments(
+        paths=tuple(os.fsencode(path) for path in given.paths if path != "-"),
+        name_list="-" if "-" in given.paths else given.name_list,
+        separator=b"\0" if given.null else b"\n",
+        hidden=given.hidden,
+        follow_links=given.follow_links,
+        options=Options(luma=given.luma, alpha=given.alpha),
+        limits=limits,
+        max_bytes=given.max_bytes,
+        full=given.detail == "full",
+        output=given.output,
+        layout=_layout(given),
+        resume=given.resume or given.retry_problems,
+        retry_problems=given.retry_problems,
+        force=given.force,
+        jobs=given.jobs,
+        timeout=given.timeout,
+        progress=given.progress or ("bar" if sys.stderr.isatty() else "none"),
+    )
+
+
+def _layout(given: argparse.Namespace) -> Layout:
+    """Return how rows are written."""
+    if given.output is not None:
+        # Until a Parquet file can be made, its rows are JSON lines.
+        return "csv" if given.output.suffix.lower() == ".csv" else "jsonl"
+    layout: Layout = given.format or ("table" if sys.stdout.isatty() else "tsv")
+    return layout
+
+
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """End the program where options do not go together."""
+    wrong = {
+        "name a file, a folder, - or --from FILE": not given.paths and given.name_list is None,
+        "- and --from are two lists of names; give one": "-" in given.paths and given.name_list is not None,
+        "--null needs a list of names: - or --from FILE": given.null
+        and "-" not in given.paths
+        and given.name_list is None,
+        "--format is for standard output; the end of the name of -o FILE decides how FILE is written": given.format
+        and given.output,
+        "--resume and --retry-problems need -o FILE": (given.resume or given.retry_problems) and not given.output,
+        "--force is for -o FILE": given.force and not given.output,
+        "--force and --resume contradict each other": given.force and (given.resume or given.retry_problems),
+        "--detail full does not fit into the table; use --format jsonl, tsv or csv, or -o FILE": given.detail == "full"
+        and _layout(given) == "table",
+    }
+    for sentence, applies in wrong.items():
+        if applies:
+            parser.error(sentence)
+    first = given.paths[0] if given.paths else None
+    if first in RESERVED:
+        parser.error(f"{first} is kept for a command to come; a file or folder of that name is ./{first}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return what reads the command line."""
+    parser = argparse.ArgumentParser(
+        prog="intensity",
+        usage="intensity [OPTION]... PATH...",
+        description="Measure the average grayscale intensity of PNGs and JPEGs: 0 is black, 255 is white. Every file "
+        "that is named or found has one row in the results: its number, or why there is none.",
+        epilog=EPILOG,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"intensity {__version__}")
+    _add_inputs(parser.add_argument_group("which files"))
+    _add_measurement(parser.add_argument_group("how they are measured"))
+    _add_results(parser.add_argument_group("results"))
+    _add_run(parser.add_argument_group("the run"))
+    return parser
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves the epilog as it is, and gives the options room."""
+
+    def __init__(self, prog: str) -> None:
+        """Put the explanations in one column."""
+        super().__init__(prog, max_help_position=26, width=100)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """Wrap all but the epilog."""
+        if text == EPILOG:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)  # noqa: SLF001 - its own way to be changed
+
+
+def _add_inputs(group: argparse._ArgumentGroup) -> None:
+    """Add what chooses the files."""
+    group.add_argument("paths", metavar="PATH", nargs="*", help="a file, a folder, or - for a list on standard input")
+    group.add_argument("--from", dest="name_list", metavar="FILE", help="read names from FILE, one a line")
+    group.add_argument("-0", "--null", action="store_true", help="names in a list end with NUL, as find -print0 has it")
+    group.add_argument("--hidden", action="store_true", help="in folders, also take names that begin with a dot")
+    group.add_argument("--follow-links", action="store_true", help="also go into folders that are links")
+
+
+def _add_measurement(group: argparse._ArgumentGroup) -> None:
+    """Add what the numbers and the refusals depend on."""
+    lumas, alphas = get_args(Luma), get_args(Alpha)
+    default = Limits()
+    group.add_argument("--luma", choices=lumas, default="bt601", help=f"gray from color: {_one_of(lumas)}")
+    group.add_argument("--alpha", choices=alphas, default="ignore", help=f"transparency: {_one_of(alphas)}")
+    group.add_argument(
+        "--formats",
+        metavar="LIST",
+        type=_formats,
+        default=default.formats,
+        help="formats to accept, with commas between them (PNG,JPEG)",
+    )
+    group.add_argument(
+        "--max-pixels",
+        metavar="N",
+        type=_number(int),
+        help=f"refuse images of more pixels ({default.max_pixels:,}); memory grows with it",
+    )
+    group.add_argument(
+        "--max-bytes",
+        metavar="N",
+        type=_number(int),
+        default=MAX_BYTES,
+        help=f"do not read files of more bytes ({MAX_BYTES:,})",
+    )
+
+
+def _add_results(group: argparse._ArgumentGroup) -> None:
+    """Add what chooses where results go and in which form."""
+    group.add_argument(
+        "-o", "--output", metavar="FILE", type=_output, help="write results to FILE: .csv, .jsonl or .parquet"
+    )
+    group.add_argument(
+        "--format",
+        choices=("table", "tsv", "csv", "jsonl"),
+        help="form of standard output: table (on a terminal), tsv (in a pipe), csv or jsonl",
+    )
+    group.add_argument("--detail", choices=("full",), help="add statistics, histogram and method, as in the API")
+    group.add_argument("--resume", action="store_true", help="measure only what has no row in FILE yet")
+    group.add_argument("--retry-problems", action="store_true", help="resume, and measure again what had a problem")
+    group.add_argument("--force", action="store_true", help="overwrite FILE")
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    """Add what concerns time and the screen."""
+    group.add_argument("-j", "--jobs", metavar="N", type=_number(int), help="processes (one for each core)")
+    group.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_number(float),
+        default=TIMEOUT_SECONDS,
+        help=f"give a file up after this time ({TIMEOUT_SECONDS:g})",
+    )
+    group.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        help="on standard error: bar (on a terminal), json (a line each second) or none",
+    )
+
+
+def _one_of(values: Sequence[str]) -> str:
+    """Return the values, the default first and marked."""
+    return ", ".join([f"{values[0]} (default)", *values[1:]])
+
+
+def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Return what reads a number above zero."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+        return value
+
+    number.__name__ = "number"
+    return number
+
+
+def _formats(text: str) -> tuple[ImageFormat, ...]:
+    """Read a list of formats."""
+    asked = {name.strip().upper() for name in text.split(",")}
+    known: tuple[ImageFormat, ...] = get_args(ImageFormat)
+    if not asked <= set(known):
+        raise argparse.ArgumentTypeError(f"{text} is not a list of {' and '.join(known)}")
+    return tuple(name for name in known if name in asked)
+
+
+def _output(text: str) -> Path:
+    """Read where results go."""
+    if Path(text).suffix.lower() not in SUFFIXES:
+        raise argparse.ArgumentTypeError(f"the name of {text} must end with {', '.join(SUFFIXES)}")
+    return Path(text)

@@ -1,0 +1,169 @@
+"""One row of results: what is known of one file, in the API's names, or why nothing is.
+
+This module knows nothing of the file system. Rows of other sources, for example of a bucket, are made the same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from image_intensity import Measurement
+
+# Problems that are not the image's fault. The other codes are those of `image_intensity.errors`.
+FILE_MISSING = "file_missing"
+FILE_UNREADABLE = "file_unreadable"
+NOT_A_FILE = "not_a_file"
+FILE_CHANGED = "file_changed"
+FILE_TOO_LARGE = "file_too_large"
+PROCESSOR_FAILED = "processor_failed"
+PROCESSOR_TIMEOUT = "processor_timeout"
+
+
+class Method(NamedTuple):
+    """How a row was measured, or should have been: rows that differ in it must not be mixed.
+
+    version: of the algorithm and the decoders, as `image_intensity.version` writes it.
+    """
+
+    luma: Luma
+    alpha: Alpha
+    version: str
+
+    @property
+    def options(self) -> Options:
+        """What `measure` takes."""
+        return Options(luma=self.luma, alpha=self.alpha)
+
+
+def installed_method(options: Options) -> Method:
+    """Return how this installation measures. It asks for the versions without loading the decoders."""
+    decoders = {name: metadata.version(name) for name in DECODERS}
+    return Method(options.luma, options.alpha, version(decoders=decoders))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is known of one file.
+
+    path: its name as `names.written` writes it. Either `average_intensity` and the other values of the API are there,
+    or `code` and `detail` say why not; `image_size_bytes` and `sha256` are there once the file was read. `statistics`,
+    `histogram` and `measurement` are there when full detail was asked for.
+    """
+
+    path: str
+    average_intensity: float | None = None
+    image_size: tuple[int, int] | None = None
+    original_mode: str | None = None
+    pixel_count: int | None = None
+    image_size_bytes: int | None = None
+    sha256: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    luma: Luma
+    alpha: Alpha
+    version: str
+    statistics: dict[str, Any] | None = None
+    histogram: tuple[int, ...] | None = None
+    measurement: dict[str, Any] | None = None
+
+    def values(self, *, full: bool) -> dict[str, Any]:
+        """Return the row as one JSON object; `full` adds the last three fields."""
+        fields = [*BASE_FIELDS, *DETAIL_FIELDS] if full else BASE_FIELDS
+        return {name: getattr(self, name) for name in fields}
+
+
+BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"statistics", "histogram", "measurement"})
+DETAIL_FIELDS = ("statistics", "histogram", "measurement")
+
+
+def measured_row(path: str, measurement: Measurement, sha256: str, method: Method, *, full: bool) -> Row:
+    """Return the row of a file that was measured."""
+    return Row(
+        path=path,
+        average_intensity=measurement.average_intensity,
+        image_size=measurement.image_size,
+        original_mode=measurement.original_mode,
+        pixel_count=measurement.pixel_count,
+        image_size_bytes=measurement.image_size_bytes,
+        sha256=sha256,
+        **method._asdict(),
+        statistics=asdict(measurement.statistics) if full else None,
+        histogram=measurement.histogram if full else None,
+        measurement=api_measurement(measurement, sha256) if full else None,
+    )
+
+
+def problem_row(path: str, code: str, detail: str, method: Method, **known: Any) -> Row:  # noqa: ANN401 - any field
+    """Return the row of a file that has no number. `known`: `image_size_bytes` and `sha256`, if it was read."""
+    return Row(path=path, code=code, detail=" ".join(detail.split()), **method._asdict(), **known)
+
+
+def api_measurement(measurement: Measurement, sha256: str) -> dict[str, Any]:
+    """Return how a file was measured, in the fields that the API has under `measurement`."""
+    weights, divisor = LUMA_FORMULAS[measurement.options.luma]
+    return {
+        "algorithm": measurement.algorithm,
+        "luma": measurement.options.luma,
+        "luma_weights": [weight / divisor for weight in weights],
+        "scale": [0, 255],
+        "bit_depth": measurement.bit_depth,
+        "stored_bit_depth": measurement.stored_bit_depth,
+        "alpha": measurement.options.alpha,
+        "frame": 0,
+        "frames": measurement.frames,
+        "sha256": sha256,
+        "decoders": dict(measurement.decoders),
+    }
+
+
+class Column(NamedTuple):
+    """A column of a table: its name, where the value is in the row's JSON object, and its type in Parquet."""
+
+    name: str
+    place: tuple[str | int, ...]
+    parquet_type: str = "DOUBLE"
+
+    def value(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of any column
+        """Return the value in `values`, the row as a JSON object; None where there is none."""
+        found: Any = values
+        for step in self.place:
+            if found is None:
+                return None
+            found = found[step]
+        return found
+
+
+BASE_COLUMNS = (
+    Column("path", ("path",), "VARCHAR"),
+    Column("average_intensity", ("average_intensity",)),
+    Column("width", ("image_size", 0), "BIGINT"),
+    Column("height", ("image_size", 1), "BIGINT"),
+    Column("original_mode", ("original_mode",), "VARCHAR"),
+    Column("pixel_count", ("pixel_count",), "BIGINT"),
+    Column("image_size_bytes", ("image_size_bytes",), "BIGINT"),
+    *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", "luma", "alpha", "version")),
+)
+# The percentiles are those of `image_intensity.Statistics`; a test compares.
+DETAIL_COLUMNS = (
+    *(Column(name, ("statistics", name)) for name in ("minimum", "maximum", "median", "standard_deviation")),
+    *(Column(f"percentile_{share}", ("statistics", "percentiles", str(share))) for share in (1, 5, 25, 75, 95, 99)),
+    *(Column(name, ("statistics", name)) for name in ("entropy", "share_black", "share_white")),
+    Column("algorithm", ("measurement", "algorithm"), "VARCHAR"),
+    Column("luma_weights", ("measurement", "luma_weights"), "DOUBLE[]"),
+    Column("scale", ("measurement", "scale"), "BIGINT[]"),
+    *(Column(name, ("measurement", name), "BIGINT") for name in ("bit_depth", "stored_bit_depth", "frame", "frames")),
+    Column("decoders", ("measurement", "decoders"), "JSON"),
+)
+HISTOGRAM = Column("histogram", ("histogram",), "BIGINT[]")
+
+
+def columns(*, full: bool) -> tuple[Column, ...]:
+    """Return the columns of a table without the histogram, which is a list and fits no cell."""
+    return BASE_COLUMNS + DETAIL_COLUMNS if full else BASE_COLUMNS

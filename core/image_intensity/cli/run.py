@@ -1,0 +1,159 @@
+"""One run of `intensity`, from the names to the sums, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from image_intensity.cli.inputs import InputError, fill
+from image_intensity.cli.output import OutputError
+from image_intensity.cli.plan import Plan
+from image_intensity.cli.pool import Pool, PoolError, cores, limit_threads
+from image_intensity.cli.progress import progress
+from image_intensity.cli.rows import installed_method
+from image_intensity.cli.stop import Stop, Stopped
+from image_intensity.cli.summary import Counts
+from image_intensity.cli.target import Target, TargetError
+from image_intensity.cli.worker import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from image_intensity.cli.arguments import Arguments
+    from image_intensity.cli.output import Output
+    from image_intensity.cli.progress import Progress
+    from image_intensity.cli.rows import Row
+
+ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR = 0, 1, 2
+
+
+def run(arguments: Arguments) -> int:
+    """Measure what was asked for, write the rows and the sums, and return the exit code."""
+    stop = Stop()
+    try:
+        with stop.listening():
+            return Run(arguments, stop).all()
+    except Stopped:
+        complain("stopped before the first file was measured")
+        return stop.exit_code
+    except BrokenPipeError:
+        # `head` has seen enough. Python would complain of the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_ALL_MEASURED
+    except (InputError, TargetError) as error:
+        complain(str(error))
+        return USAGE_ERROR
+    except OutputError as error:
+        complain(str(error))
+        return NOT_ALL_MEASURED
+    except sqlite3.Error as error:
+        complain(f"cannot keep the list of files in the temporary folder (TMPDIR names it): {error}")
+        return NOT_ALL_MEASURED
+
+
+def complain(sentence: str) -> None:
+    """Say on standard error what went wrong."""
+    sys.stderr.write(f"intensity: {sentence}\n")
+
+
+class Run:
+    """One run: what was asked for, the counts so far, and whether it is to stop."""
+
+    def __init__(self, arguments: Arguments, stop: Stop) -> None:
+        """Nothing is read or written yet."""
+        self._arguments, self._stop = arguments, stop
+        self._counts, self._begun = Counts(), time.monotonic()
+        method = installed_method(arguments.options)
+        self._target = Target(arguments, method)
+        self._work = Work(
+            method=method,
+            limits=arguments.limits,
+            full=arguments.full,
+            timeout=arguments.timeout,
+            max_bytes=arguments.max_bytes,
+        )
+
+    def all(self) -> int:
+        """Find the files, measure them, write the rows and the sums; return the exit code.
+
+        Raises InputError, TargetError, OutputError, Stopped, BrokenPipeError and sqlite3.Error.
+        """
+        self._target.check()
+        with Plan() as plan:
+            fill(plan, self._arguments, self._counts)
+            output = self._target.open(plan, self._counts)
+            # From here on, the loop decides where it stops.
+            self._stop.gentle = True
+            failure = self._measure(plan, output)
+        failure = self._finish(output) or failure
+        self._report()
+        if failure or self._stop.signal:
+            complain("; ".join(filter(None, [failure or self._stopped_by(), self._target.advice()])))
+        if self._stop.signal:
+            return self._stop.exit_code
+        return ALL_MEASURED if self._counts.complete and not failure else NOT_ALL_MEASURED
+
+    def _measure(self, plan: Plan, output: Output) -> str | None:
+        """Measure what `plan` has left and write the rows. Return why that ended early, unless by a signal."""
+        shown, failure = progress(self._arguments.progress, self._counts), None
+        try:
+            if self._counts.done < self._counts.total:
+                self._measure_with_pool(plan, output, shown)
+        except (OutputError, PoolError) as error:
+            failure = str(error)
+        shown.show(self._counts, last=True)
+        return failure
+
+    def _measure_with_pool(self, plan: Plan, output: Output, shown: Progress) -> None:
+        """Measure until nothing is left or a signal has come. Raises OutputError and PoolError."""
+        with self._pool() as pool:
+            for rows in pool.batches(plan.unsettled()):
+                self._write(rows, output, shown)
+                shown.show(self._counts)
+                if self._stop.signal:
+                    self._write(pool.finished(), output, shown)
+                    return
+
+    @contextmanager
+    def _pool(self) -> Iterator[Pool]:
+        """Run the processes for the time of a block."""
+        limit_threads()
+        pool = Pool(self._arguments.jobs or cores(), self._work)
+        try:
+            yield pool
+        finally:
+            pool.stop()
+
+    def _write(self, rows: list[Row], output: Output, shown: Progress) -> None:
+        """Write rows, then count them: what is counted has its row. Raises OutputError."""
+        if rows:
+            with shown.aside() if self._arguments.layout == "table" else nullcontext():
+                output.write(rows)
+        for row in rows:
+            self._counts.add(row.path, row.code, row.detail)
+
+    def _finish(self, output: Output) -> str | None:
+        """Close the output, and make the Parquet file if all rows are there; return what went wrong."""
+        try:
+            self._target.finish(output, complete=self._counts.done == self._counts.total)
+        except OutputError as error:
+            return str(error)
+        return None
+
+    def _report(self) -> None:
+        """Print the sums on standard error."""
+        seconds = time.monotonic() - self._begun
+        if self._arguments.progress == "json":
+            sys.stderr.write(json.dumps({"summary": self._counts.values(seconds)}) + "\n")
+        else:
+            sys.stderr.writelines(f"{line}\n" for line in self._counts.lines(seconds))
+
+    def _stopped_by(self) -> str:
+        """Say what has ended the run."""
+        return f"stopped by {signal.Signals(self._stop.signal or 0).name}"

@@ -1,0 +1,100 @@
+"""Counts that add up: how many files got a number, how many did not and why, and what was not taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Problems that are listed at the end; the rows have them all.
+MOST_LISTED = 20
+# What was not taken, by kind: in words for one and for several.
+KINDS = {
+    "other_names": ("file with another name", "files with other names"),
+    "hidden": ("hidden file or folder", "hidden files and folders"),
+    "linked_folders": ("linked folder", "linked folders"),
+    "visited_folders": ("folder a second time", "folders a second time"),
+    "named_again": ("name a second time", "names a second time"),
+}
+
+
+@dataclass
+class Counts:
+    """What has become of the files so far.
+
+    total: files that need a row. measured: those that have a number, `before` of them from an earlier run. codes: the
+    others that have a row, by code. listed: the first of those, each as a line. skipped: what was not taken from
+    folders and lists, by kind. foreign: rows of an earlier run for files that were not named in this one.
+    """
+
+    total: int = 0
+    measured: int = 0
+    before: int = 0
+    foreign: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    listed: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def add(self, path: str, code: str | None, detail: str | None, *, before: bool = False) -> None:
+        """Count one row."""
+        if not code:
+            self.measured += 1
+            self.before += before
+            return
+        self.codes[code] += 1
+        if len(self.listed) < MOST_LISTED:
+            self.listed.append(f"{path}: {code}: {detail}")
+
+    @property
+    def problems(self) -> int:
+        """How many files have a row without a number."""
+        return self.codes.total()
+
+    @property
+    def done(self) -> int:
+        """How many files have a row."""
+        return self.measured + self.problems
+
+    @property
+    def complete(self) -> bool:
+        """Whether there were files, and all of them have a number."""
+        return 0 < self.total == self.measured
+
+    def values(self, seconds: float) -> dict[str, Any]:
+        """Return the counts as one JSON object."""
+        return {
+            "total": self.total,
+            "measured": self.measured,
+            "measured_before": self.before,
+            "problems": dict(self.codes.most_common()),
+            "not_reached": self.total - self.done,
+            "not_taken": dict(self.skipped),
+            "seconds": round(seconds, 3),
+        }
+
+    def lines(self, seconds: float) -> Iterator[str]:
+        """Yield the counts as lines for people."""
+        yield self._first_line(seconds)
+        if self.skipped:
+            kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
+            yield f"Not taken: {', '.join(kinds)}."
+        if self.foreign:
+            yield f"The results also have {self.foreign:,} rows of files that were not named this time."
+        if self.codes:
+            yield "Problems: " + ", ".join(f"{number:,} {code}" for code, number in self.codes.most_common()) + "."
+        yield from (f"  {line}" for line in self.listed)
+        if self.problems > len(self.listed):
+            yield f"  and {self.problems - len(self.listed):,} more; each has a row in the results"
+
+    def _first_line(self, seconds: float) -> str:
+        """Return the sum."""
+        if not self.total:
+            return "No images were found."
+        parts = [f"{self.measured:,} measured" + (f" ({self.before:,} of them before)" if self.before else "")]
+        parts.append(f"{self.problems:,} with a problem")
+        if left := self.total - self.done:
+            parts.append(f"{left:,} not reached")
+        return f"{self.total:,} file{'s'[: self.total > 1]}: {', '.join(parts)}. {seconds:.1f} seconds."

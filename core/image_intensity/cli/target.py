@@ -1,0 +1,108 @@
+"""Where the results of one run go: standard output, a file, or a journal that becomes a Parquet file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from image_intensity.cli.lines import lines
+from image_intensity.cli.output import Output, OutputError, open_file
+from image_intensity.cli.resume import Form, ResumeError, take_up
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from image_intensity.cli.arguments import Arguments
+    from image_intensity.cli.plan import Plan
+    from image_intensity.cli.rows import Method
+    from image_intensity.cli.summary import Counts
+
+
+class TargetError(Exception):
+    """The results cannot go where they should, and nothing was measured."""
+
+
+class Target:
+    """Where results go. With Parquet, rows go to a journal beside the file, because Parquet is written as a whole."""
+
+    def __init__(self, arguments: Arguments, method: Method) -> None:
+        """Nothing is opened yet."""
+        self._arguments = arguments
+        self._form = Form(arguments.layout, arguments.full, method)
+        self._lines = lines(arguments.layout, full=arguments.full)
+        self._file = arguments.output
+        if arguments.output and arguments.parquet:
+            from image_intensity.cli.parquet import journal_of  # noqa: PLC0415 - it needs DuckDB
+
+            self._file = journal_of(arguments.output)
+
+    def check(self) -> None:
+        """Raise TargetError where results would be overwritten that were not meant to be."""
+        if self._arguments.force or self._arguments.resume:
+            return
+        for file in (self._arguments.output, self._file):
+            if file and _has_content(file):
+                raise TargetError(f"{file} exists: --resume continues it, --force overwrites it")
+
+    def open(self, plan: Plan, counts: Counts) -> Output:
+        """Open it. With --resume, settle in `plan` and count in `counts` what it has already. Raises TargetError."""
+        if self._file is None:
+            output = Output(sys.stdout.fileno(), self._lines, "standard output")
+        else:
+            output = self._open(self._file, plan, counts)
+        output.begin()
+        return output
+
+    def _open(self, file: Path, plan: Plan, counts: Counts) -> Output:
+        """Open a file. Raises TargetError."""
+        try:
+            if self._arguments.resume:
+                self._unpack(file)
+            descriptor = open_file(file, empty=not self._arguments.resume)
+            if self._arguments.resume and _has_content(file):
+                take_up(file, self._form, plan, counts, retry=self._arguments.retry_problems)
+                # It may be another file by now.
+                os.close(descriptor)
+                descriptor = open_file(file, empty=False)
+        except ResumeError as error:
+            raise TargetError(f"cannot resume {file}: {error}; nothing was changed") from error
+        except OutputError as error:
+            raise TargetError(str(error)) from error
+        except OSError as error:
+            raise TargetError(f"cannot write {file}: {error.strerror}") from error
+        return Output(descriptor, self._lines, str(file))
+
+    def _unpack(self, journal: Path) -> None:
+        """Make a journal of the rows of a Parquet file that is finished. Raises TargetError."""
+        file = self._arguments.output
+        if not file or file == journal or journal.exists() or not _has_content(file):
+            return
+        from image_intensity.cli.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
+
+        try:
+            unpack(file, journal, full=self._arguments.full)
+        except ParquetError as error:
+            raise TargetError(f"cannot resume {file}: {error}") from error
+
+    def finish(self, output: Output, *, complete: bool) -> None:
+        """Close `output`. When every file has its row, make the Parquet file, if one is wanted. Raises OutputError."""
+        output.close()
+        if not complete or not self._file or not self._arguments.output or not self._arguments.parquet:
+            return
+        from image_intensity.cli.parquet import ParquetError, pack  # noqa: PLC0415 - it needs DuckDB
+
+        try:
+            pack(self._file, self._arguments.output, full=self._arguments.full)
+        except ParquetError as error:
+            raise OutputError(f"{error}; the rows are in {self._file}, and --resume tries again") from error
+        self._file.unlink()
+
+    def advice(self) -> str:
+        """Say how a run that has ended early goes on."""
+        return f"--resume continues {self._arguments.output}" if self._arguments.output else ""
+
+
+def _has_content(file: Path) -> bool:
+    """Return whether this is a regular file that is not empty."""
+    return file.is_file() and file.stat().st_size > 0
