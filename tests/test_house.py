@@ -190,8 +190,10 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def required(folder: Path) -> set[str]:
-    """What a package asks for, by name."""
-    return {re.split(r"[\[<>=~! ]", requirement)[0].lower() for requirement in project(folder)["dependencies"]}
+    """What a package asks for, by name, its extras included."""
+    told = project(folder)
+    extras = [name for names in told.get("optional-dependencies", {}).values() for name in names]
+    return {re.split(r"[\[<>=~! ]", requirement)[0].lower() for requirement in [*told["dependencies"], *extras]}
 
 
 def test_all_packages_have_one_version() -> None:
@@ -226,9 +228,14 @@ def locked(path: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("folder", [str(folder.relative_to(REPOSITORY)) for folder in PACKAGES.values()])
 def test_what_a_package_asks_for_is_pinned_with_a_hash_in_its_lock_file(folder: str) -> None:
-    # The core is deployed with the processor.
-    lock = "functions/processor" if folder == "core" else folder
-    assert required(REPOSITORY / folder) <= locked(f"{lock}/requirements.txt").keys()
+    # The core is deployed with the processor. Its extras are for people, and tested here.
+    lock = "requirements-dev.txt" if folder == "core" else f"{folder}/requirements.txt"
+    assert required(REPOSITORY / folder) <= locked(lock).keys()
+
+
+def test_what_the_core_needs_is_deployed_with_the_processor() -> None:
+    needed = {re.split(r"[<>=]", name)[0] for name in project(PACKAGES["image_intensity"])["dependencies"]}
+    assert needed <= locked("functions/processor/requirements.txt").keys()
 
 
 def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
