@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 BLACK, WHITE = 0, 255
 
-# Part of every cache key and record. Raise it when the number for any image could change, or when a measurement gets
-# another field. Otherwise leave it.
+# Part of every cache key and record. Raise it when the number for any image could change, or when an image that was
+# measured is now refused. Otherwise leave it.
 ALGORITHM_VERSION = "1"
 # The decoders that make the pixels are part of them too. The versions are those that functions/processor's lock pins (a
 # test compares). zlib is not among them: every version inflates a stream to the same bytes.

@@ -5,11 +5,11 @@ This module knows nothing of the file system. Rows of other sources, for example
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, version
+from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, Statistics, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,8 +75,8 @@ class Row:
 
     def values(self, *, full: bool) -> dict[str, Any]:
         """Return the row as one JSON object; `full` adds the last three fields."""
-        fields = [*BASE_FIELDS, *DETAIL_FIELDS] if full else BASE_FIELDS
-        return {name: getattr(self, name) for name in fields}
+        names = [*BASE_FIELDS, *DETAIL_FIELDS] if full else BASE_FIELDS
+        return {name: getattr(self, name) for name in names}
 
 
 BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"statistics", "histogram", "measurement"})
@@ -150,11 +150,19 @@ BASE_COLUMNS = (
     Column("image_size_bytes", ("image_size_bytes",), "BIGINT"),
     *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", "luma", "alpha", "version")),
 )
-# The percentiles are those of `image_intensity.Statistics`; a test compares.
+
+
+def _statistic_columns(name: str) -> tuple[Column, ...]:
+    """Return the column of a field of `Statistics`, or a column for each percentile."""
+    if name != "percentiles":
+        return (Column(name, ("statistics", name)),)
+    return tuple(Column(f"percentile_{share}", ("statistics", name, str(share))) for share in PERCENTILES)
+
+
+# As in `image_intensity.summary`, which loads NumPy; a test compares.
+PERCENTILES = (1, 5, 25, 75, 95, 99)
 DETAIL_COLUMNS = (
-    *(Column(name, ("statistics", name)) for name in ("minimum", "maximum", "median", "standard_deviation")),
-    *(Column(f"percentile_{share}", ("statistics", "percentiles", str(share))) for share in (1, 5, 25, 75, 95, 99)),
-    *(Column(name, ("statistics", name)) for name in ("entropy", "share_black", "share_white")),
+    *(column for field in fields(Statistics) for column in _statistic_columns(field.name)),
     Column("algorithm", ("measurement", "algorithm"), "VARCHAR"),
     Column("luma_weights", ("measurement", "luma_weights"), "DOUBLE[]"),
     Column("scale", ("measurement", "scale"), "BIGINT[]"),
