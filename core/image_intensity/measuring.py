@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import isal
 import kornia_rs
 import PIL
 import simplejpeg
+import zlib_ng
 from PIL import features
 
 from image_intensity import formats, summary
@@ -20,7 +20,7 @@ DECODERS = {
     "simplejpeg": simplejpeg.__version__,
     "libjpeg-turbo": features.version("libjpeg_turbo") or "none",
     "kornia-rs": kornia_rs.__version__,
-    "isal": isal.__version__,
+    "zlib-ng": zlib_ng.__version__,
 }
 
 

@@ -22,7 +22,7 @@ from kornia_rs import io as rust
 from PIL import Image
 
 from image_intensity import Limits, formats, measure, summary
-from image_intensity.formats.png.decoding import RUST_MODES
+from image_intensity.formats.png.bands import RUST_MODES
 from image_intensity.levels import gray, opaque_levels
 from image_intensity.measuring import DECODERS
 from image_intensity.pixels import from_image, from_samples, lend

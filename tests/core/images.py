@@ -262,6 +262,36 @@ def ycck(data: bytes) -> bytes:
     )
 
 
+def with_sampling(size: tuple[int, int], sampling: list[int], seed: int = 0) -> bytes:
+    """Return a baseline JPEG in blocks of one color, at random, with any sampling factors: Pillow writes few.
+
+    sampling: both factors of each component, as in the frame header.
+    """
+    chance = np.random.default_rng(seed)
+    width, height = size
+    across, down = max(factors >> 4 for factors in sampling), max(factors & 15 for factors in sampling)
+    mcus = -(-width // (8 * across)) * -(-height // (8 * down))
+    # The 11 classes of differences in codes of four bits, and one code for the end of a block.
+    tables = [Segment(DHT, bytes([0, *[0] * 3, 11, *[0] * 12, *range(11)])), Segment(DHT, bytes([16, 1, *[0] * 15, 0]))]
+    bits, before = [], [0] * len(sampling)
+    for _ in range(mcus):
+        for component, factors in enumerate(sampling):
+            for value in chance.integers(-500, 500, (factors >> 4) * (factors & 15)).tolist():
+                difference, before[component] = value - before[component], value
+                category = abs(difference).bit_length()
+                coded = difference if difference > 0 else difference + (1 << category) - 1
+                bits.append(f"{category:04b}{coded:0{category}b}0" if category else "00000")
+    text = "".join(bits)
+    text += "1" * (-len(text) % 8)
+    data = int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\0")
+    count = len(sampling)
+    components = b"".join(bytes([component, factors, 0]) for component, factors in enumerate(sampling))
+    frame = Segment(SOF0, struct.pack(">BHHB", 8, height, width, count) + components)
+    scan = bytes([count]) + b"".join(bytes([component, 0]) for component in range(count)) + b"\0\x3f\0"
+    quantization = Segment(DQT, b"\0" + b"\1" * 64)
+    return write_segments([Segment(SOI), quantization, frame, *tables, Segment(SOS, scan, data), Segment(EOI)])
+
+
 def mpo(first: Image.Image, second: Image.Image) -> bytes:
     """Return a JPEG of two pictures, as phones write them."""
     return encode(first, "MPO", save_all=True, append_images=[second])

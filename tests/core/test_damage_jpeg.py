@@ -31,11 +31,13 @@ from tests.core.images import (
     SOS,
     Segment,
     encode,
+    expected,
     mpo,
     noise,
     photo,
     read_segments,
     scans,
+    with_sampling,
     with_scan,
     with_segments,
     write_segments,
@@ -56,12 +58,21 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "CMYK, subsampled, restart intervals": ("CMYK", {"subsampling": "4:2:0", "restart_marker_blocks": 2}),
 }
 WHOLE = {name: encode(photo(mode, (80, 56)), "JPEG", **options) for name, (mode, options) in OPTIONS.items()}
+# Samplings that `simplejpeg` does not take.
+WHOLE |= {
+    "4x2": with_sampling((80, 56), [0x42, 0x11, 0x11]),
+    "subsampled luma": with_sampling((80, 56), [0x11, 0x22, 0x22]),
+    "three samplings": with_sampling((80, 56), [0x22, 0x21, 0x12]),
+}
 BASELINE, PROGRESSIVE = WHOLE["baseline"], WHOLE["progressive"]
 WITH_RESTARTS = ["restart intervals", "CMYK, subsampled, restart intervals"]
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 # A marker inside coded data, which is what the decoder takes 0xFF followed by anything else than 0x00 for.
 STUFFED = re.compile(rb"\xff\x00")
-SURPLUS = b"\x12\x34\x56"
+# libjpeg reads up to seven bytes ahead. It does not tell of as many that it has read and not used.
+SURPLUS = b"\x12\x34\x56" * 3
+# TurboJPEG does not take these, and Pillow does not tell of surplus bytes and bad codes.
+UNCHECKED = {name for name in WHOLE if name.startswith("CMYK, subsampled")}
 
 
 def with_unknown_jfif_version(data: bytes) -> bytes:
@@ -112,6 +123,18 @@ def is_measured(data: bytes) -> bool:
         assert problem_of(data) is CorruptImage
         return False
     return True
+
+
+@pytest.mark.parametrize(
+    "sampling", [[0x42, 0x11, 0x11], [0x11, 0x22, 0x22], [0x31, 0x11, 0x11], [0x22, 0x11, 0x11, 0x11]]
+)
+@pytest.mark.parametrize("size", [(80, 56), (67, 45), (1, 1)])
+def test_unusual_samplings_are_measured_as_pillow_has_them(size: tuple[int, int], sampling: list[int]) -> None:
+    data = with_sampling(size, sampling)
+    with pytest.raises(ValueError, match="subsampling"):
+        simplejpeg.decode_jpeg(data, "RGB" if len(sampling) == 3 else "CMYK")
+
+    assert intensity_of(data) == expected(data)
 
 
 def test_turbojpeg_refuses_subsampled_cmyk_so_that_the_other_way_of_checking_is_tested_too() -> None:
@@ -188,14 +211,41 @@ def test_restart_intervals_that_were_announced_and_are_not_there_are_corrupt() -
     assert intensity_of(with_segments(BASELINE, Segment(DRI, b"\xff\xff"), at=scan)) == intensity_of(BASELINE)
 
 
-def test_surplus_bytes_do_not_hide_that_a_later_restart_interval_is_short() -> None:
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_surplus_bytes_behind_a_restart_interval_are_corrupt(number: int) -> None:
     data = WHOLE["restart intervals"]
     parts = intervals(data)
-    surplus = [parts[0], parts[1] + SURPLUS, *parts[2:]]
-    assert intensity_of(with_intervals(data, surplus)) == intensity_of(data)
-    surplus[4] = surplus[4][:5]
+    parts[number] += SURPLUS
 
-    assert problem_of(with_intervals(data, surplus)) is CorruptImage
+    assert problem_of(with_intervals(data, parts)) is CorruptImage
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize(
+    "markers", [b"\xff\xd0", b"\xff\xd7", b"\xff\xd3\xff\xff\xd3", b"\xff\xd0\xff\xd1" * 100], ids=len
+)
+def test_restart_markers_behind_the_last_interval_are_passed_over(name: str, markers: bytes) -> None:
+    data = WHOLE[name]
+
+    for number, scan in enumerate(scans(data)):
+        assert intensity_of(with_scan(data, scan + markers, number)) == intensity_of(data)
+
+
+@pytest.mark.parametrize("name", sorted({*WHOLE} - UNCHECKED))
+def test_coded_data_behind_the_last_restart_marker_is_corrupt(name: str) -> None:
+    data = WHOLE[name]
+
+    assert problem_of(data[:-2] + b"\xff\xd0" + SURPLUS + b"\xff\xd9") is CorruptImage
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_tem_marker_has_no_length(name: str) -> None:
+    segments = read_segments(WHOLE[name])
+    tem = b"\xff\x01"
+    everywhere = b"".join(write_segments([segment]) + tem for segment in segments[:-1]) + write_segments(segments[-1:])
+
+    # The first marker is part of what tells a JPEG from other files.
+    assert intensity_of(everywhere[:2] + everywhere[4:]) == intensity_of(WHOLE[name])
 
 
 @pytest.mark.parametrize("second", [0x01, 0x02, 0xBF, DHT, SOF0, SOI, EOI, SOS, 0xDB, 0xDC, APP0, APP1, 0xF0, COM])
@@ -220,6 +270,39 @@ def test_bad_huffman_codes_are_corrupt(name: str) -> None:
     ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
 
     assert problem_of(with_scan(WHOLE[name], ones)) is CorruptImage
+
+
+@pytest.mark.parametrize(("mode", "options"), [("L", {}), ("RGB", {}), ("RGB", {"subsampling": "4:4:4"}), ("CMYK", {})])
+def test_bad_huffman_codes_are_corrupt_far_from_the_end_of_the_data(mode: str, options: dict[str, Any]) -> None:
+    # Where more than 512 bytes for each block follow, libjpeg-turbo has a faster way to decode, which does not warn.
+    data = encode(noise(mode, (256, 256)), "JPEG", **options)
+    scan = scans(data)[0]
+    assert len(scan) > 30_000
+    for place in (100, 5000, len(scan) // 2):
+        ones = scan[:place].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[place:].removeprefix(b"\0")
+        assert problem_of(with_scan(data, ones)) is CorruptImage
+
+
+@pytest.mark.parametrize("name", ["baseline", "CMYK"])
+@pytest.mark.parametrize("transform", [3, 255])
+def test_an_unknown_color_transform_does_not_hide_damage(name: str, transform: int) -> None:
+    adobe = Segment(APP14, b"Adobe\0\x64\0\0\0\0" + bytes([transform]))
+    segments = [segment for segment in read_segments(WHOLE[name]) if segment.marker not in {APP0, APP14}]
+    data = write_segments([segments[0], adobe, *segments[1:]])
+
+    assert intensity_of(data) == expected(data)
+    assert problem_of(data[:-2] + SURPLUS + b"\xff\xd9") is CorruptImage
+
+
+@pytest.mark.parametrize("parameters", [b"\0\0\0", b"\0\x3f\x11", b"\1\2\0"])
+def test_scan_parameters_that_mean_nothing_in_a_baseline_jpeg_do_not_hide_damage(parameters: bytes) -> None:
+    data = write_segments(
+        segment._replace(content=(segment.content or b"")[:-3] + parameters) if segment.marker == SOS else segment
+        for segment in read_segments(BASELINE)
+    )
+
+    assert intensity_of(data) == intensity_of(BASELINE)
+    assert problem_of(data[:-2] + SURPLUS + b"\xff\xd9") is CorruptImage
 
 
 def test_an_unknown_jfif_version_does_not_hide_bad_huffman_codes() -> None:
@@ -327,19 +410,26 @@ def test_bytes_behind_the_end_of_a_jpeg_are_passed_over(name: str, behind: bytes
     assert intensity_of(WHOLE[name] + behind) == intensity_of(WHOLE[name])
 
 
-@pytest.mark.parametrize("name", WHOLE)
-@pytest.mark.parametrize("surplus", [b"\0", SURPLUS, b"\x11" * 500, b"\xff\0"], ids=len)
-def test_surplus_bytes_between_coded_data_and_end_are_passed_over(name: str, surplus: bytes) -> None:
+@pytest.mark.parametrize("name", sorted({*WHOLE} - UNCHECKED))
+@pytest.mark.parametrize("surplus", [bytes(8), SURPLUS, b"\x11" * 500, b"\xff\0" * 8], ids=len)
+def test_surplus_bytes_between_coded_data_and_end_are_corrupt(name: str, surplus: bytes) -> None:
     data = WHOLE[name]
 
-    assert intensity_of(data[:-2] + surplus + b"\xff\xd9") == intensity_of(data)
+    assert problem_of(data[:-2] + surplus + b"\xff\xd9") is CorruptImage
 
 
-@pytest.mark.parametrize("name", ["progressive", "CMYK, subsampled, progressive"])
-def test_surplus_bytes_behind_any_scan_are_passed_over(name: str) -> None:
+@pytest.mark.parametrize("name", ["baseline", "restart intervals", "progressive"])
+def test_surplus_bytes_are_corrupt_in_front_of_any_marker(name: str) -> None:
     data = WHOLE[name]
-    for number, scan in enumerate(scans(data)):
-        assert intensity_of(with_scan(data, scan + SURPLUS, number)) == intensity_of(data)
+    for marker in (Segment(DHT, b""), Segment(0xDC, b"\0\x38"), Segment(COM, b"comment"), Segment(APP1, b"")):
+        assert intensity_of(with_segments(data, marker, at=-1)) == intensity_of(data)
+        behind = write_segments([marker, Segment(EOI)])
+        assert problem_of(data[:-2] + SURPLUS + behind) is CorruptImage
+
+
+def test_surplus_bytes_behind_any_scan_are_corrupt() -> None:
+    for number, scan in enumerate(scans(PROGRESSIVE)):
+        assert problem_of(with_scan(PROGRESSIVE, scan + SURPLUS, number)) is CorruptImage
 
 
 @pytest.mark.parametrize("name", WHOLE)

@@ -88,10 +88,33 @@ def test_a_large_png_that_lacks_one_byte_is_corrupt(*, interlaced: bool) -> None
 
 def test_a_zlib_stream_cut_at_any_byte_of_its_rows_is_corrupt() -> None:
     stream = idat_of(RGB)
-    # The last four bytes are the checksum of zlib: without them every pixel is still there.
-    survivors = [end for end in range(len(stream) - 4) if problem_of(with_idat(RGB, stream[:end])) is not CorruptImage]
+    survivors = [end for end in range(len(stream)) if problem_of(with_idat(RGB, stream[:end])) is not CorruptImage]
 
     assert survivors == []
+
+
+@pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA, INDEXED])
+def test_a_zlib_stream_without_an_end_is_corrupt(color_type: int) -> None:
+    data = random_png((24, 20), 8, color_type)
+    rows = zlib.decompress(idat_of(data))
+    compressor = zlib.compressobj()
+    endless = compressor.compress(rows) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.adler32(rows).to_bytes(4, "big")
+
+    assert intensity_of(with_idat(data, endless + b"\1\0\0\xff\xff" + checksum)) == intensity_of(data)
+    for behind in (b"", checksum, b"\1\0\0\xff\xff", b"\1\0\0\xff\xff" + checksum[:2], b"\0\0\0\xff\xff" + checksum):
+        assert problem_of(with_idat(data, endless + behind)) is CorruptImage
+
+
+@pytest.mark.parametrize("header", [b"\x88\x1c", b"\xf8\x01", b"\x77\x04", b"\x78\x02", b"\x78\xbb"], ids=bytes.hex)
+def test_a_zlib_header_that_does_not_exist_is_corrupt(header: bytes) -> None:
+    # A window of more than 32 KB, twice; another method; a wrong check; a dictionary that is nowhere.
+    assert problem_of(with_idat(RGB, header + idat_of(RGB)[2:])) is CorruptImage
+
+
+@pytest.mark.parametrize("header", [b"\x08\x1d", b"\x78\x01", b"\x78\xda"], ids=bytes.hex)
+def test_a_zlib_header_may_say_anything_of_window_and_level(header: bytes) -> None:
+    assert intensity_of(with_idat(RGB, header + idat_of(RGB)[2:])) == intensity_of(RGB)
 
 
 @pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA, INDEXED])

@@ -166,7 +166,7 @@ def test_a_png_of_400_million_pixels_in_49_kilobytes_is_refused_without_work(mon
     data = with_idat(with_header(PNG, width=20_000, height=20_000, depth=1, color_type=GRAY), rows)
     assert 40_000 < len(data) < 60_000
     monkeypatch.setattr("image_intensity.formats.png.decoding.load", no_work)
-    monkeypatch.setattr("image_intensity.formats.png.rows.isal_zlib.decompressobj", no_work)
+    monkeypatch.setattr("image_intensity.formats.png.rows.zlib_ng.decompressobj", no_work)
     tracemalloc.reset_peak()
 
     assert problem_of(data) is TooManyPixels
@@ -208,12 +208,12 @@ def test_a_png_that_inflates_to_far_more_than_its_rows_takes_no_memory_for_it() 
 
 
 def test_a_png_is_not_inflated_behind_its_last_row() -> None:
-    # What follows cannot be inflated, and nobody tries.
     rows = zlib.decompress(idat_of(PNG))
     compressor = zlib.compressobj()
-    stream = compressor.compress(rows) + compressor.flush(zlib.Z_FULL_FLUSH)
+    stream = compressor.compress(rows + b"more") + compressor.flush(zlib.Z_FULL_FLUSH)
+    cannot_be_inflated = b"\xff" * 100
 
-    assert intensity_of(with_idat(PNG, stream)) == intensity_of(PNG)
+    assert intensity_of(with_idat(PNG, stream + cannot_be_inflated)) == intensity_of(PNG)
 
 
 def test_the_signature_alone_makes_a_png() -> None:
@@ -231,8 +231,9 @@ def test_the_signature_alone_makes_a_png() -> None:
         (encode(photo("L", (24, 20)), "JPEG", progressive=True), 480 + 9 * 128),
         (encode(noise("CMYK", (24, 20)), "JPEG"), 480 * 4),
         (encode(noise("CMYK", (24, 20)), "JPEG", progressive=True), 480 * 4 + 36 * 128),
+        # Five copies of the rows, each with its filter.
+        (PNG, 5 * 20 * (1 + 24 * 3)),
         # A pointer to each row.
-        (PNG, 480 * 4 + 20 * 8),
         (random_png((24, 20), 16, TRUECOLOR), 480 * 4 + 20 * 8),
         (random_png((24, 20), 16, GRAY), 480 * 2 + 20 * 8),
         (random_png((24, 20), 1, GRAY), 480 + 20 * 8),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from image_intensity import ALGORITHM_VERSION, Limits, formats
-from image_intensity.formats.png.decoding import RUST_MODES
+from image_intensity import ALGORITHM_VERSION, CorruptImage, Limits, formats
+from image_intensity.formats.png.bands import RUST_MODES
 from image_intensity.pixels import kept
 from tests.core.images import (
     COM,
@@ -32,7 +33,9 @@ from tests.core.images import (
     photo,
     random_png,
     random_samples,
+    read_chunks,
     with_segments,
+    write_chunks,
     ycck,
 )
 from tests.core.service import intensity_of, measurement_of
@@ -227,10 +230,11 @@ def test_a_large_picture_does_not_come_on_top_of_the_memory_that_is_kept(monkeyp
     intensity_of(encode(noise("RGB", (100, 100)), "JPEG"))
     assert len(kept) == 1
 
+    # A pixel takes four bytes and a row a pointer of eight.
     monkeypatch.setattr("image_intensity.formats.KEPT_BYTES", 100)
-    intensity_of(encode(noise("RGBA", (5, 2)), "PNG"))
+    intensity_of(random_png((5, 2), 16, TRUECOLOR_ALPHA))
     assert len(kept) == 1
-    intensity_of(encode(noise("RGBA", (5, 5)), "PNG"))
+    intensity_of(random_png((5, 5), 16, TRUECOLOR_ALPHA))
     assert kept == []
 
 
@@ -250,13 +254,46 @@ class PanicException(BaseException):
     """A panic of Rust, which cannot be imported."""
 
 
-@pytest.mark.parametrize("refusal", [Exception, PanicException])
-def test_what_rust_refuses_is_left_to_pillow(monkeypatch: pytest.MonkeyPatch, refusal: type[BaseException]) -> None:
+@pytest.mark.parametrize(("refusal", "answer"), [(Exception, CorruptImage), (PanicException, MemoryError)])
+def test_what_rust_refuses_is_damaged_and_where_it_panics_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch, refusal: type[BaseException], answer: type[Exception]
+) -> None:
     def refuse(*_arguments: object) -> None:
         raise refusal
 
     data = random_png((29, 19), 8, TRUECOLOR)
-    monkeypatch.setattr("image_intensity.formats.png.decoding.rust.decode_image_png_u8", refuse)
+    monkeypatch.setattr("image_intensity.formats.png.bands.rust.decode_image_png_u8", refuse)
+
+    with pytest.raises(answer):
+        intensity_of(data)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("band_bytes", [1, 100, 350, 10**6])
+@pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA])
+def test_a_png_of_8_bits_has_the_same_pixels_in_bands_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, color_type: int, band_bytes: int, *, interlaced: bool
+) -> None:
+    # Pillow writes all filters; interlaced ones have none.
+    mode = {GRAY: "L", TRUECOLOR: "RGB", TRUECOLOR_ALPHA: "RGBA"}[color_type]
+    data = random_png((29, 47), 8, color_type, interlaced=True) if interlaced else encode(photo(mode, (29, 47)), "PNG")
+    monkeypatch.setattr("image_intensity.formats.png.bands.BAND_BYTES", band_bytes)
+
+    assert intensity_of(data) == expected(data)
+    assert sum(measurement_of(data).histogram) == 29 * 47
+
+
+def test_rows_that_are_longer_than_a_stored_block_are_decoded_in_bands_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(noise("RGB", (30_000, 40)), "PNG")
+    monkeypatch.setattr("image_intensity.formats.png.decoding.load", None)
+
+    assert intensity_of(data) == expected(data)
+
+
+def test_rows_that_are_too_long_for_bands_are_left_to_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = random_png((29, 19), 8, TRUECOLOR)
+    monkeypatch.setattr("image_intensity.formats.png.structure.BAND_ROW_BYTES", 86)
+    monkeypatch.setattr("image_intensity.formats.png.decoding.bands", None)
 
     assert intensity_of(data) == expected(data)
 
@@ -328,6 +365,24 @@ def test_of_an_animated_png_the_first_frame_is_measured(*, default_image: bool) 
         assert getattr(image, "n_frames", 1) == 3
 
     assert intensity_of(data) == 10.0 == expected(data)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(0, 16, 16, 0, 0), (0, 16, 8, 0, 0), (0, 8, 8, 4, 4), (0, 32, 32, 0, 0), (7, 16, 16, 0, 0), (0, 0, 0, 0, 0)],
+    ids=str,
+)
+def test_the_still_image_of_an_animated_png_counts_whatever_the_frame_control_says(region: tuple[int, ...]) -> None:
+    # Sequence number, size and place: Pillow would leave the rest of the image black, libpng knows no frame control.
+    still = noise("L", (16, 16))
+    data = apng(still, noise("L", (16, 16), seed=1))
+    control = struct.pack(">IIIIIHHBB", *region, 1, 10, 0, 1)
+    first = [chunk.kind for chunk in read_chunks(data)].index(b"fcTL")
+    chunks = [
+        chunk._replace(content=control) if place == first else chunk for place, chunk in enumerate(read_chunks(data))
+    ]
+
+    assert intensity_of(write_chunks(chunks)) == np.asarray(still).mean()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])

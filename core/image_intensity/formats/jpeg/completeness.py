@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from image_intensity.errors import UnsupportedFormat
-from image_intensity.formats.jpeg.picture import COEFFICIENTS, FILL, PROGRESSIVE, RST0, UNSEEN, corrupt
+from image_intensity.formats.jpeg.picture import (
+    COEFFICIENTS,
+    DATA_BYTES,
+    FILL,
+    PROGRESSIVE,
+    RST0,
+    UNSEEN,
+    corrupt,
+)
 
 if TYPE_CHECKING:
     from image_intensity.formats.jpeg.picture import Jpeg
 
-# Every scan of a progressive JPEG costs a pass over all pixels, however few bytes it has, so the limit on pixels does
-# not bound the work. Encoders write about ten; libvips allows 100.
+# A scan costs a pass over all blocks of its components, however few bytes it has. Encoders write about ten scans;
+# libvips allows 100.
 MAX_SCANS = 100
-# So 200 million pixels may have 11 scans (libjpeg writes 10), 120 million CMYK pixels 18 (as libjpeg writes them), and
-# 22 million pixels all 100. That is 3 s of work (docs/decisions/limits.md).
-MAX_SCAN_PIXELS = 2_200_000_000
-RESTART_MASK = 0xF8
-# How much coded data is looked at in one go: there may be a restart marker in every other byte.
-DATA_BYTES = 1 << 18
+# Most of that time goes into looking at each coefficient that a scan refines. Encoders write each in up to four scans.
+MAX_PASSES = 10
+RESTART_MASK, RESTARTS = 0xF8, bytes(range(0xD0, 0xD8))
 
 
 def add_scan(picture: Jpeg, segment: bytes) -> None:
@@ -36,7 +41,6 @@ def add_scan(picture: Jpeg, segment: bytes) -> None:
     if not components or not picture.sampling.keys() >= {*components}:
         corrupt("a scan header is not valid")
     picture.scans.append(components)
-    check_scans(picture)
     high_bit, low_bit = bits >> 4, bits & 0x0F
     if picture.frame != PROGRESSIVE:
         first, last, high_bit, low_bit = 0, COEFFICIENTS - 1, 0, 0
@@ -45,27 +49,57 @@ def add_scan(picture: Jpeg, segment: bytes) -> None:
         if not {*known[first : last + 1]} <= ({high_bit} if high_bit else {0, UNSEEN}):
             corrupt("some of its scans are missing")
         known[first : last + 1] = bytes([low_bit]) * (last + 1 - first)
+        picture.passes += picture.mcus((component,)) * (last + 1 - first)
+    check_scans(picture)
 
 
 def check_scans(picture: Jpeg) -> None:
-    """Raise UnsupportedFormat for too many scans: each costs a pass over the image."""
-    width, height = picture.size
-    most = min(MAX_SCANS, max(len(picture.sampling), MAX_SCAN_PIXELS // (width * height)))
-    if len(picture.scans) > most:
-        detail = f"This JPEG has more than {most} scans, more than are measured at this size."
-        raise UnsupportedFormat(detail)
+    """Raise UnsupportedFormat for too many scans, or for scans that go over the same coefficients too often."""
+    if len(picture.scans) > MAX_SCANS:
+        raise UnsupportedFormat(f"This JPEG has more than {MAX_SCANS} scans.")
+    if picture.passes > MAX_PASSES * COEFFICIENTS * sum(picture.mcus((component,)) for component in picture.sampling):
+        raise UnsupportedFormat(f"The scans of this JPEG go over its pixels more than {MAX_PASSES} times.")
 
 
 def keep_coded_data(picture: Jpeg, data: bytes, start: int) -> int:
     """Keep the entropy-coded data of the last scan, which begins at `start`, and return where it ends.
 
-    Raises CorruptImage unless it ends and has the restart markers that were announced, RST0 to RST7 in
-    turn (T.81, E.1.4). The data is kept without the fill bytes in front of markers (B.1.1.2). NumPy looks for both,
-    because a hostile file can have millions of them.
+    Raises CorruptImage unless it ends and has the restart markers that were announced, RST0 to RST7 in turn (T.81,
+    E.1.4). Further ones directly behind the data are left out: some cameras write one. So are the fill bytes in front
+    of markers (B.1.1.2).
     """
     interval = picture.restart_interval
     announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
-    restarts, in_turn, filled, end = 0, True, False, None
+    end, restarts, filled = walk(data, start, announced)
+    content = (without_fill_bytes(data[start:end]) if filled else data[start:end]).removesuffix(FILL)
+    if restarts > announced:
+        surplus = content[2 * (announced - restarts) :]
+        if surplus[::2].strip(FILL) or surplus[1::2].strip(RESTARTS):
+            corrupt("its restart markers are missing or out of order")
+        content = content[: -len(surplus)]
+    picture.restarts += announced
+    first = len(picture.essentials)
+    picture.essentials += content
+    picture.data.append((first, len(picture.essentials)))
+    return end
+
+
+def without_fill_bytes(data: bytes) -> bytes:
+    """Return coded data with one 0xFF where there are several."""
+    values = np.frombuffer(data, np.uint8)
+    kept = values != FILL[0]
+    kept[:-1] |= kept[1:]
+    kept[-1:] = True
+    return bytes(values[kept])
+
+
+def walk(data: bytes, start: int, announced: int) -> tuple[int, int, bool]:
+    """Return where the coded data that begins at `start` ends, its restart markers, and whether it has fill bytes.
+
+    Raises CorruptImage unless it ends, and its first `announced` restart markers are there and in turn. NumPy looks for
+    them, because a hostile file can have millions of markers and fill bytes.
+    """
+    restarts, in_turn, filled = 0, True, False
     values = np.frombuffer(data, np.uint8)
     for begin in range(start, len(data), DATA_BYTES):
         piece = values[begin : begin + DATA_BYTES + 1]
@@ -74,25 +108,19 @@ def keep_coded_data(picture: Jpeg, data: bytes, start: int) -> int:
         # Anything else than a stuffed zero, a restart marker or a fill byte ends the data.
         ending = np.flatnonzero((behind != 0) & (behind & RESTART_MASK != RST0) & (behind != FILL[0]))
         if ending.size:
-            end = begin + int(found[ending[0]])
             behind = behind[: ending[0]]
         numbers = behind[behind & RESTART_MASK == RST0] - RST0
-        in_turn &= bool((numbers == np.arange(restarts, restarts + numbers.size) & 7).all())
+        turns = numbers[: max(0, announced - restarts)]
+        in_turn &= bool((turns == np.arange(restarts, restarts + turns.size) & 7).all())
         restarts += numbers.size
         filled |= bool((behind == FILL[0]).any())
-        if end is not None:
+        if ending.size:
             break
-    if end is None:
+    else:
         corrupt("it is cut short")
-    if not in_turn or restarts != announced:
+    if not in_turn or restarts < announced:
         corrupt("its restart markers are missing or out of order")
-    content = data[start:end]
-    while filled and FILL * 2 in content:
-        content = content.replace(FILL * 2, FILL)
-    first = len(picture.essentials)
-    picture.essentials += content.removesuffix(FILL)
-    picture.data.append((first, len(picture.essentials)))
-    return end
+    return begin + int(found[ending[0]]), restarts, filled
 
 
 def has_all_scans(picture: Jpeg) -> bool:

@@ -22,6 +22,10 @@ COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
 # A coefficient that no scan has had so far, beside the bit positions 0 to 15.
 UNSEEN = 0xFF
 FILL = b"\xff"
+# How much coded data is looked at in one go: there may be a restart marker in every other byte.
+DATA_BYTES = 1 << 18
+# A restart interval has 16 bits.
+MOST_INTERVAL = 0xFFFF
 
 
 @dataclass(slots=True)
@@ -29,19 +33,24 @@ class Jpeg:
     """The first picture of a file.
 
     size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
-    by its id. restart_interval: in MCUs, 0 for none. scans: the components of each. low_bits: by component, for each
-    coefficient that a scan header can name, the bit position down to which the scans so far have it. essentials: the
-    file again without EXIF, ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the
-    data of each scan starts and ends. frames: pictures in the file, as it declares.
+    by its id. restart_interval: in MCUs, 0 for none. restarts: restart markers in all scans. scans: the components of
+    each. passes: coefficients that the scans go over, in all. low_bits: by component, for each coefficient that a scan
+    header can name, the bit position down to which the scans so far have it. essentials: the file again without EXIF,
+    ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts
+    and ends. transforms: where in it the color transforms of Adobe segments are. frames: pictures in the file, as it
+    declares.
     """
 
     size: tuple[int, int] = (0, 0)
     frame: int = 0
     sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
     restart_interval: int = 0
+    restarts: int = 0
     scans: list[tuple[int, ...]] = field(default_factory=list)
+    passes: int = 0
     low_bits: dict[int, bytearray] = field(default_factory=lambda: defaultdict(lambda: bytearray([UNSEEN] * 256)))
     data: list[tuple[int, int]] = field(default_factory=list)
+    transforms: list[int] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1
 

@@ -1,7 +1,12 @@
 """The rows of a PNG, inflated and counted, so that none can be missing or damaged unnoticed.
 
-ISA-L inflates in a third of zlib's time, at most 64 KB at a time. What is for Pillow, which has its own zlib, becomes a
-PNG with the same rows uncompressed, made while Pillow reads it and does the rest: filters, interlace, depths, palettes.
+zlib-ng inflates, at most 64 KB at a time, and compares the checksum. The rows then go on uncompressed: to Rust's `png`
+crate in bands of whole rows (see `bands`), or to Pillow as one PNG that is made while Pillow reads it. So no second
+decoder inflates what a file has compressed, and a bomb costs once at most.
+
+Why zlib-ng: a file may consist of the smallest blocks there are, a few bits each, and a decoder that builds large
+tables for each block takes 600 ns for each compressed byte of it. zlib-ng takes 75 ns, and for honest files not longer
+than the others (docs/decisions/decoding.md).
 """
 
 from __future__ import annotations
@@ -9,10 +14,9 @@ from __future__ import annotations
 import struct
 from typing import IO, TYPE_CHECKING, cast
 
-from isal import isal_zlib
-from isal.igzip_lib import IsalError
+from zlib_ng import zlib_ng
 
-from image_intensity.errors import CorruptImage
+from image_intensity.errors import CorruptImage, UnsupportedFormat
 from image_intensity.formats.feed import Feed
 
 if TYPE_CHECKING:
@@ -23,43 +27,76 @@ DEFLATED_BYTES = 1 << 15
 # A stored block holds at most this much (RFC 1951, section 3.2.4): memory is bounded, whatever the stream expands to.
 STORED_BYTES = 0xFFFF
 ZLIB_HEADER = b"\x78\x01"
+# No compressor makes data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush has at
+# most ten bytes. Only blocks without content can be more, and they cost time.
+MOST_EXPANSION, EXPANSION_BYTES = 1.25, 1 << 16
+
+
+def most_deflated(row_bytes: int) -> int:
+    """Return how many compressed bytes `row_bytes` of rows may have."""
+    return int(row_bytes * MOST_EXPANSION) + EXPANSION_BYTES
 
 
 def restored(head: bytes, data: Iterable[memoryview], row_bytes: int) -> IO[bytes]:
     """Return a PNG for Pillow to read: `head`, then the rows of the zlib stream in `data`, uncompressed.
 
-    Reading it raises CorruptImage, when the stream is damaged or has fewer than `row_bytes`.
+    Reading it raises what `inflated_rows` raises.
     """
-    return cast("IO[bytes]", Feed(stored(head, inflated_rows(data, row_bytes))))
+    return cast("IO[bytes]", Feed(stored_chunks(head, inflated_rows(data, row_bytes))))
 
 
 def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]:
-    """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most. Raises as `restored` says."""
-    stream = isal_zlib.decompressobj()
-    missing = row_bytes
+    """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most.
+
+    Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them. A stream
+    with more bytes than that is not inflated any further. Raises UnsupportedFormat when the stream takes more
+    compressed bytes than any compressor needs for its rows.
+    """
+    rows = Inflation(row_bytes)
+    allowed = most_deflated(row_bytes)
     for piece in pieces(data):
-        if stream.eof:
-            break
+        yield from rows.of(piece)
+        allowed -= len(piece)
+        if rows.done:
+            return
+        if allowed < 0:
+            raise UnsupportedFormat("The compressed data of this PNG is longer than any compressor makes it.")
+    raise CorruptImage("This PNG is damaged: the end of its compressed data is missing.")
+
+
+class Inflation:
+    """A zlib stream that is inflated up to the last of the rows in it, or to its checksum.
+
+    missing: bytes of the rows that have not come yet. done: whether the stream has ended, or goes on behind the rows.
+    """
+
+    def __init__(self, row_bytes: int) -> None:
+        """Begin a stream with `row_bytes` of rows."""
+        self.stream = zlib_ng.decompressobj()
+        self.missing = row_bytes
+        self.done = False
+
+    def of(self, piece: memoryview) -> Iterator[bytes]:
+        """Yield what a piece of the data makes of the rows. Raises CorruptImage for damage, or an end too early."""
         pending: bytes | memoryview = piece
         while True:
-            # Behind the last row comes the checksum, which the stream compares when it is asked for one byte more.
-            size = min(missing, STORED_BYTES) or 1
+            # Behind the last row one more byte is asked for: the stream has none, but reads on to its checksum.
+            size = min(self.missing, STORED_BYTES) or 1
             try:
-                block = stream.decompress(pending, size)
-            except IsalError as error:  # type: ignore[misc] # its stub declares an instance
-                raise CorruptImage("The compressed data of this PNG is damaged.") from error
-            if block and not missing:
-                # Surplus data, which nobody knows the length of.
-                return
-            pending = stream.unconsumed_tail
-            missing -= len(block)
-            if block:
+                block = self.stream.decompress(pending, size)
+            except zlib_ng.error as error:  # type: ignore[misc] # its stub declares an instance
+                raise CorruptImage(f"The compressed data of this PNG is damaged: {error}.") from error
+            # More data than the rows have: its length is unknown, and so is where the checksum is.
+            self.done = self.stream.eof or bool(block and not self.missing)
+            if block and self.missing:
+                self.missing -= len(block)
                 yield block
-            if len(block) < size:
-                # It has nothing more to give without further data.
-                break
-    if missing:
-        raise CorruptImage("This PNG is damaged: its last rows are missing.")
+            if self.stream.eof and self.missing:
+                raise CorruptImage("This PNG is damaged: its last rows are missing.")
+            if self.done or len(block) < size:
+                # It has nothing more to give, or not without further data.
+                return
+            pending = self.stream.unconsumed_tail
 
 
 def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
@@ -70,12 +107,16 @@ def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
     yield memoryview(b"")
 
 
-def stored(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
+def stored_block(content: bytes) -> bytes:
+    """Return the head of an uncompressed block of a deflate stream, which is not the last one."""
+    return struct.pack("<BHH", 0, len(content), len(content) ^ STORED_BYTES)
+
+
+def stored_chunks(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
     """Yield a PNG, a chunk at a time, that has its rows uncompressed.
 
     Its checksums are zero: Pillow looks neither at those of image data nor, once it has all rows, at what comes after.
     """
     yield head + struct.pack(">I4s2sI", len(ZLIB_HEADER), b"IDAT", ZLIB_HEADER, 0)
     for block in rows:
-        yield struct.pack(">I4s", 5 + len(block), b"IDAT")
-        yield struct.pack("<BHH", 0, len(block), len(block) ^ STORED_BYTES) + block + bytes(4)
+        yield struct.pack(">I4s", 5 + len(block), b"IDAT") + stored_block(block) + block + bytes(4)

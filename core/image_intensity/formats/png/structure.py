@@ -10,16 +10,16 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from isal import isal_zlib
+from zlib_ng import zlib_ng
 
 from image_intensity.errors import CorruptImage, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A chunk costs a turn in Python, however few bytes it has: 8 million empty ones fit into 100 MB. libpng writes chunks
-# of 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row. No file of 5 MB has as many as this.
-MAX_CHUNKS = 500_000
+# A chunk costs 4 us in Python, however few bytes it has: 8 million empty ones fit into 100 MB. libpng writes chunks of
+# 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row.
+MAX_CHUNKS = 50_000
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3).
@@ -35,13 +35,16 @@ TELLING = {b"tRNS", b"acTL", b"fcTL"}
 # No more than this of them is looked at: the alphas of a whole palette are the longest content that there can be.
 TELLING_BYTES = 256
 # Bytes of a tRNS chunk by color type; for a palette, up to one byte an entry (PNG, section 11.3.1.1).
-GRAY, COLOR, PALETTE = 0, 2, 3
+GRAY, COLOR, PALETTE, COLOR_ALPHA = 0, 2, 3, 6
 KEY_BYTES = {GRAY: 2, COLOR: 6}
 DEEP = 16
 # A palette has 1 to 256 colors.
 PALETTE_BYTES = range(3, 3 * 256 + 1, 3)
 # Pillow keeps a pointer to each row.
 POINTER_BYTES = 8
+# Rows up to this length are decoded in bands. A band is in memory in up to five copies on its way, and at most so much.
+BAND_ROW_BYTES, BAND_COPIES, BAND_MEMORY = 1 << 22, 5, 1 << 26
+BAND_DEPTH, BAND_COLORS = 8, {GRAY, COLOR, COLOR_ALPHA}
 # The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
 ACTL = struct.Struct(">II")
 
@@ -50,16 +53,17 @@ ACTL = struct.Struct(">II")
 class Png:
     """A file whose critical chunks are whole.
 
-    size: width and height in pixels. bit_depth, color_type: as in its header. row_bytes: bytes of all filtered rows,
-    inflated. head: its chunk IHDR, and PLTE where pixels are indices of it. data: its IDAT chunks, the contents of
-    which together are the zlib stream. animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame:
-    whether the image itself is one of them. trns: contents of its tRNS chunks, up to `TELLING_BYTES` of them, None for
-    one that cannot be relied on.
+    size: width and height in pixels. bit_depth, color_type: as in its header. passes: columns and rows of each pass of
+    an interlaced picture, or of the only one. row_bytes: bytes of all filtered rows, inflated. head: its chunk IHDR,
+    and PLTE where pixels are indices of it. data: its IDAT chunks, the contents of which together are the zlib stream.
+    animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame: whether the image itself is one of
+    them. trns: contents of its tRNS chunks, up to `TELLING_BYTES` of them, None for one that cannot be relied on.
     """
 
     size: tuple[int, int] = (0, 0)
     bit_depth: int = 8
     color_type: int = 0
+    passes: list[tuple[int, int]] = field(default_factory=list)
     row_bytes: int = 0
     head: bytes = b""
     data: list[memoryview] = field(default_factory=list)
@@ -68,8 +72,20 @@ class Png:
     trns: list[bytes | None] = field(default_factory=list)
 
     @property
+    def in_bands(self) -> bool:
+        """Whether a few rows are decoded at a time: 8 bits per sample in gray, RGB or RGBA, and no row too long."""
+        row_bytes = self.size[0] * SAMPLES[self.color_type]
+        return self.bit_depth == BAND_DEPTH and self.color_type in BAND_COLORS and row_bytes <= BAND_ROW_BYTES
+
+    @property
     def decoded_bytes(self) -> int:
-        """Memory that decoding takes: the pixels, in one, two or four bytes each, and a pointer to each row."""
+        """Memory that decoding takes.
+
+        For pictures in bands it is little, and the same for all large ones. For others: the pixels, in one, two or four
+        bytes each, and a pointer to each row.
+        """
+        if self.in_bands:
+            return min(BAND_COPIES * self.row_bytes, BAND_MEMORY)
         width, height = self.size
         pixel = 4 if self.color_type not in {GRAY, PALETTE} else 2 if self.bit_depth == DEEP else 1
         return height * (width * pixel + POINTER_BYTES)
@@ -174,7 +190,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
             corrupt("it has something that is not a chunk")
         # The first byte of a critical chunk's type is upper case (PNG, section 5.4).
         critical = kind[:1].isupper()
-        sound = (critical or kind in TELLING) and isal_zlib.crc32(view[offset + 4 : end - 4]) == checksum_at(data, end)
+        sound = (critical or kind in TELLING) and zlib_ng.crc32(view[offset + 4 : end - 4]) == checksum_at(data, end)
         if critical and not sound:
             corrupt(f"the checksum of a {kind.decode()} chunk is wrong")
         if critical and kind not in {b"IHDR", b"PLTE", b"IDAT", b"IEND"}:
@@ -215,6 +231,7 @@ def read_header(picture: Png, header: memoryview) -> None:
     for left, top, across, down in ADAM7 if interlace else ((0, 0, 1, 1),):
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
+            picture.passes.append((columns, rows))
             picture.row_bytes += rows * (1 + (columns * bits + 7) // 8)
 
 
