@@ -18,7 +18,7 @@ def test_the_types_load_without_numpy_and_pillow_and_measure_loads_them() -> Non
     program = """
 import sys
 import image_intensity
-print([name for name in ("numpy", "PIL", "simplejpeg", "isal", "kornia_rs") if name in sys.modules])
+print([name for name in ("numpy", "PIL", "simplejpeg", "zlib_ng", "kornia_rs") if name in sys.modules])
 from image_intensity import measure
 print(measure.__module__, "numpy" in sys.modules, image_intensity.measure is measure)
 """
