@@ -1,0 +1,36 @@
+"""`make attack`: print a table of damaged files, and fail where a class is open that was closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests.attack import images
+from tests.attack.campaign import HEAD, rows, run
+from tests.attack.judges import missing
+
+SECONDS = float(os.environ.get("SECONDS") or 60)
+SEED = int(os.environ.get("SEED") or 1)
+ONLY = os.environ.get("ONLY", "")
+
+
+def main() -> int:
+    """Run the campaign. Returns the exit status."""
+    if lacking := missing():
+        print(f"Not judged, because these programs are missing: {', '.join(lacking)}")  # noqa: T201 - it is a report
+        return int(os.environ.get("REQUIRE_ALL") == "1")
+    sound = {"JPEG": images.jpegs() | images.corpus("JPEG"), "PNG": images.pngs() | images.corpus("PNG")}
+    classes = [row for row in rows() if ONLY in f"{row.image_format}, {row.title}"]
+    run(classes, sound, SECONDS, SEED)
+    lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above
+    counts = ", ".join(f"{len(files)} sound {name}s" for name, files in sound.items())
+    print(f"\n{counts}; seed {SEED}, {SECONDS:g} s")  # noqa: T201 - as above
+    failures = [failure for row in classes for failure in row.failures]
+    for failure in failures:
+        print(f"FAILED {failure}")  # noqa: T201 - as above
+    return bool(failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

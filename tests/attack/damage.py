@@ -1,0 +1,197 @@
+"""Ways to damage a file: each takes a sound one and gives another, or None where it has no place for it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+from tests.core.images import (
+    APP0,
+    DHT,
+    DQT,
+    DRI,
+    SOS,
+    Chunk,
+    Segment,
+    idat_of,
+    read_chunks,
+    read_segments,
+    with_idat,
+    write_chunks,
+    write_segments,
+)
+
+if TYPE_CHECKING:
+    import random
+
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+MARKERS = range(0xC0, 0xFF)
+# libjpeg reads so far ahead, and does not tell of bytes that it has read and not used.
+AHEAD = 7
+
+
+def flipped(data: bytes, place: int, chance: random.Random) -> bytes:
+    """One bit of a byte, another."""
+    return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
+
+
+def a_scan(data: bytes, chance: random.Random) -> tuple[list[Segment], int]:
+    """The segments of a JPEG, and which of its scans to damage: by the length of their data."""
+    segments = read_segments(data)
+    weights = [len(segment.scan) for segment in segments]
+    return segments, chance.choices(range(len(segments)), weights)[0]
+
+
+def with_scan(segments: list[Segment], index: int, scan: bytes) -> bytes:
+    return write_segments([*segments[:index], segments[index]._replace(scan=scan), *segments[index + 1 :]])
+
+
+def flip_coded_data(data: bytes, chance: random.Random) -> bytes | None:
+    segments, index = a_scan(data, chance)
+    scan = segments[index].scan
+    return with_scan(segments, index, flipped(scan, chance.randrange(len(scan)), chance))
+
+
+def cut(data: bytes, chance: random.Random) -> bytes | None:
+    return data[: chance.randrange(3, len(data) - 1)]
+
+
+def cut_and_close(data: bytes, chance: random.Random) -> bytes | None:
+    segments, index = a_scan(data, chance)
+    scan = segments[index].scan
+    # A last 0xFF would make another marker of what follows.
+    return with_scan(segments, index, scan[: chance.randrange(len(scan))].rstrip(b"\xff"))
+
+
+def surplus(data: bytes, chance: random.Random) -> bytes | None:
+    """Bytes behind the data of a scan or restart interval, more than libjpeg reads ahead."""
+    segments, index = a_scan(data, chance)
+    scan = segments[index].scan
+    ends = [*(found.start() for found in RESTART.finditer(scan)), len(scan)]
+    place = chance.choice(ends)
+    added = bytes(chance.randrange(0xFF) for _ in range(chance.randint(AHEAD + 1, 64)))
+    return with_scan(segments, index, scan[:place] + added + scan[place:])
+
+
+def restart_markers(data: bytes, chance: random.Random) -> bytes | None:
+    """One restart marker more, fewer, or another one."""
+    segments, index = a_scan(data, chance)
+    scan = segments[index].scan
+    marker = bytes([0xFF, 0xD0 + chance.randrange(8)])
+    places = [found.start() for found in RESTART.finditer(scan)]
+    action = chance.randrange(4) if places else 0
+    if action == 0:
+        return with_scan(segments, index, scan + marker)
+    place = chance.choice(places)
+    added = {1: b"", 2: marker, 3: scan[place : place + 2] * 2}[action]
+    return with_scan(segments, index, scan[:place] + added + scan[place + 2 :])
+
+
+def nothing_that_counts(data: bytes, chance: random.Random) -> bytes | None:
+    """Markers without a length, and segments of applications, between segments: they change nothing."""
+    segments = read_segments(data)
+    added = chance.choice(
+        [
+            b"\xff\x01",
+            b"\xff\xd3",
+            b"\xff\xff\xff\x01",
+            b"\xff\xfe\0\x08random",
+            b"\xff\xe5\0\x12" + chance.randbytes(16),
+        ]
+    )
+    place = chance.randrange(1, len(segments))
+    if place == 1 and added[1] != 0xFE:
+        # The first marker is part of what tells a JPEG from other files.
+        added = b"\xff\xfe\0\2" + added
+    return write_segments(segments[:place]) + added + write_segments(segments[place:])
+
+
+def segments_moved(data: bytes, chance: random.Random) -> bytes | None:
+    """A segment dropped, doubled, moved or renamed."""
+    segments = read_segments(data)
+    place, other = chance.randrange(1, len(segments)), chance.randrange(1, len(segments))
+    taken = segments[place]
+    match chance.randrange(4):
+        case 0:
+            del segments[place]
+        case 1:
+            segments.insert(other, taken)
+        case 2:
+            segments.insert(other, segments.pop(place))
+        case _:
+            segments[place] = taken._replace(marker=chance.choice(MARKERS))
+    return write_segments(segments)
+
+
+def header_byte(data: bytes, chance: random.Random) -> bytes | None:
+    """A byte of a table, of a header or of the JFIF segment."""
+    segments = read_segments(data)
+    telling = {APP0, 0xEE, DHT, DQT, DRI, SOS, *range(0xC0, 0xC4)}
+    places = [place for place, segment in enumerate(segments) if segment.content and segment.marker in telling]
+    place = chance.choice(places)
+    content = segments[place].content or b""
+    changed = flipped(content, chance.randrange(len(content)), chance)
+    return write_segments([*segments[:place], segments[place]._replace(content=changed), *segments[place + 1 :]])
+
+
+def flip_compressed_data(data: bytes, chance: random.Random) -> bytes | None:
+    stream = idat_of(data)
+    return with_idat(data, flipped(stream, chance.randrange(len(stream)), chance))
+
+
+def stream_end(data: bytes, chance: random.Random) -> bytes | None:
+    """The zlib stream cut near its end, without its last block, or with something behind it."""
+    stream = idat_of(data)
+    rows = zlib.decompress(stream)
+    compressor = zlib.compressobj()
+    endless = compressor.compress(rows) + compressor.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.adler32(rows).to_bytes(4, "big")
+    return with_idat(
+        data,
+        chance.choice(
+            [
+                stream[: -chance.randint(1, 12)],
+                endless,
+                endless + checksum,
+                stream + chance.randbytes(chance.randint(1, 9)),
+                zlib.compress(rows[: -chance.randint(1, min(len(rows), 400))]),
+                zlib.compress(rows + chance.randbytes(chance.randint(1, 400))),
+                chance.randbytes(2) + stream[2:],
+            ]
+        ),
+    )
+
+
+def rows_changed(data: bytes, chance: random.Random) -> bytes | None:
+    """Another picture: bytes of its rows, filters included, compressed anew and cut into chunks anywhere."""
+    rows = bytearray(zlib.decompress(idat_of(data)))
+    for _ in range(chance.randint(1, 8)):
+        rows[chance.randrange(len(rows))] = chance.choice([0, 1, 2, 3, 4, chance.randrange(256)])
+    stream = zlib.compress(rows, chance.randrange(10))
+    cuts = sorted(chance.randrange(len(stream)) for _ in range(chance.randint(0, 3)))
+    return with_idat(data, *(stream[first:last] for first, last in zip([0, *cuts], [*cuts, None], strict=True)))
+
+
+def chunks_moved(data: bytes, chance: random.Random) -> bytes | None:
+    """A chunk dropped, doubled or moved."""
+    chunks = read_chunks(data)
+    place, other = chance.randrange(len(chunks)), chance.randrange(len(chunks))
+    match chance.randrange(3):
+        case 0:
+            del chunks[place]
+        case 1:
+            chunks.insert(other, chunks[place])
+        case _:
+            chunks.insert(other, chunks.pop(place))
+    return write_chunks(chunks)
+
+
+def chunk_byte(data: bytes, chance: random.Random) -> bytes | None:
+    """A bit of a chunk that is not image data, its checksum mended."""
+    chunks = read_chunks(data)
+    places = [place for place, chunk in enumerate(chunks) if chunk.kind != b"IDAT" and chunk.content]
+    place = chance.choice(places)
+    chunk: Chunk = chunks[place]
+    content = flipped(chunk.content, chance.randrange(len(chunk.content)), chance)
+    return write_chunks([*chunks[:place], chunk._replace(content=content), *chunks[place + 1 :]])
