@@ -22,7 +22,7 @@ from tests.core.images import (
 )
 
 # A campaign is worth more files, not larger ones: coded data of some KB goes through every part of a decoder.
-MOST_BYTES = 400_000
+MOST_BYTES = 150_000
 SAMPLINGS = ([0x42, 0x11, 0x11], [0x11, 0x22, 0x22], [0x22, 0x21, 0x12])
 
 
@@ -42,9 +42,10 @@ def jpegs() -> dict[str, bytes]:
         "CMYK": ("CMYK", {}),
     }
     made = {
-        f"{name} {size}": encode(photo(mode, size), "JPEG", **options)
+        f"{name} {size} {seed}": encode(photo(mode, size, seed), "JPEG", **options)
         for name, (mode, options) in kinds.items()
         for size in ((80, 56), (203, 151))
+        for seed in range(5)
     }
     made |= {
         f"detailed {name}": encode(detailed(400, 304).convert(mode), "JPEG", **options)
@@ -79,10 +80,14 @@ def corpus(image_format: str) -> dict[str, bytes]:
 
 
 def is_sound(image_format: str, data: bytes) -> bool:
-    """Whether a file is of this format, sound for all, and of nothing but segments that are written again as read."""
+    """Whether a file is of this format, sound for all, and of segments that are written again as read."""
     if not data.startswith({"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG"}[image_format]):
         return False
     number = ours(data)
     if number is None or number != pillow(data) or not strict(image_format, data)[0]:
         return False
-    return image_format == "PNG" or data == write_segments(read_segments(data))
+    try:
+        return image_format == "PNG" or pillow(write_segments(read_segments(data))) == number
+    except (AssertionError, IndexError):
+        # `read_segments` is for files without anything between segments.
+        return False

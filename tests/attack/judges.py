@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import subprocess
 import warnings
@@ -16,6 +17,10 @@ from image_intensity import Limits, MeasurementError, measure
 # `pngtopnm` at an error of libpng. An eighth of the size takes djpeg a tenth of the time, and it leaves out no code.
 COMMANDS = {"JPEG": ["djpeg", "-strict", "-scale", "1/8", "-outfile", "/dev/null"], "PNG": ["pngtopnm"]}
 PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm"}
+# What libpng says, and goes on, when it has all rows and then finds that their data or checksum is wrong.
+DAMAGE = b"libpng warning: IDAT: in"
+# The head of a file of netpbm: kind, width, height and, but for two colors, the highest value.
+PORTABLE = re.compile(rb"(P[456])\s(\d+)\s(\d+)\s(?:(\d+)\s)?")
 # Damage to a header can name any size.
 MAX_PIXELS = 20_000_000
 SECONDS = 20
@@ -27,16 +32,35 @@ def missing() -> list[str]:
 
 
 def strict(image_format: str, data: bytes) -> tuple[bool, float | None]:
-    """Whether the strict program accepts a file, and for a PNG of 8 bits or less the average that libpng has."""
+    """Whether the strict program accepts a file, and for most PNGs the average that libpng has."""
     try:
         answer = subprocess.run(COMMANDS[image_format], input=data, capture_output=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return False, None
-    if answer.returncode or image_format == "JPEG":
-        return answer.returncode == 0, None
-    with Image.open(io.BytesIO(answer.stdout)) as image:
-        # Other modes have 16 bits: of colors, Pillow and we take the upper eight.
-        return True, average(image) if image.mode in {"1", "L", "RGB"} else None
+    sound = answer.returncode == 0 and DAMAGE not in answer.stderr
+    return sound, libpng_average(answer.stdout) if sound and image_format == "PNG" else None
+
+
+def libpng_average(portable: bytes) -> float | None:
+    """The average of what pngtopnm writes, or None where it has not the depth that we measure at."""
+    kind, _, _, highest = PORTABLE.match(portable).groups()  # type: ignore[union-attr] # it writes nothing else
+    if kind == b"P5" and highest == b"65535":
+        samples = np.frombuffer(portable, ">u2", offset=PORTABLE.match(portable).end())  # type: ignore[union-attr] # as above
+        return float(samples.sum(dtype=np.int64)) / (257 * samples.size)
+    if kind != b"P4" and highest != b"255":
+        return None
+    with Image.open(io.BytesIO(portable)) as image:
+        return average(image)
+
+
+def strict_everywhere(data: bytes) -> bool:
+    """Whether `djpeg -strict` accepts a JPEG where it notices every code that does not exist.
+
+    Reading 4 KB at a time, libjpeg-turbo decodes the first kilobyte of each in a way that does not tell of them, unless
+    there are restart intervals. So the file gets one that is never complete.
+    """
+    first = data.find(b"\xff\xda")
+    return b"\xff\xdd" in data or strict("JPEG", data[:first] + b"\xff\xdd\0\4\xff\xff" + data[first:])[0]
 
 
 def average(image: Image.Image) -> float:

@@ -106,6 +106,18 @@ def test_a_zlib_stream_without_an_end_is_corrupt(color_type: int) -> None:
         assert problem_of(with_idat(data, endless + behind)) is CorruptImage
 
 
+@pytest.mark.parametrize("color_type", [GRAY, INDEXED])
+@pytest.mark.parametrize("surplus", [1, 1000, 500_000])
+def test_rows_with_more_behind_them_have_a_checksum_too(color_type: int, surplus: int) -> None:
+    data = random_png((24, 20), 8, color_type)
+    more = with_rows(data, zlib.decompress(idat_of(data)) + bytes(surplus))
+    stream = idat_of(more)
+
+    assert intensity_of(more) == intensity_of(data)
+    assert problem_of(with_idat(data, stream[:-1] + bytes([stream[-1] ^ 1]))) is CorruptImage
+    assert problem_of(with_idat(data, stream[:-1])) is CorruptImage
+
+
 @pytest.mark.parametrize("header", [b"\x88\x1c", b"\xf8\x01", b"\x77\x04", b"\x78\x02", b"\x78\xbb"], ids=bytes.hex)
 def test_a_zlib_header_that_does_not_exist_is_corrupt(header: bytes) -> None:
     # A window of more than 32 KB, twice; another method; a wrong check; a dictionary that is nowhere.

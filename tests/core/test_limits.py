@@ -12,6 +12,7 @@ import pytest
 from image_intensity import CorruptImage, EmptyFile, Limits, MeasurementError, TooManyPixels, UnsupportedFormat, measure
 from image_intensity.formats import jpeg, png
 from image_intensity.formats.jpeg.completeness import MAX_SCANS
+from image_intensity.formats.png.rows import SURPLUS_BYTES
 from tests.core.images import (
     DHT,
     EOI,
@@ -207,13 +208,16 @@ def test_a_png_that_inflates_to_far_more_than_its_rows_takes_no_memory_for_it() 
     assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
 
 
-def test_a_png_is_not_inflated_behind_its_last_row() -> None:
+def test_a_png_is_not_inflated_far_behind_its_last_row() -> None:
     rows = zlib.decompress(idat_of(PNG))
-    compressor = zlib.compressobj()
-    stream = compressor.compress(rows + b"more") + compressor.flush(zlib.Z_FULL_FLUSH)
     cannot_be_inflated = b"\xff" * 100
-
-    assert intensity_of(with_idat(PNG, stream + cannot_be_inflated)) == intensity_of(PNG)
+    for surplus in (1, SURPLUS_BYTES - 1, SURPLUS_BYTES):
+        compressor = zlib.compressobj()
+        stream = compressor.compress(rows + bytes(surplus)) + compressor.flush(zlib.Z_FULL_FLUSH)
+        if surplus < SURPLUS_BYTES:
+            assert problem_of(with_idat(PNG, stream + cannot_be_inflated)) is CorruptImage
+        else:
+            assert intensity_of(with_idat(PNG, stream + cannot_be_inflated)) == intensity_of(PNG)
 
 
 def test_the_signature_alone_makes_a_png() -> None:

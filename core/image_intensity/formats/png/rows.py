@@ -27,6 +27,8 @@ DEFLATED_BYTES = 1 << 15
 # A stored block holds at most this much (RFC 1951, section 3.2.4): memory is bounded, whatever the stream expands to.
 STORED_BYTES = 0xFFFF
 ZLIB_HEADER = b"\x78\x01"
+# A few encoders write more than the rows. So much of it is inflated, to find the checksum behind it.
+SURPLUS_BYTES = 1 << 20
 # No compressor makes data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush has at
 # most ten bytes. Only blocks without content can be more, and they cost time.
 MOST_EXPANSION, EXPANSION_BYTES = 1.25, 1 << 16
@@ -48,9 +50,9 @@ def restored(head: bytes, data: Iterable[memoryview], row_bytes: int) -> IO[byte
 def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]:
     """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most.
 
-    Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them. A stream
-    with more bytes than that is not inflated any further. Raises UnsupportedFormat when the stream takes more
-    compressed bytes than any compressor needs for its rows.
+    Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them. Of a stream
+    that goes on for more than `SURPLUS_BYTES`, the rest is not inflated and not checked. Raises UnsupportedFormat when
+    the stream takes more compressed bytes than any compressor needs for its rows.
     """
     rows = Inflation(row_bytes)
     allowed = most_deflated(row_bytes)
@@ -65,38 +67,39 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
 
 
 class Inflation:
-    """A zlib stream that is inflated up to the last of the rows in it, or to its checksum.
+    """A zlib stream that is inflated up to the last of the rows in it, and on to its checksum.
 
-    missing: bytes of the rows that have not come yet. done: whether the stream has ended, or goes on behind the rows.
+    missing: bytes of the rows that have not come yet. spare: how many more are inflated behind them. done: whether the
+    stream has ended, or goes on behind those, too.
     """
 
     def __init__(self, row_bytes: int) -> None:
         """Begin a stream with `row_bytes` of rows."""
         self.stream = zlib_ng.decompressobj()
-        self.missing = row_bytes
+        self.missing, self.spare = row_bytes, SURPLUS_BYTES
         self.done = False
 
     def of(self, piece: memoryview) -> Iterator[bytes]:
         """Yield what a piece of the data makes of the rows. Raises CorruptImage for damage, or an end too early."""
         pending: bytes | memoryview = piece
-        while True:
-            # Behind the last row one more byte is asked for: the stream has none, but reads on to its checksum.
-            size = min(self.missing, STORED_BYTES) or 1
+        while not self.done:
+            size = min(self.missing or self.spare, STORED_BYTES)
             try:
                 block = self.stream.decompress(pending, size)
             except zlib_ng.error as error:  # type: ignore[misc] # its stub declares an instance
                 raise CorruptImage(f"The compressed data of this PNG is damaged: {error}.") from error
-            # More data than the rows have: its length is unknown, and so is where the checksum is.
-            self.done = self.stream.eof or bool(block and not self.missing)
-            if block and self.missing:
+            pending = self.stream.unconsumed_tail
+            if not self.missing:
+                self.spare -= len(block)
+            elif block:
                 self.missing -= len(block)
                 yield block
+            self.done = self.stream.eof or not self.spare
             if self.stream.eof and self.missing:
                 raise CorruptImage("This PNG is damaged: its last rows are missing.")
-            if self.done or len(block) < size:
-                # It has nothing more to give, or not without further data.
+            if len(block) < size:
+                # It has nothing more to give without further data.
                 return
-            pending = self.stream.unconsumed_tail
 
 
 def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
