@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from image_intensity import Limits, MeasurementError, measure
+from tests.core.images import GRAY
 
 # Both read a file from a pipe and fail when they find damage: `djpeg -strict` at the first warning of libjpeg, and
 # `pngtopnm` at an error of libpng. An eighth of the size takes djpeg a tenth of the time, and it leaves out no code.
@@ -21,6 +22,8 @@ PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm"}
 DAMAGE = b"libpng warning: IDAT: in"
 # The head of a file of netpbm: kind, width, height and, but for two colors, the highest value.
 PORTABLE = re.compile(rb"(P[456])\s(\d+)\s(\d+)\s(?:(\d+)\s)?")
+# Where the color type of a PNG is. Gray with alpha is measured in 8 bits.
+COLOR_TYPE = 25
 # Damage to a header can name any size.
 MAX_PIXELS = 20_000_000
 SECONDS = 20
@@ -38,13 +41,13 @@ def strict(image_format: str, data: bytes) -> tuple[bool, float | None]:
     except subprocess.TimeoutExpired:
         return False, None
     sound = answer.returncode == 0 and DAMAGE not in answer.stderr
-    return sound, libpng_average(answer.stdout) if sound and image_format == "PNG" else None
+    return sound, libpng_average(answer.stdout, data) if sound and image_format == "PNG" else None
 
 
-def libpng_average(portable: bytes) -> float | None:
-    """The average of what pngtopnm writes, or None where it has not the depth that we measure at."""
+def libpng_average(portable: bytes, data: bytes) -> float | None:
+    """The average of what pngtopnm writes of a PNG, or None where it has not the depth that we measure at."""
     kind, _, _, highest = PORTABLE.match(portable).groups()  # type: ignore[union-attr] # it writes nothing else
-    if kind == b"P5" and highest == b"65535":
+    if kind == b"P5" and highest == b"65535" and data[COLOR_TYPE] == GRAY:
         samples = np.frombuffer(portable, ">u2", offset=PORTABLE.match(portable).end())  # type: ignore[union-attr] # as above
         return float(samples.sum(dtype=np.int64)) / (257 * samples.size)
     if kind != b"P4" and highest != b"255":

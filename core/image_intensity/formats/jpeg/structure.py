@@ -165,10 +165,12 @@ def checking_interval(picture: Jpeg) -> bytes:
 
     libjpeg-turbo has two ways to decode such scans (jdhuff.c). The faster one takes a code that does not exist for a
     zero, without a warning. The other one, for scans with restart intervals, warns, and takes 2 % longer. It serves
-    scans of up to 65,535 MCUs: in larger ones, libjpeg would look for a restart marker.
+    scans of up to 65,535 MCUs: in larger ones, libjpeg would look for a restart marker. It reads further ahead, though,
+    and could miss up to seven surplus bytes between two scans, so it serves files of one scan alone.
     """
-    mcus = picture.mcus(picture.scans[-1])
-    interval = picture.restart_interval or (MOST_INTERVAL if mcus <= MOST_INTERVAL else 0)
+    components = picture.scans[-1]
+    possible = len(components) == len(picture.sampling) and picture.mcus(components) <= MOST_INTERVAL
+    interval = picture.restart_interval or (MOST_INTERVAL if possible else 0)
     return DRI_HEAD + interval.to_bytes(2, "big")
 
 
