@@ -18,11 +18,14 @@ from zlib_ng import zlib_ng
 
 from image_intensity import CorruptImage, Limits, MeasurementError, TooManyPixels, UnsupportedFormat
 from image_intensity.formats import jpeg
+from image_intensity.formats import png as png_format
 from image_intensity.formats.jpeg.completeness import MAX_PASSES
 from image_intensity.formats.jpeg.structure import MAX_SEGMENTS
+from image_intensity.formats.png.blocks import FREE_BYTES, check_blocks
 from image_intensity.formats.png.decoding import MAX_ROWS
 from image_intensity.formats.png.rows import DEFLATED_BYTES, SURPLUS_BYTES, most_deflated
 from image_intensity.formats.png.structure import BAND_MEMORY, MAX_CHUNKS
+from tests.bench.images import photo
 from tests.core.images import DHT, DQT, DRI, EOI, SOF0, SOF2, SOI, SOS, Segment, read_segments, write_segments
 from tests.core.samples import chunk, encoded, measured, pixels, png
 
@@ -145,6 +148,45 @@ def test_empty_blocks_are_not_inflated_beyond_what_the_rows_can_need(kind: str, 
     with pytest.raises(UnsupportedFormat, match="longer than any compressor makes it"):
         measured(of_blocks(size // 5, EMPTY_BLOCKS[kind], rows))
     assert work.deflated <= most_deflated(len(rows)) + DEFLATED_BYTES
+
+
+def of_tables(number: int) -> bytes:
+    """A PNG of 1000 gray columns, in so many blocks with tables of their own, a run of 258 zeros in each."""
+    # 13.5 bytes each: codes for 0, 285 (a run of 258, with one distance) and 256, and no others.
+    # Not the last, with tables; 286 literals, one distance, and 18 lengths of codes for lengths.
+    bits = f"{0b100:03b}"[::-1] + f"{29:05b}"[::-1] + f"{0:05b}"[::-1] + f"{14:04b}"[::-1]
+    sizes = {18: 1, 1: 3, 2: 2, 0: 3}
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
+    bits += "".join(f"{sizes.get(symbol, 0):03b}"[::-1] for symbol in order)
+    codes = {18: "0", 2: "10", 0: "110", 1: "111"}
+    zeros = [codes[18] + f"{count - 11:07b}"[::-1] for count in (138, 117, 28)]
+    bits += codes[2] + zeros[0] + zeros[1] + codes[2] + zeros[2] + codes[1] + codes[1]
+    # Codes: 285 is 0, 0 is 10, 256 is 11; the distance is 0.
+    bits += "0" + "0" + "11"
+    eight = int((bits * 8)[::-1], 2).to_bytes(len(bits), "little")
+    rows = 258 * number // 1001 - 1
+    # The first byte, which the first run repeats, is in a stored block. The end is an empty block and the checksum.
+    first, last = b"\0\1\0\xfe\xff\0", b"\3\0" + struct.pack(">I", zlib.adler32(bytes(1 + 258 * number)))
+    return png(b"", (1000, rows), 8, 0, raw_idat=b"\x78\x01" + first + eight * (number // 8) + last)
+
+
+def test_blocks_with_tables_of_their_own_may_not_be_tiny(work: Work) -> None:
+    few = of_tables(8 * 4000)
+    assert len(few) < FREE_BYTES
+    assert measured(few).average_intensity == 0
+
+    inflated = work.inflated
+    with pytest.raises(UnsupportedFormat, match="smaller blocks than any compressor writes"):
+        measured(of_tables(8 * 40_000))
+    assert work.inflated == inflated
+
+
+def test_honest_data_has_larger_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("image_intensity.formats.png.blocks.FREE_BYTES", 0)
+    for image in (photo(1200, 900), photo(1200, 900).convert("P"), Image.new("RGB", (4000, 3000), "red")):
+        data = encoded(image, "PNG")
+        for _ in range(20):
+            check_blocks(png_format.read(data).deflated())
 
 
 @pytest.mark.parametrize("level", [0, 1, 9])

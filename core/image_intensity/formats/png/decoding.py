@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from image_intensity.errors import UnsupportedFormat
 from image_intensity.formats.png.bands import RUST_MODES, bands
+from image_intensity.formats.png.blocks import check_blocks
 from image_intensity.formats.png.rows import restored
 from image_intensity.formats.png.structure import SAMPLES, SIGNATURE
 from image_intensity.pixels import Pixels, from_image, from_samples, load
@@ -34,12 +35,14 @@ def decode(picture: Png) -> Pixels:
     """Return the pixels.
 
     Raises CorruptImage when the data is damaged or rows are missing; UnsupportedFormat when a row is too long for
-    Pillow, or there are too many rows. Pictures that are decoded in bands raise it when their strips are read.
+    Pillow, or there are too many rows, or blocks of compressed data. Pictures that are decoded in bands raise it when
+    their strips are read.
     """
     if picture.size[0] * SAMPLES[picture.color_type] * picture.bit_depth > ROW_BITS:
         raise UnsupportedFormat("The rows of this PNG are too long to be measured.")
     if picture.size[1] > MAX_ROWS:
         raise UnsupportedFormat(f"This PNG has {picture.size[1]:,} rows; at most {MAX_ROWS:,} are measured.")
+    check_blocks(picture.deflated())
     if picture.in_bands:
         _, mode = RUST_MODES[picture.bit_depth, picture.color_type]
         return Pixels(mode, picture.size, strips(picture, mode))

@@ -1,0 +1,152 @@
+"""Whether the compressed data of a PNG consists of tiny blocks, which cost far more time than honest data.
+
+A block of a deflate stream can bring its own Huffman tables (RFC 1951, section 3.2.7). They fit into 12 bytes, and
+building them takes as long as inflating 100 bytes. Compressors write one block for some thousand bytes of pixels. No
+library for Python counts blocks. So samples are taken: where blocks are tiny, the heads of blocks are all over the
+stream, and what is none looks like one in less than one of a million places.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from image_intensity.errors import UnsupportedFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Bits = NDArray[np.uint8]
+
+# So much compressed data is not looked at: it is inflated in 40 ms, whatever its blocks are.
+FREE_BYTES = 1 << 19
+# Samples, and the bytes of each in which a head may begin. Behind them: 17 bits, 19 lengths of 3 bits, and 316 lengths
+# of up to 14 bits.
+SAMPLES, SAMPLE_BYTES, HEAD_BYTES = 8, 64, 10 + 316 * 14 // 8
+# One block in so many bytes takes as long as honest data of as many bytes.
+LEAST_BLOCK_BYTES = 64
+# A head: a bit that says whether the block is the last one, two of type, three numbers, and lengths of 3 bits.
+TYPE, LITERALS, DISTANCES, LENGTHS, HEAD = (1, 2), (3, 5), (8, 5), (13, 4), 17
+DYNAMIC, MOST_LITERALS, MOST_DISTANCES = 2, 286 - 257, 30 - 1
+LEAST_LITERALS, LEAST_LENGTHS = 257, 4
+# The order in which the lengths of the codes for lengths come.
+ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+# The codes that repeat a length or zero: how many bits say how often, and the least that it is.
+REPEATS = {16: (2, 3), 17: (3, 3), 18: (7, 11)}
+BEFORE = 16
+END_OF_BLOCK = 256
+chance = random.SystemRandom()
+
+
+def check_blocks(data: Iterable[memoryview]) -> None:
+    """Raise UnsupportedFormat when the zlib stream in `data` has a block in every `LEAST_BLOCK_BYTES` or more."""
+    parts = [*data]
+    total = sum(map(len, parts))
+    if total <= FREE_BYTES:
+        return
+    # At random, so that no file can be made to be sound in just the places that are looked at.
+    starts = sorted(chance.randrange(total) for _ in range(SAMPLES))
+    heads = count_heads([*samples(parts, starts)])
+    if heads * LEAST_BLOCK_BYTES > SAMPLES * SAMPLE_BYTES:
+        raise UnsupportedFormat("The compressed data of this PNG has smaller blocks than any compressor writes.")
+
+
+def samples(parts: Sequence[memoryview], starts: Iterable[int]) -> Iterator[bytes]:
+    """Yield the bytes of `parts` from each of `starts`, as many as a sample and the head of a block can have."""
+    ends = np.cumsum([len(part) for part in parts])
+    size = SAMPLE_BYTES + HEAD_BYTES
+    for start in starts:
+        index = int(np.searchsorted(ends, start, "right"))
+        begin, sample = start - int(ends[index]) + len(parts[index]), b""
+        while len(sample) < size and index < len(parts):
+            sample += parts[index][begin : begin + size - len(sample)]
+            begin, index = 0, index + 1
+        yield sample.ljust(size, b"\0")
+
+
+def count_heads(taken: Sequence[bytes]) -> int:
+    """Return in how many places of samples, their first `SAMPLE_BYTES` each, a block with its own tables may begin."""
+    bits = np.unpackbits(np.frombuffer(b"".join(taken), np.uint8), bitorder="little").reshape(len(taken), -1)
+    return sum(
+        is_head(int.from_bytes(taken[row], "little") >> place) for row, place in zip(*likely_places(bits), strict=True)
+    )
+
+
+def likely_places(bits: Bits) -> tuple[list[int], list[int]]:
+    """Return where a head begins as one must: its type, its numbers, and a complete code for lengths.
+
+    bits: of shape (samples, bits of each). The places are rows and columns of it.
+    """
+    places = np.ones((len(bits), 8 * SAMPLE_BYTES), bool).nonzero()
+    for field, least, most in ((TYPE, DYNAMIC, DYNAMIC), (LITERALS, 0, MOST_LITERALS), (DISTANCES, 0, MOST_DISTANCES)):
+        found = numbers(bits, places, field)
+        places = tuple(axis[(found >= least) & (found <= most)] for axis in places)
+    counts = numbers(bits, places, LENGTHS) + LEAST_LENGTHS
+    shares = np.zeros(counts.size, np.int64)
+    for index in range(len(ORDER)):
+        lengths = numbers(bits, places, (HEAD + 3 * index, 3))
+        # Of all the codes there can be, a code of n bits takes one in 2**n: here, of 128.
+        shares += np.where((lengths > 0) & (index < counts), 128 >> lengths, 0)
+    rows, columns = (axis[shares == 128].tolist() for axis in places)  # noqa: PLR2004 - all
+    return rows, columns
+
+
+def numbers(bits: Bits, places: tuple[NDArray[np.intp], ...], field: tuple[int, int]) -> NDArray[np.int64]:
+    """Return a field at each of `places`: so far behind it, and of so many bits, the lowest first."""
+    rows, columns = places
+    offset, size = field
+    total = np.zeros(rows.size, np.int64)
+    for index in range(size):
+        total += bits[rows, columns + offset + index].astype(np.int64) << index
+    return total
+
+
+def is_head(bits: int) -> bool:
+    """Tell whether the lengths in a head make tables: codes that exist, with an end of the block among them."""
+    literals, distances = number(bits, *LITERALS) + LEAST_LITERALS, number(bits, *DISTANCES) + 1
+    count = number(bits, *LENGTHS) + LEAST_LENGTHS
+    codes = codes_of({symbol: number(bits, HEAD + 3 * index, 3) for index, symbol in enumerate(ORDER[:count])})
+    found = table_lengths(bits >> HEAD + 3 * count, codes, literals + distances)
+    return bool(found) and found[END_OF_BLOCK] > 0 and is_code(found[:literals]) and is_code(found[literals:])
+
+
+def number(bits: int, offset: int, size: int) -> int:
+    """Return a field: so far from the start, and of so many bits."""
+    return bits >> offset & (1 << size) - 1
+
+
+def codes_of(lengths: dict[int, int]) -> dict[tuple[int, int], int]:
+    """Return the symbol of each code, by its size and by its bits as they come (RFC 1951, section 3.2.2)."""
+    code, codes = 0, {}
+    for size in range(1, 8):
+        for symbol in sorted(symbol for symbol, length in lengths.items() if length == size):
+            codes[size, int(f"{code:0{size}b}"[::-1], 2)] = symbol
+            code += 1
+        code <<= 1
+    return codes
+
+
+def table_lengths(bits: int, codes: dict[tuple[int, int], int], count: int) -> list[int]:
+    """Return `count` lengths of codes for literals and distances; none when the bits are no such lengths."""
+    lengths: list[int] = []
+    while len(lengths) < count:
+        size, symbol = next(
+            (size, codes[key]) for size in range(1, 8) if (key := (size, number(bits, 0, size))) in codes
+        )
+        more, least = REPEATS.get(symbol, (0, 1))
+        if symbol == BEFORE and not lengths:
+            return []
+        repeated = lengths[-1] if symbol == BEFORE else 0 if symbol in REPEATS else symbol
+        lengths += [repeated] * (least + number(bits, size, more))
+        bits >>= size + more
+    return lengths if len(lengths) == count else []
+
+
+def is_code(lengths: Sequence[int]) -> bool:
+    """Tell whether codes of these lengths can be told apart and leave none unused, or are one or none."""
+    used = [length for length in lengths if length]
+    return len(used) <= 1 or sum(1 << 15 - length for length in used) == 1 << 15
