@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench corpus e2e build deploy lock clean
+.PHONY: help run test check format bench attack corpus e2e build deploy lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -40,6 +40,9 @@ format: .venv/dev ## Format the Python code, and correct what the linter can cor
 bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.request
+
+attack: .venv/bench ## Damage files for a minute and compare with what strict decoders say (SECONDS=300, SEED=2, ONLY="JPEG, cut"; make corpus first)
+	@SECONDS=$(SECONDS) SEED=$(SEED) ONLY="$(ONLY)" $(BIN)/python -m tests.attack
 
 corpus: $(UV) ## Unpack packages of real images into .corpus, for the benchmarks and the corpus test (on Debian 12)
 	@UV=$(UV) sh tests/bench/corpus.sh

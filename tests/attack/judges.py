@@ -56,16 +56,6 @@ def libpng_average(portable: bytes, data: bytes) -> float | None:
         return average(image)
 
 
-def strict_everywhere(data: bytes) -> bool:
-    """Whether `djpeg -strict` accepts a JPEG where it notices every code that does not exist.
-
-    Reading 4 KB at a time, libjpeg-turbo decodes the first kilobyte of each in a way that does not tell of them, unless
-    there are restart intervals. So the file gets one that is never complete.
-    """
-    first = data.find(b"\xff\xda")
-    return b"\xff\xdd" in data or strict("JPEG", data[:first] + b"\xff\xdd\0\4\xff\xff" + data[first:])[0]
-
-
 def average(image: Image.Image) -> float:
     """The mean of the gray values of an image, or 16-bit gray at full depth."""
     if image.mode.startswith("I;16"):

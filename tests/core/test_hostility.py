@@ -177,7 +177,7 @@ def test_blocks_with_tables_of_their_own_may_not_be_tiny(work: Work) -> None:
 
     inflated = work.inflated
     with pytest.raises(UnsupportedFormat, match="smaller blocks than any compressor writes"):
-        measured(of_tables(8 * 40_000))
+        measured(of_tables(8 * 10_000))
     assert work.inflated == inflated
 
 

@@ -60,5 +60,5 @@ print(sorted(found.name for found in importlib.metadata.distributions()))
         repr(float(np.asarray(image.convert("L")).mean())),
         "True",
         "MIT True",
-        "['image-intensity', 'isal', 'kornia_rs', 'numpy', 'pillow', 'simplejpeg']",
+        "['image-intensity', 'kornia_rs', 'numpy', 'pillow', 'simplejpeg', 'zlib-ng']",
     ]

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Bits = NDArray[np.uint8]
-
 # So much compressed data is not looked at: it is inflated in 40 ms, whatever its blocks are.
 FREE_BYTES = 1 << 19
 # Samples, and the bytes of each in which a head may begin. Behind them: 17 bits, 19 lengths of 3 bits, and 316 lengths
@@ -70,39 +68,40 @@ def samples(parts: Sequence[memoryview], starts: Iterable[int]) -> Iterator[byte
 
 def count_heads(taken: Sequence[bytes]) -> int:
     """Return in how many places of samples, their first `SAMPLE_BYTES` each, a block with its own tables may begin."""
-    bits = np.unpackbits(np.frombuffer(b"".join(taken), np.uint8), bitorder="little").reshape(len(taken), -1)
-    return sum(
-        is_head(int.from_bytes(taken[row], "little") >> place) for row, place in zip(*likely_places(bits), strict=True)
-    )
+    values = np.frombuffer(b"".join(taken), np.uint8).reshape(len(taken), -1)
+    return sum(is_head(int.from_bytes(taken[row], "little") >> place) for row, place in likely_places(values))
 
 
-def likely_places(bits: Bits) -> tuple[list[int], list[int]]:
+def likely_places(values: NDArray[np.uint8]) -> list[tuple[int, int]]:
     """Return where a head begins as one must: its type, its numbers, and a complete code for lengths.
 
-    bits: of shape (samples, bits of each). The places are rows and columns of it.
+    values: the bytes of the samples, one in a row. A place is a row, and how many bits are before it.
     """
-    places = np.ones((len(bits), 8 * SAMPLE_BYTES), bool).nonzero()
-    for field, least, most in ((TYPE, DYNAMIC, DYNAMIC), (LITERALS, 0, MOST_LITERALS), (DISTANCES, 0, MOST_DISTANCES)):
-        found = numbers(bits, places, field)
-        places = tuple(axis[(found >= least) & (found <= most)] for axis in places)
-    counts = numbers(bits, places, LENGTHS) + LEAST_LENGTHS
-    shares = np.zeros(counts.size, np.int64)
+    # The 57 bits from each place on, in the order of a deflate stream: the first is the lowest.
+    columns = SAMPLE_BYTES + 3
+    words = sum(values[:, index : index + columns].astype(np.uint64) << np.uint64(8 * index) for index in range(8))
+    bits = (np.asarray(words)[:, :, None] >> np.arange(8, dtype=np.uint64)).reshape(len(values), -1)
+    heads = bits[:, : 8 * SAMPLE_BYTES]
+    rows, places = np.nonzero(
+        (field_of(heads, TYPE) == DYNAMIC)
+        & (field_of(heads, LITERALS) <= MOST_LITERALS)
+        & (field_of(heads, DISTANCES) <= MOST_DISTANCES)
+    )
+    counts = field_of(heads[rows, places], LENGTHS) + LEAST_LENGTHS
+    lengths = bits[rows, places + HEAD]
+    shares = np.zeros(rows.size, np.int64)
     for index in range(len(ORDER)):
-        lengths = numbers(bits, places, (HEAD + 3 * index, 3))
+        size = field_of(lengths, (3 * index, 3))
         # Of all the codes there can be, a code of n bits takes one in 2**n: here, of 128.
-        shares += np.where((lengths > 0) & (index < counts), 128 >> lengths, 0)
-    rows, columns = (axis[shares == 128].tolist() for axis in places)  # noqa: PLR2004 - all
-    return rows, columns
+        shares += np.where((size > 0) & (index < counts), 128 >> size, 0)
+    found = shares == 128  # noqa: PLR2004 - all
+    return list(zip(rows[found].tolist(), places[found].tolist(), strict=True))
 
 
-def numbers(bits: Bits, places: tuple[NDArray[np.intp], ...], field: tuple[int, int]) -> NDArray[np.int64]:
-    """Return a field at each of `places`: so far behind it, and of so many bits, the lowest first."""
-    rows, columns = places
+def field_of(bits: NDArray[np.uint64], field: tuple[int, int]) -> NDArray[np.int64]:
+    """Return a field of each of `bits`: so far from the start, and of so many bits."""
     offset, size = field
-    total = np.zeros(rows.size, np.int64)
-    for index in range(size):
-        total += bits[rows, columns + offset + index].astype(np.int64) << index
-    return total
+    return ((bits >> np.uint64(offset)) & np.uint64((1 << size) - 1)).astype(np.int64)
 
 
 def is_head(bits: int) -> bool:
