@@ -111,8 +111,8 @@ HEAD = [
 def rows() -> list[Row]:
     """All classes. Where `most` is None, the judge is stricter, or laxer, than what pixels depend on."""
     return [
-        # Not noticed: codes that do not exist in scans of more than 65,535 MCUs, and up to seven bytes at the end of the
-        # data, which libjpeg has read ahead.
+        # Not noticed: codes that do not exist in scans of more than 65,535 MCUs, and up to seven bytes at the end of
+        # the data, which libjpeg has read ahead.
         Row("a bit of the coded data flipped", "JPEG", damage.flip_coded_data, most=0.05),
         Row("cut", "JPEG", damage.cut),
         Row("coded data cut, file closed again", "JPEG", damage.cut_and_close),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.invocation import Invocation
-from image_intensity import DECODERS, Options, measuring, version
+from image_intensity import ALGORITHM_VERSION, DECODERS, Options, measuring, version
 from tests.core.samples import encoded, measured, pixels
 
 LOCK = Path(__file__).parents[2] / "functions/processor/requirements.txt"
@@ -30,7 +30,7 @@ def test_a_measurement_carries_the_version_that_the_gateway_expects() -> None:
 @pytest.mark.parametrize("name", [*DECODERS, "algorithm"])
 def test_another_decoder_or_algorithm_is_another_version(name: str) -> None:
     other = {**DECODERS, name: "99.0"}
-    assert version("99" if name == "algorithm" else "1", other) != version()
+    assert version("99" if name == "algorithm" else ALGORITHM_VERSION, other) != version()
 
 
 def test_the_event_as_json_is_the_event() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """A project of ours."""
+    """A project of ours, under a name of its own: another checkout may be testing, too."""
 
+    name: str
     port: int
     storage_port: int
 
@@ -32,7 +34,7 @@ class Compose:
     def __call__(self, *arguments: str) -> str:
         """Run `docker compose` for this project and return what it prints."""
         run = subprocess.run(
-            ["docker", "compose", "--project-name", "image-intensity-test", *arguments],
+            ["docker", "compose", "--project-name", self.name, *arguments],
             cwd=REPOSITORY,
             env={**os.environ, "PORT": str(self.port), "STORAGE_PORT": str(self.storage_port)},
             capture_output=True,
@@ -46,7 +48,7 @@ class Compose:
 @contextmanager
 def compose_up() -> Iterator[Compose]:
     """Build and start everything, wait until all of it is healthy, and leave nothing behind."""
-    compose = Compose(free_port(), free_port())
+    compose = Compose(f"image-intensity-{uuid.uuid4().hex[:8]}", free_port(), free_port())
     try:
         compose("up", "--build", "--wait")
         yield compose

@@ -25,7 +25,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def deployed() -> None:
+def deployed(alone: None) -> None:
     """For tests of what a failing cache costs: its deadlines as they are on Lambda."""
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 FREE_BYTES = 1 << 19
 # Samples, and the bytes of each in which a head may begin. Behind them: 17 bits, 19 lengths of 3 bits, and 316 lengths
 # of up to 14 bits.
-SAMPLES, SAMPLE_BYTES, HEAD_BYTES = 8, 64, 10 + 316 * 14 // 8
+SAMPLES, SAMPLE_BYTES, HEAD_BYTES = 16, 64, 10 + 316 * 14 // 8
+# The start of the data that the places of the samples follow from.
+SEED_BYTES = 1 << 16
 # One block in so many bytes takes as long as honest data of as many bytes.
 LEAST_BLOCK_BYTES = 64
 # A head: a bit that says whether the block is the last one, two of type, three numbers, and lengths of 3 bits.
@@ -37,7 +39,6 @@ ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 REPEATS = {16: (2, 3), 17: (3, 3), 18: (7, 11)}
 BEFORE = 16
 END_OF_BLOCK = 256
-chance = random.SystemRandom()
 
 
 def check_blocks(data: Iterable[memoryview]) -> None:
@@ -46,7 +47,8 @@ def check_blocks(data: Iterable[memoryview]) -> None:
     total = sum(map(len, parts))
     if total <= FREE_BYTES:
         return
-    # At random, so that no file can be made to be sound in just the places that are looked at.
+    # The places follow from the data: one file always gets one answer.
+    chance = random.Random(bytes(parts[0][:SEED_BYTES]) + total.to_bytes(8, "big"))  # noqa: S311 - no secret
     starts = sorted(chance.randrange(total) for _ in range(SAMPLES))
     heads = count_heads([*samples(parts, starts)])
     if heads * LEAST_BLOCK_BYTES > SAMPLES * SAMPLE_BYTES:
@@ -118,30 +120,35 @@ def number(bits: int, offset: int, size: int) -> int:
     return bits >> offset & (1 << size) - 1
 
 
-def codes_of(lengths: dict[int, int]) -> dict[tuple[int, int], int]:
-    """Return the symbol of each code, by its size and by its bits as they come (RFC 1951, section 3.2.2)."""
-    code, codes = 0, {}
+def codes_of(lengths: dict[int, int]) -> list[tuple[int, int]]:
+    """Return for each number of 7 bits, as they come, the size and the symbol of the code that it begins with.
+
+    lengths: by symbol, of a code that leaves no number unused (RFC 1951, section 3.2.2).
+    """
+    code, table = 0, [(0, 0)] * 128
     for size in range(1, 8):
         for symbol in sorted(symbol for symbol, length in lengths.items() if length == size):
-            codes[size, int(f"{code:0{size}b}"[::-1], 2)] = symbol
+            first = int(f"{code:0{size}b}"[::-1], 2)
+            table[first :: 1 << size] = [(size, symbol)] * (128 >> size)
             code += 1
         code <<= 1
-    return codes
+    return table
 
 
-def table_lengths(bits: int, codes: dict[tuple[int, int], int], count: int) -> list[int]:
+def table_lengths(bits: int, codes: list[tuple[int, int]], count: int) -> list[int]:
     """Return `count` lengths of codes for literals and distances; none when the bits are no such lengths."""
     lengths: list[int] = []
     while len(lengths) < count:
-        size, symbol = next(
-            (size, codes[key]) for size in range(1, 8) if (key := (size, number(bits, 0, size))) in codes
-        )
-        more, least = REPEATS.get(symbol, (0, 1))
+        size, symbol = codes[bits & 127]
+        bits >>= size
+        if symbol < BEFORE:
+            lengths.append(symbol)
+            continue
         if symbol == BEFORE and not lengths:
             return []
-        repeated = lengths[-1] if symbol == BEFORE else 0 if symbol in REPEATS else symbol
-        lengths += [repeated] * (least + number(bits, size, more))
-        bits >>= size + more
+        more, least = REPEATS[symbol]
+        lengths += [lengths[-1] if symbol == BEFORE else 0] * (least + number(bits, 0, more))
+        bits >>= more
     return lengths if len(lengths) == count else []
 
 
