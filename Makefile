@@ -10,6 +10,10 @@ SAM := .venv-sam/bin/sam
 # The SAM CLI would tell its maker of every command, and wants a region even where none is used.
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= eu-central-1
+# Each start of a program would compile its libraries again.
+unexport PYTHONDONTWRITEBYTECODE
+# Side by side, a process for each core. tests/side_by_side.py says which tests stay together.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto
 ENV ?= default
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
@@ -21,7 +25,7 @@ run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://loc
 	@MINISTACK=$(abspath .venv-ministack/bin/ministack) exec $(BIN)/python -m local_server
 
 test: .venv/dev .venv-ministack/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and compare what can drift
 	$(BIN)/ruff check .
@@ -48,7 +52,7 @@ corpus: $(UV) ## Unpack packages of real images into .corpus, for the benchmarks
 	@UV=$(UV) sh tests/bench/corpus.sh
 
 e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
-	@E2E_URL=$(URL) $(BIN)/python -m pytest $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
+	@E2E_URL=$(URL) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) CORE=$(abspath core/image_intensity) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }

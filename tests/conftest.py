@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
+pytest_plugins = ["tests.side_by_side"]
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The address of a real local server with its embedded cache."""
