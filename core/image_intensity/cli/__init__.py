@@ -17,7 +17,7 @@ USAGE_ERROR = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = parse(argv)
-    needed = {"cli": ["pebble", "tqdm"], **({"parquet": ["duckdb"]} if arguments.parquet else {})}
+    needed = {"cli": ["tqdm"], **({"parquet": ["duckdb"]} if arguments.parquet else {})}
     for extra, modules in needed.items():
         if not all(map(find_spec, modules)):
             install = f"pip install 'image-intensity[{','.join(needed)}]'"

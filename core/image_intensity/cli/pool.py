@@ -1,52 +1,44 @@
 """The measuring processes: one row for each file, in order, whatever happens to the process that measures it.
 
-Pebble runs the processes and ends those that take too long. It gives up as a whole when a process dies between two
-files, so this module then starts a new pool and measures again what was under way.
+Each process has a pipe of its own and shares no lock with the others. So when one is killed, even in the middle of a
+message, this costs the row of the file that it had under way and nothing else; which file that is, is always known.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import selectors
 import signal
 import time
 from collections import deque
-from concurrent.futures import CancelledError
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from pebble import ProcessExpired, ProcessPool
 
 from image_intensity.cli import names, worker
 from image_intensity.cli.rows import PROCESSOR_FAILED, PROCESSOR_TIMEOUT, Row, problem_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
 
     from image_intensity.cli.plan import PlannedFile
     from image_intensity.cli.worker import Work
 
-# Files that are handed out for each process: one under way, and some for it to go on with at once.
-AHEAD = 3
+# What each process is given: a file to measure, and one more to go on with at once.
+AHEAD = 2
 # Rows are written in order, so they wait while an earlier file takes long. No more than this many files do.
 MOST_WAITING = 2000
-# How often the caller is given a turn while nothing is done, in seconds.
+# How often the caller is given a turn, and time limits are looked at, while nothing is done. In seconds.
 TICK = 0.2
-# A file is given to a new pool this often; a pool may fail this often in a row without any row in between.
-MOST_TRIES = 3
+# As many processes in a row may end before they are ready. They need memory, for example.
 MOST_FAILURES = 5
-# When nothing has been done for the time limit and this many seconds, a file has been lost. Pebble waits 60 seconds for
-# its lock, which a process that was killed may hold.
-STALL_SECONDS = 75.0
 
 
 class PoolError(Exception):
-    """No measuring process can be started, or each ends before it has measured a file."""
+    """No measuring process can be started, or each ends before it is ready."""
 
 
 @dataclass(eq=False, slots=True)
@@ -54,20 +46,45 @@ class Slot:
     """A file that has its place in the order, and its row once there is one."""
 
     path: bytes
-    row: Row | None
-    tries: int = 0
+    row: Row | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Process:
+    """A measuring process.
+
+    slots: what it was given and has not answered; it works on the first. begun: when it started with that one, on the
+    monotonic clock; None while it is not ready or has nothing.
+    """
+
+    process: SpawnProcess
+    pipe: Connection
+    slots: deque[Slot] = field(default_factory=deque)
+    ready: bool = False
+    begun: float | None = None
+
+    def end(self) -> int:
+        """End the process at once, if it has not ended, and return its exit code as multiprocessing has it."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+        return self.process.exitcode or 0
 
 
 class Pool:
-    """`jobs` processes that measure files."""
+    """Processes that measure files."""
 
     def __init__(self, jobs: int, work: Work) -> None:
-        """Start the processes."""
+        """Start `jobs` processes. Raises PoolError."""
         self._jobs, self._work = jobs, work
         self._waiting: deque[Slot] = deque()
-        self._running: dict[int, Slot] = {}
+        # Files whose process ended before it had come to them.
+        self._again: deque[Slot] = deque()
+        self._processes: list[Process] = []
+        self._selector = selectors.DefaultSelector()
         self._failures = 0
-        self._start()
+        for _ in range(jobs):
+            self._start()
 
     def batches(self, files: Iterable[PlannedFile]) -> Iterator[list[Row]]:
         """Yield the rows of `files`, in their order and as they come; an empty list where `TICK` has passed without.
@@ -76,10 +93,11 @@ class Pool:
         """
         left = iter(files)
         while True:
-            self._fill(left)
+            for process in self._processes:
+                self._fill(process, left)
             if not self._waiting:
                 return
-            if self._waiting[0].row is None:
+            if not self._waiting[0].row:
                 self._collect()
             yield self._ready()
 
@@ -89,79 +107,88 @@ class Pool:
 
     def stop(self) -> None:
         """End all processes at once."""
-        self._pool.stop()
-        self._pool.join()
+        for process in self._processes:
+            process.end()
+        self._selector.close()
 
     def _start(self) -> None:
-        """Start a pool."""
-        self._done: SimpleQueue[tuple[Slot, Future[Row]]] = SimpleQueue()
-        self._last = time.monotonic()
-        # Spawned, not forked: this process has threads.
+        """Start a process. Raises PoolError."""
+        # Spawned, not forked: what the parent has open and loaded is none of its business.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPool(max_workers=self._jobs, initializer=worker.begin, context=context)
-        with without_interrupts():
-            # Asking for its state starts it.
-            _ = self._pool.active
-
-    def _fill(self, left: Iterator[PlannedFile]) -> None:
-        """Hand out files until there are enough."""
-        while len(self._running) < self._jobs * AHEAD and len(self._waiting) < MOST_WAITING:
-            file = next(left, None)
-            if file is None:
-                return
-            slot = Slot(file.path, None)
-            self._waiting.append(slot)
-            if file.problem:
-                slot.row = self._problem(slot, *file.problem)
-            else:
-                self._hand_out(slot)
-
-    def _hand_out(self, slot: Slot) -> None:
-        """Give a file to the pool."""
-        slot.tries += 1
-        self._running[id(slot)] = slot
+        ours, theirs = context.Pipe()
+        started = context.Process(target=worker.serve, args=(theirs, self._work), daemon=True)
         try:
-            future = self._pool.schedule(worker.row, (slot.path, self._work), timeout=self._work.timeout)
-        except RuntimeError:
-            # The pool has failed; `_collect` starts a new one.
-            return
-        future.add_done_callback(partial(self._note, self._done, slot))
+            with without_interrupts():
+                started.start()
+        except OSError as error:
+            raise PoolError(f"cannot start a measuring process: {error.strerror}") from error
+        # Only with its own end closed here does the pipe tell when the process has ended.
+        theirs.close()
+        process = Process(started, ours)
+        self._processes.append(process)
+        self._selector.register(ours, selectors.EVENT_READ, process)
 
-    @staticmethod
-    def _note(done: SimpleQueue[tuple[Slot, Future[Row]]], slot: Slot, future: Future[Row]) -> None:
-        """Pass on a file that is done. A thread of the pool calls this."""
-        done.put((slot, future))
+    def _fill(self, process: Process, left: Iterator[PlannedFile]) -> None:
+        """Give a process files until it has enough."""
+        while len(process.slots) < AHEAD and (slot := self._next(left)):
+            process.slots.append(slot)
+            if process.ready and process.begun is None:
+                process.begun = time.monotonic()
+            try:
+                process.pipe.send(slot.path)
+            except OSError:
+                # It has ended; `_collect` finds out.
+                return
+
+    def _next(self, left: Iterator[PlannedFile]) -> Slot | None:
+        """Return the next file to measure, if there is one and not too many wait already."""
+        if self._again:
+            return self._again.popleft()
+        while len(self._waiting) < MOST_WAITING and (file := next(left, None)):
+            slot = Slot(file.path)
+            self._waiting.append(slot)
+            if not file.problem:
+                return slot
+            slot.row = self._problem(slot, *file.problem)
+        return None
 
     def _collect(self) -> None:
-        """Wait until a file is done, for `TICK` at the most, and keep the rows of all that are."""
-        wait = TICK
-        while True:
-            try:
-                slot, future = self._done.get(timeout=wait)
-            except Empty:
-                break
-            self._keep(slot, future)
-            wait = 0
-        stalled = time.monotonic() - self._last > self._work.timeout + STALL_SECONDS
-        if self._running and (stalled or not self._pool.active):
-            self._renew()
+        """Wait until a process says something, for `TICK` at the most, and keep the rows; end what takes too long."""
+        for key, _ in self._selector.select(TICK):
+            self._hear(key.data)
+        limit = time.monotonic() - self._work.timeout
+        for process in list(self._processes):
+            if process.begun is not None and process.begun < limit:
+                detail = f"This file took more than {self._work.timeout:g} seconds (--timeout)."
+                self._replace(process, PROCESSOR_TIMEOUT, detail)
 
-    def _keep(self, slot: Slot, future: Future[Row]) -> None:
-        """Keep the row of a file that is done, or the reason why its process has none."""
+    def _hear(self, process: Process) -> None:
+        """Receive what a process says: first that it is ready, then rows; or find that it has ended."""
         try:
-            row = future.result()
-        except TimeoutError:
-            row = self._timeout(slot)
-        except ProcessExpired as error:
-            row = self._timeout(slot) if error.exitcode == -signal.SIGALRM else self._failure(slot, error)
-        except (BrokenProcessPool, CancelledError):
-            # The pool has failed and not the file.
+            row: Row | None = process.pipe.recv()
+        except (EOFError, OSError):
+            self._replace(process, PROCESSOR_FAILED, "")
             return
-        except Exception as error:  # noqa: BLE001 - for example a row that cannot be sent: it must cost one row
-            row = self._problem(slot, PROCESSOR_FAILED, f"Measuring this file failed: {type(error).__name__}: {error}")
-        slot.row = row
-        del self._running[id(slot)]
-        self._last, self._failures = time.monotonic(), 0
+        self._failures = 0
+        process.ready = True
+        if row:
+            process.slots.popleft().row = row
+        process.begun = time.monotonic() if process.slots else None
+
+    def _replace(self, process: Process, code: str, detail: str) -> None:
+        """Start another process in the place of one that has ended or must end. Raises PoolError."""
+        self._selector.unregister(process.pipe)
+        self._processes.remove(process)
+        exit_code = process.end()
+        if not process.ready:
+            self._failures += 1
+            if self._failures > MOST_FAILURES:
+                raise PoolError(f"the measuring processes do not start; the last {ending(exit_code)}")
+        elif process.slots:
+            slot = process.slots.popleft()
+            slot.row = self._problem(slot, code, detail or f"The process that measured this file {ending(exit_code)}.")
+        self._again.extend(process.slots)
+        self._start()
 
     def _ready(self) -> list[Row]:
         """Take the rows up to the first file that has none."""
@@ -170,29 +197,6 @@ class Pool:
             rows.append(row)
             self._waiting.popleft()
         return rows
-
-    def _renew(self) -> None:
-        """Start a new pool and give it what was under way. Raises PoolError where that has been in vain."""
-        self._failures += 1
-        if self._failures > MOST_FAILURES:
-            raise PoolError("the measuring processes end as soon as they have started")
-        self.stop()
-        self._start()
-        under_way, self._running = list(self._running.values()), {}
-        for slot in under_way:
-            if slot.tries < MOST_TRIES:
-                self._hand_out(slot)
-            else:
-                slot.row = self._problem(slot, PROCESSOR_FAILED, "The process ended, three times, before it was done.")
-
-    def _timeout(self, slot: Slot) -> Row:
-        """Return the row of a file that took too long."""
-        detail = f"This file took more than {self._work.timeout:g} seconds (--timeout)."
-        return self._problem(slot, PROCESSOR_TIMEOUT, detail)
-
-    def _failure(self, slot: Slot, error: ProcessExpired) -> Row:
-        """Return the row of a file whose process has ended."""
-        return self._problem(slot, PROCESSOR_FAILED, f"The process that measured this file {ending(error.exitcode)}.")
 
     def _problem(self, slot: Slot, code: str, detail: str) -> Row:
         """Return a row without a number."""
@@ -213,10 +217,7 @@ def ending(code: int) -> str:
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Keep Ctrl+C from what is started meanwhile: a terminal sends it to all processes, and only the first decides.
-
-    The threads that the pool starts here inherit this, and so do the processes that those threads start later.
-    """
+    """Keep Ctrl+C from the processes that are started meanwhile: a terminal sends it to all, and only one decides."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["bar", "json", "none"]
 JSON_SECONDS = 1.0
+COLUMNS = 80
 BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} files, {rate_fmt}, {remaining} left{postfix}"
 
 
@@ -67,8 +69,16 @@ class Bar:
 
         # Its thread would only redraw a bar that hangs.
         tqdm.monitor_interval = 0
+        # Some terminals do not tell how wide they are.
+        told = sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
         self._bar = tqdm(
-            total=counts.total, initial=counts.done, bar_format=BAR, unit=" files", dynamic_ncols=True, file=sys.stderr
+            total=counts.total,
+            initial=counts.done,
+            bar_format=BAR,
+            unit=" files",
+            dynamic_ncols=told,
+            ncols=None if told else COLUMNS,
+            file=sys.stderr,
         )
 
     def show(self, counts: Counts, *, last: bool = False) -> None:

@@ -124,7 +124,8 @@ class Run:
     def _pool(self) -> Iterator[Pool]:
         """Run the processes for the time of a block."""
         limit_threads()
-        pool = Pool(self._arguments.jobs or cores(), self._work)
+        left = self._counts.total - self._counts.done
+        pool = Pool(min(self._arguments.jobs or cores(), left), self._work)
         try:
             yield pool
         finally:

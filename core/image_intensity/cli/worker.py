@@ -30,11 +30,12 @@ from image_intensity.cli.rows import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
 
     from image_intensity import Limits
     from image_intensity.cli.rows import Method, Row
 
-# The pool ends a process that takes longer than the limit. Should the pool be gone, the kernel does, a little later.
+# The parent ends a process that takes longer than the limit. If the parent is gone, the kernel does, a little later.
 ALARM_SECONDS = 5.0
 
 
@@ -59,16 +60,26 @@ class FileProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
         self.detail = detail
 
 
+def serve(pipe: Connection, work: Work) -> None:
+    """Say None once ready, then answer each path that comes with its row, until the parent closes the pipe."""
+    begin()
+    pipe.send(None)
+    while True:
+        try:
+            path = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(row(path, work))
+
+
 def begin() -> None:
-    """Prepare a measuring process: it ends when its parent ends, when it is told to, and when the alarm rings."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """Prepare a measuring process: it ends with its parent, and when the alarm rings."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # NumPy and the decoders are loaded when it is first asked for: here, and not in the parent, which imports us, too.
     _ = image_intensity.measure
     # Decoders in C and Rust write to standard error by themselves, which would spoil the table and the progress bar.
-    with open(os.devnull, "wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _end_with_parent() -> None:
