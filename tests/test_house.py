@@ -124,7 +124,7 @@ STARTS = {
     "gateway": ("gateway.handler", ["PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"]),
     "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "botocore", "gateway"]),
     "contract": ("contract.problems, contract.invocation, image_intensity", ["pydantic", "PIL", "numpy"]),
-    "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "pebble"]),
+    "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "duckdb"]),
 }
 
 
