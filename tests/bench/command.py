@@ -1,0 +1,72 @@
+"""How many images `intensity` measures in a second, beside other programs: prints a table for docs/benchmarks.md.
+
+`python -m tests.bench.command` takes 500 real images from .corpus (`make corpus`), half of them again under another
+name. Each program measures all of them, in turns; medians are compared. It needs `vips` and ImageMagick's `identify`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+IMAGES = 500
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SUFFIXES = {".png", ".jpg", ".jpeg"}
+
+
+def fill(folder: Path) -> list[str]:
+    """Copy the images into `folder` and return their names. The damaged ones of PngSuite stay out."""
+    found = [file for file in sorted((REPOSITORY / ".corpus").rglob("*")) if file.suffix.lower() in SUFFIXES]
+    sound = [file for file in found if file.is_file() and "corrupted" not in file.parts]
+    half = sound[:: max(1, len(sound) // (IMAGES // 2))][: IMAGES // 2]
+    names = []
+    for number, file in enumerate(itertools.islice(itertools.cycle(half), IMAGES)):
+        target = folder / f"{number:03}{file.suffix.lower()}"
+        shutil.copyfile(file, target)
+        names.append(str(target))
+    return names
+
+
+def seconds(command: list[str], names: list[str]) -> float:
+    """How long a command takes that reads the names on standard input."""
+    begun = time.perf_counter()
+    subprocess.run(command, input="\n".join(names), text=True, capture_output=True, check=True)
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print the table."""
+    ours = [str(Path(sys.executable).with_name("intensity")), "--progress", "none", "-"]
+    cores = str(os.cpu_count() or 1)
+    programs = {
+        "`intensity -j 1`": [*ours, "-j", "1"],
+        "`intensity`, all cores": ours,
+        f"`vips avg`, `xargs -P{cores}`": ["xargs", f"-P{cores}", "-n1", "vips", "avg"],
+        f"`identify -format %[fx:mean]`, `xargs -P{cores}`": [
+            *("xargs", f"-P{cores}", "-n1", "identify", "-format", "%[fx:mean]\n")
+        ],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        names = fill(Path(folder))
+        times: dict[str, list[float]] = {name: [] for name in programs}
+        for _ in range(ROUNDS):
+            for name, command in programs.items():
+                times[name].append(seconds(command, names))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    first = medians["`intensity`, all cores"]
+    print(f"{len(names)} images, {cores} cores, medians of {ROUNDS} rounds\n")  # noqa: T201 - it is a report
+    print("| program | images per second | seconds | times as long |\n| --- | --- | --- | --- |")  # noqa: T201
+    for name, median in medians.items():
+        print(f"| {name} | {len(names) / median:.1f} | {median:.1f} | {median / first:.2f} |")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
