@@ -45,7 +45,7 @@ def jpegs() -> dict[str, bytes]:
         f"{name} {size} {seed}": encode(photo(mode, size, seed), "JPEG", **options)
         for name, (mode, options) in kinds.items()
         for size in ((80, 56), (203, 151))
-        for seed in range(5)
+        for seed in range(6)
     }
     made |= {
         f"detailed {name}": encode(detailed(400, 304).convert(mode), "JPEG", **options)

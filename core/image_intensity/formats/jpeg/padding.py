@@ -1,8 +1,9 @@
-"""Whether a CMYK JPEG is cut short, where no decoder tells: it is decoded with something behind its coded data.
+"""Whether the coded data of a CMYK JPEG is complete, where no decoder tells: it is decoded with other bytes at its end.
 
 TurboJPEG does not take CMYK with every sampling, and Pillow fills what is missing with gray. So Pillow decodes the file
-three times: as it stands, and with two series of bytes behind the data of every scan and restart interval. They change
-pixels where data is missing, and only there. Codes that do not exist and bytes too many are not noticed in such files.
+as it stands, and twice with a series of bytes behind the data of every scan and restart interval. They change pixels
+where data is missing, and only there. A fourth time, the series replaces the last bytes of every scan. If that changes
+no pixel, those bytes were surplus. Codes that do not exist, and fewer surplus bytes, are not noticed in such files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from image_intensity.pixels import Pixels, from_image, load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from PIL import Image
+
     from image_intensity.formats.jpeg.picture import Jpeg
 
 # A restart marker. Its first byte is a literal, which `re` finds sixty times as fast as a repeated one.
@@ -27,6 +30,8 @@ RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
 # Neither has a backslash, which would mean something where they are put in.
 SURPLUS = bytes(range(0x11, 0xEF, 0x0D)) * 4
 INVERSE = bytes(0xFF ^ byte for byte in SURPLUS)
+# A scan uses one of its last eight bytes, at least, if it has no surplus.
+LAST_BYTES = 8
 # A restart marker behind every block makes the file thirty times as long. Encoders put one behind a row of blocks.
 MOST_PADDING = 1 << 20
 
@@ -34,49 +39,60 @@ MOST_PADDING = 1 << 20
 def checked_by_padding(picture: Jpeg) -> Pixels:
     """Return the pixels of the file as it stands.
 
-    Raises CorruptImage unless both paddings leave them as they are, and UnsupportedFormat when there are so many
-    restart intervals that the paddings would be longer than the file and `MOST_PADDING` together.
+    Raises CorruptImage unless both paddings leave them as they are, and the last bytes matter; UnsupportedFormat when
+    there are so many restart intervals that the paddings would be longer than the file and `MOST_PADDING` together.
     """
     padding = len(SURPLUS) * (len(picture.data) + picture.restarts)
     if padding > len(picture.essentials) + MOST_PADDING:
         raise UnsupportedFormat(
             "This JPEG has more restart markers than are checked in a CMYK picture of its sampling."
         )
-    # One decode after the other, because all at once would take three times the memory.
-    digests = {digest(from_image(load(padded(picture, surplus), "JPEG"))) for surplus in (SURPLUS, INVERSE)}
+    # One decode after the other, because all at once would take four times the memory.
+    padded_digests = {digest(padded(picture, surplus)) for surplus in (SURPLUS, INVERSE)}
+    replaced_digest = digest(padded(picture, INVERSE, replaced=LAST_BYTES))
     image = load(padded(picture, b""), "JPEG")
-    if digests != {digest(from_image(image))}:
+    expected = digest_of(image)
+    if padded_digests != {expected}:
         corrupt("it is cut short")
+    if replaced_digest == expected:
+        corrupt("its coded data is too long")
     return from_image(image)
 
 
-def padded(picture: Jpeg, surplus: bytes) -> IO[bytes]:
+def padded(picture: Jpeg, surplus: bytes, *, replaced: int = 0) -> IO[bytes]:
     """Return the file with `surplus` behind the data of each scan and restart interval.
 
-    It is made while it is read, as `surplus` may be many times what is between restart markers.
+    replaced: how many bytes to leave out at the end of each scan. The file is made while it is read, as `surplus` may
+    be many times what is between restart markers.
     """
-    return cast("IO[bytes]", Feed(pieces(picture, surplus)))
+    return cast("IO[bytes]", Feed(pieces(picture, surplus, replaced)))
 
 
-def pieces(picture: Jpeg, surplus: bytes) -> Iterator[bytes]:
-    """Yield the file with `surplus` behind the data of each scan and restart interval; first, what is before it."""
+def pieces(picture: Jpeg, surplus: bytes, replaced: int) -> Iterator[bytes]:
+    """Yield the file as `padded` says; first, what is before the data."""
     position = 0
     for start, end in picture.data:
         yield bytes(picture.essentials[position:start])
-        position = start
-        while position < end:
-            stop = min(position + DATA_BYTES, end)
+        position, last = start, max(start, end - replaced)
+        while position < last:
+            stop = min(position + DATA_BYTES, last)
             # Not between the two bytes of a marker.
             stop += stop < end and picture.essentials[stop - 1 : stop] == FILL
             yield RESTART.sub(surplus + FILL, picture.essentials[position:stop])
             position = stop
         yield surplus
+        position = end
     yield bytes(picture.essentials[position:])
 
 
-def digest(pixels: Pixels) -> bytes:
-    """Return the SHA-256 of the pixels."""
+def digest(file: IO[bytes]) -> bytes:
+    """Return the SHA-256 of the pixels of a JPEG."""
+    return digest_of(load(file, "JPEG"))
+
+
+def digest_of(image: Image.Image) -> bytes:
+    """Return the SHA-256 of the pixels of an image."""
     total = hashlib.sha256()
-    for strip in pixels.strips:
+    for strip in from_image(image).strips:
         total.update(strip.tobytes())
     return total.digest()

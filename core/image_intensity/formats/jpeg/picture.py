@@ -37,8 +37,7 @@ class Jpeg:
     each. passes: coefficients that the scans go over, in all. low_bits: by component, for each coefficient that a scan
     header can name, the bit position down to which the scans so far have it. essentials: the file again without EXIF,
     ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts
-    and ends. transforms: where in it the color transforms of Adobe segments are. frames: pictures in the file, as it
-    declares.
+    and ends. frames: pictures in the file, as it declares.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -50,7 +49,6 @@ class Jpeg:
     passes: int = 0
     low_bits: dict[int, bytearray] = field(default_factory=lambda: defaultdict(lambda: bytearray([UNSEEN] * 256)))
     data: list[tuple[int, int]] = field(default_factory=list)
-    transforms: list[int] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1
 

@@ -46,8 +46,6 @@ JFIF, JFIF_BYTES = b"JFIF\0", 14
 JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE, ADOBE_BYTES = b"Adobe", 12
 ADOBE_HEAD = b"\xff\xee\x00\x0e"
-# The last byte of the second: how three and four components become colors.
-YCC, YCCK, COLORS = 1, 2, 3
 DRI_HEAD = b"\xff\xdd\x00\x04"
 # The end of a scan header: coefficients 0 to 63, and no bits left out.
 SCAN_PARAMETERS = b"\x00\x3f\x00"
@@ -87,7 +85,6 @@ def read(data: bytes) -> Jpeg:
     if not picture.scans:
         corrupt("it has no image data")
     picture.essentials += data[start - 2 : start]
-    mend_transform(picture)
     return picture
 
 
@@ -144,7 +141,6 @@ def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
         segment = JFIF_SEGMENT
     elif marker == APP14 and content.startswith(ADOBE) and len(content) >= ADOBE_BYTES:
         segment = ADOBE_HEAD + content[:ADOBE_BYTES]
-        picture.transforms.append(len(picture.essentials) + len(segment) - 1)
     elif marker == SOS and picture.frame != PROGRESSIVE:
         segment = checking_interval(picture) + sequential(segment)
     elif APP0 <= marker <= APP15 or marker == COM:
@@ -172,13 +168,6 @@ def checking_interval(picture: Jpeg) -> bytes:
     possible = len(components) == len(picture.sampling) and picture.mcus(components) <= MOST_INTERVAL
     interval = picture.restart_interval or (MOST_INTERVAL if possible else 0)
     return DRI_HEAD + interval.to_bytes(2, "big")
-
-
-def mend_transform(picture: Jpeg) -> None:
-    """Replace an unknown color transform by the one that libjpeg takes it for: it would warn, and not of damage."""
-    for place in picture.transforms:
-        if picture.essentials[place]:
-            picture.essentials[place] = YCC if len(picture.sampling) == COLORS else YCCK
 
 
 def read_multi_picture(tiff: bytes) -> int:

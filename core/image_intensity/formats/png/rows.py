@@ -6,7 +6,7 @@ decoder inflates what a file has compressed, and a bomb costs once at most.
 
 Why zlib-ng: a file may consist of the smallest blocks there are, a few bits each, and a decoder that builds large
 tables for each block takes 600 ns for each compressed byte of it. zlib-ng takes 75 ns, and for honest files not longer
-than the others (docs/decisions/decoding.md).
+than the others (docs/decisions/png-decoding.md).
 """
 
 from __future__ import annotations
