@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from gateway.answers import FullIntensity, Intensity
+from gateway.http.answers import FullIntensity, Intensity
 from image_intensity import Alpha, Luma, Options, measure
 from image_intensity import version as current_version
 from image_intensity.cli.rows import DETAIL_COLUMNS, installed_method
