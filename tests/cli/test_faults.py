@@ -42,7 +42,7 @@ LARGE = 150_000_000
 def folder(tmp_path: Path) -> Path:
     """A folder of five images, the second of which takes a second."""
     folder = folder_of(tmp_path / "images", 4)
-    (folder / "0000-large.png").write_bytes(large_image())
+    (folder / "0000-large.jpg").write_bytes(large_image())
     return folder
 
 
@@ -72,9 +72,9 @@ def test_a_process_that_is_ended_costs_the_row_of_its_file_and_nothing_else(
     code, messages, rows = signalled(folder, tmp_path / "results.csv", number, "-j", jobs)
     assert {name: row["code"] for name, row in rows.items()} == {
         **dict.fromkeys(["0000.png", "0001.png", "0002.png", "0003.png"], ""),
-        "0000-large.png": "processor_failed",
+        "0000-large.jpg": "processor_failed",
     }
-    assert f"was ended by {number.name}" in rows["0000-large.png"]["detail"]
+    assert f"was ended by {number.name}" in rows["0000-large.jpg"]["detail"]
     assert messages.startswith("5 files: 4 measured, 1 with a problem.")
     assert (code, "Traceback" in messages) == (1, False)
 
@@ -82,9 +82,9 @@ def test_a_process_that_is_ended_costs_the_row_of_its_file_and_nothing_else(
 def test_a_file_that_takes_too_long_costs_its_row_and_nothing_else(tmp_path: Path, folder: Path) -> None:
     # A stopped process stands for one that hangs; it does not even hear SIGTERM.
     code, messages, rows = signalled(folder, tmp_path / "results.csv", signal.SIGSTOP, "--timeout", "4", "-j", "2")
-    assert {name for name, row in rows.items() if row["code"]} == {"0000-large.png"}
-    assert rows["0000-large.png"]["code"] == "processor_timeout"
-    assert rows["0000-large.png"]["detail"] == "This file took more than 4 seconds (--timeout)."
+    assert {name for name, row in rows.items() if row["code"]} == {"0000-large.jpg"}
+    assert rows["0000-large.jpg"]["code"] == "processor_timeout"
+    assert rows["0000-large.jpg"]["detail"] == "This file took more than 4 seconds (--timeout)."
     assert (code, "Traceback" in messages) == (1, False)
 
 
