@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -21,13 +22,15 @@ from botocore.session import Session
 from local_server.bucket import FIRST_REGION, make_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from types_boto3_s3 import S3Client
 
 KEY = "local"
 START_SECONDS = 30
 STOP_SECONDS = 5
+# Windows has no SIGHUP.
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 class StorageError(Exception):
@@ -61,16 +64,38 @@ def running(program: str) -> Iterator[Storage]:
 
     Everything that was uploaded is deleted at the end. Raises StorageError.
     """
-    with TemporaryDirectory(prefix="image-intensity-") as folder:
+    with held_back() as release, TemporaryDirectory(prefix="image-intensity-") as folder:
         storage = Storage(free_port(), secrets.token_hex())
         log = Path(folder, "log")
         with log.open("w") as output, start(program, storage, folder, output) as process:
             try:
+                release()
                 wait_for(storage.port, process, log)
                 prepare(storage)
                 yield storage
             finally:
                 stop(process)
+
+
+@contextmanager
+def held_back() -> Iterator[Callable[[], None]]:
+    """Hold back Ctrl+C, and other signals that end the server, until the yielded function is called.
+
+    Without this, a signal that arrives while MiniStack is being started would leave MiniStack running.
+    """
+    held: list[int] = []
+    usual = {number: signal.signal(number, lambda caught, _: held.append(caught)) for number in ENDING}
+
+    def release() -> None:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        while held:
+            signal.raise_signal(held.pop())
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def free_port() -> int:
