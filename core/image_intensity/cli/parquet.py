@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS_AT_A_TIME = 1000
+# Both bound the memory: a group of rows is put together before it is written, by each thread.
+GROUP_ROWS = 10_240
+SETTINGS: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
+# The longest row that is read; one with full detail has some thousand bytes, and a path adds at most 20,000.
+LONGEST_ROW = 1_000_000
 
 
 class ParquetError(Exception):
@@ -37,12 +42,12 @@ def pack(journal: Path, file: Path, *, full: bool) -> None:
     columns = parquet_columns(full=full)
     part = file.with_name(f"{file.name}.partial")
     selected = ", ".join(f"{_expression(column)} AS {_quoted(column.name)}" for column in columns)
-    query = (
-        f"COPY (SELECT {selected} FROM read_json({_text(_pattern(journal))}, format = 'newline_delimited', "  # noqa: S608 - our names; paths are quoted
-        f"columns = {_types(columns)})) TO {_text(str(part))} (FORMAT parquet, COMPRESSION zstd)"
-    )
+    reading = f"format = 'newline_delimited', maximum_object_size = {LONGEST_ROW}, columns = {_types(columns)}"
+    writing = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS}"
+    rows = f"SELECT {selected} FROM read_json({_text(_pattern(journal))}, {reading})"  # noqa: S608 - quoted throughout
+    query = f"COPY ({rows}) TO {_text(str(part))} ({writing})"
     try:
-        with closing(duckdb.connect()) as database:
+        with closing(duckdb.connect(config=SETTINGS)) as database:
             database.execute(query)
         part.replace(file)
     except (duckdb.Error, OSError) as error:
@@ -54,7 +59,7 @@ def unpack(file: Path, journal: Path, *, full: bool) -> None:
     """Make a journal from `file`, so that a finished run can be resumed. Raises ParquetError."""
     part = journal.with_name(f"{journal.name}.new")
     try:
-        with closing(duckdb.connect()) as database, part.open("w", encoding="utf-8") as lines:
+        with closing(duckdb.connect(config=SETTINGS)) as database, part.open("w", encoding="utf-8") as lines:
             found = database.execute(f"SELECT * FROM read_parquet({_text(_pattern(file))})")  # noqa: S608 - as above
             names = [name for name, *_ in found.description or ()]
             if names != [column.name for column in parquet_columns(full=full)]:
