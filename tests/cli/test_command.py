@@ -273,3 +273,20 @@ def test_the_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) ->
     outputs = {intensity(folder, "-j", jobs, "--format", "jsonl").stdout for jobs in ("1", "2", "5")}
     assert len(outputs) == 1
     assert len(json.loads(outputs.pop().splitlines()[-1])) == 12
+
+
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom image_intensity.cli import main\nmain(sys.argv[1:])\n"
+        "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
+    )
+    peaks = []
+    for number in (1_000, 50_000):
+        names = tmp_path / str(number)
+        # Names of 200 bytes: together 10 MB, and as objects of Python more.
+        names.write_text("".join(f"{name:0200}.png\n" for name in range(number)))
+        command = [sys.executable, "-c", program, "--from", str(names), "-o", f"{names}.csv", "-j", "2"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert len(csv_rows(Path(f"{names}.csv").read_text())) == number
+        peaks.append(int(result.stdout))
+    assert peaks[1] - peaks[0] < 6_000, f"from {peaks[0]} to {peaks[1]} KB"

@@ -1,0 +1,45 @@
+"""docs/command.md has every option, column, code and exit code of the command, and no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from image_intensity import MeasurementError
+from image_intensity.cli import rows
+from tests.cli.command import BASE_COLUMNS, intensity
+
+MANUAL = (Path(__file__).parents[2] / "docs/command.md").read_text()
+
+
+def first_cells(heading: str) -> str:
+    """The first cells of the tables in a section."""
+    section = re.split(rf"^##+ {heading}$", MANUAL, flags=re.MULTILINE)[1].partition("\n## ")[0]
+    return "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
+
+
+def test_every_option_is_in_the_manual() -> None:
+    pattern = r"(?<![\w-])(?:--[a-z][a-z-]+|-[a-z0-9](?!\w))"
+    options = set(re.findall(pattern, intensity("--help").stdout))
+    assert len(options) > 20
+    assert set(re.findall(pattern, first_cells("Options"))) == options
+
+
+def test_every_column_is_in_the_manual() -> None:
+    section = first_cells("Columns").partition("code |")[0].partition(" code \n")[0]
+    assert [name for name in re.findall(r"`(\w+)`", section) if name in BASE_COLUMNS] == BASE_COLUMNS
+
+
+def test_every_code_is_in_the_manual() -> None:
+    own = {value for name, value in vars(rows).items() if name.isupper() and value == name.lower()}
+    assert set(re.findall(r"`(\w+)`", first_cells("Codes").partition("### ")[0])) == own
+    for error in MeasurementError.__subclasses__():
+        assert f"`{error.code}`" in MANUAL
+
+
+def test_every_exit_code_of_the_help_is_in_the_manual() -> None:
+    in_help = re.search(r"Exit codes: (.*)\. Manual", intensity("--help").stdout, re.DOTALL)
+    assert in_help
+    codes = set(re.findall(r"\d+", in_help[1]))
+    assert codes == {"0", "1", "2", "130", "143"}
+    assert codes <= set(re.findall(r"\d+", first_cells("Results, progress and exit codes")))
