@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
 
-# The answer to a measurement, unless more is asked for.
+# The fields of an answer without `detail=full`.
 DEFAULT_FIELDS = [
     "average_intensity",
     "filename",

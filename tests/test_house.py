@@ -103,7 +103,7 @@ def test_every_import_from_elsewhere_is_asked_for_in_the_packages_own_project_fi
         "types_boto3_lambda": "",
         "types_boto3_s3": "",
     }
-    # They come with another and are used through it on purpose.
+    # Another package brings these, and we use them through it on purpose.
     comes_with = {
         "pydantic": "fastapi",
         "starlette": "fastapi",

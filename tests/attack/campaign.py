@@ -111,7 +111,7 @@ HEAD = [
 def rows() -> list[Row]:
     """All classes. Where `most` is None, the judge is stricter, or laxer, than what pixels depend on."""
     return [
-        # Not noticed: codes that do not exist in scans of more than 65,535 MCUs, and up to seven bytes at the end of
+        # Not noticed: codes that do not exist, in scans of more than 65,535 MCUs, and up to seven bytes at the end of
         # the data, which libjpeg has read ahead.
         Row("a bit of the coded data flipped", "JPEG", damage.flip_coded_data, most=0.05),
         Row("cut", "JPEG", damage.cut),
@@ -119,14 +119,14 @@ def rows() -> list[Row]:
         Row("bytes behind coded data", "JPEG", damage.surplus),
         Row("a restart marker more, fewer, or another", "JPEG", damage.restart_markers),
         Row("markers and segments that mean nothing", "JPEG", damage.nothing_that_counts),
-        # Scans that are not there are refused, and for libjpeg they are none; bytes between segments are the reverse.
+        # We refuse missing scans, of which libjpeg does not warn. Bytes between segments are the other way round.
         Row("a segment dropped, doubled, moved, renamed", "JPEG", damage.segments_moved, most=None, sound=False),
         Row("a bit of a header flipped", "JPEG", damage.header_byte, most=None, sound=False),
         Row("a bit of the compressed data flipped, checksums of chunks mended", "PNG", damage.flip_compressed_data),
         Row("cut", "PNG", damage.cut),
         Row("the end of the compressed data", "PNG", damage.stream_end),
         Row("rows changed and compressed anew", "PNG", damage.rows_changed, new=True),
-        # libpng refuses chunks in a wrong place that change no pixel, and Pillow a file without what it needs not.
+        # libpng also refuses misplaced chunks that change no pixel. Pillow also refuses files that lack an unused part.
         Row("a chunk dropped, doubled, moved", "PNG", damage.chunks_moved, most=None, sound=False),
         Row("a bit of another chunk flipped, checksums mended", "PNG", damage.chunk_byte, most=None, sound=False),
     ]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MARKERS = range(0xC0, 0xFF)
-# libjpeg reads so far ahead, and does not tell of bytes that it has read and not used.
+# libjpeg reads this far ahead, and does not report bytes that it has read and not used.
 AHEAD = 7
 
 
@@ -60,7 +60,7 @@ def cut(data: bytes, chance: random.Random) -> bytes | None:
 def cut_and_close(data: bytes, chance: random.Random) -> bytes | None:
     segments, index = a_scan(data, chance)
     scan = segments[index].scan
-    # A last 0xFF would make another marker of what follows.
+    # With 0xFF as its last byte, the data would turn what follows into another marker.
     return with_scan(segments, index, scan[: chance.randrange(len(scan))].rstrip(b"\xff"))
 
 
@@ -102,7 +102,7 @@ def nothing_that_counts(data: bytes, chance: random.Random) -> bytes | None:
     )
     place = chance.randrange(1, len(segments))
     if place == 1 and added[1] != 0xFE:
-        # The first marker is part of what tells a JPEG from other files.
+        # The first marker belongs to the signature of JPEG.
         added = b"\xff\xfe\0\2" + added
     return write_segments(segments[:place]) + added + write_segments(segments[place:])
 

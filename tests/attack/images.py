@@ -21,7 +21,7 @@ from tests.core.images import (
     write_segments,
 )
 
-# A campaign is worth more files, not larger ones: coded data of some KB goes through every part of a decoder.
+# More files find more than larger files: some KB of coded data use every part of a decoder.
 MOST_BYTES = 150_000
 SAMPLINGS = ([0x42, 0x11, 0x11], [0x11, 0x22, 0x22], [0x22, 0x21, 0x12])
 
@@ -89,5 +89,5 @@ def is_sound(image_format: str, data: bytes) -> bool:
     try:
         return image_format == "PNG" or pillow(write_segments(read_segments(data))) == number
     except (AssertionError, IndexError):
-        # `read_segments` is for files without anything between segments.
+        # `read_segments` reads only files with nothing between their segments.
         return False

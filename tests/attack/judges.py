@@ -22,9 +22,9 @@ PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm"}
 DAMAGE = b"libpng warning: IDAT: in"
 # The head of a file of netpbm: kind, width, height and, but for two colors, the highest value.
 PORTABLE = re.compile(rb"(P[456])\s(\d+)\s(\d+)\s(?:(\d+)\s)?")
-# Where the color type of a PNG is. Gray with alpha is measured in 8 bits.
+# The place of the color type in a PNG. Gray with alpha is measured in 8 bits.
 COLOR_TYPE = 25
-# Damage to a header can name any size.
+# A damaged header can have any size in it.
 MAX_PIXELS = 20_000_000
 SECONDS = 20
 

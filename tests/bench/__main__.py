@@ -105,7 +105,7 @@ def alternatives() -> dict[str, Callable[[bytes], object]]:
     except (ImportError, OSError):
         pass
     if program := shutil.which("magick") or shutil.which("convert"):
-        # A process for each image: that is how it is used.
+        # One process for each image, as people use it.
         command = [program, "-", "-colorspace", "Gray", "-format", "%[mean]", "info:"]
         found["ImageMagick"] = lambda data: subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True)
     return found

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
 EVENT = json.loads((Path(__file__).parents[1] / "events/post_image.json").read_text())
-# As a browser makes them: a long one is found sooner.
+# As long as a browser's: a long boundary is found sooner.
 BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 # What the template sets for the C library, which reads it when a process starts.
 ALLOCATOR = dict(re.findall(r'(MALLOC_\w+): "(\d+)"', (Path(__file__).parents[2] / "template.yaml").read_text()))
@@ -108,7 +108,7 @@ def main() -> None:
     redis.get("")
 
     def invoke(request: Any, **_: object) -> Any:  # noqa: ANN401 - botocore's, which says None
-        # In the place of the network: all that botocore does, signing too, is part of a miss.
+        # It replaces the network only: everything that botocore does, signing too, is part of a miss.
         # The processor's log lines would be in the middle of the table.
         with redirect_stdout(io.StringIO()):
             answer = runtime.call(processor.handler.lambda_handler, request.body)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-# No sandbox, since CI runs as root in a container; the others keep the browser from talking to anybody else.
+# No sandbox, because CI runs as root in a container. The other flags stop the browser's own requests to the internet.
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

@@ -96,7 +96,7 @@ def test_clear_resets_everything(screen: Screen, photo: Path) -> None:
 
 
 def test_a_file_is_chosen_measured_and_cleared_by_keyboard_alone(screen: Screen, photo: Path) -> None:
-    # Before the page is loaded: Chromium needs a moment until it hands its file dialogs over.
+    # Before the page loads, because Chromium takes a moment to pass its file dialogs on.
     screen.page.on("filechooser", lambda chooser: chooser.set_files(photo))
     screen.open()
     press = screen.page.keyboard.press

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # WCAG 2.2, 1.4.3: text that is not large.
 MINIMUM_CONTRAST = 4.5
 
-# The color of an element's text and of the nearest background that is painted behind it.
+# The color of an element's text, and of the nearest background painted behind it.
 COLORS = """element => {
     let behind = element;
     while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement;

@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 60.0
 
 def intensity(*arguments: str | bytes | Path, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - run's
     """The command's exit code and what it wrote, after at most two minutes. One process, unless -j asks for more."""
-    # To start a process takes longer than to measure these images.
+    # Starting a process takes longer than measuring these images.
     jobs = [] if "-j" in arguments else ["-j", "1"]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120, **options}
     return subprocess.run([*COMMAND, *jobs, *arguments], check=False, **options)

@@ -80,7 +80,7 @@ def test_a_process_that_is_ended_costs_the_row_of_its_file_and_nothing_else(
 
 
 def test_a_file_that_takes_too_long_costs_its_row_and_nothing_else(tmp_path: Path, folder: Path) -> None:
-    # A stopped process stands for one that hangs; it does not even hear SIGTERM.
+    # A stopped process behaves like one that hangs: it does not even react to SIGTERM.
     code, messages, rows = signalled(folder, tmp_path / "results.csv", signal.SIGSTOP, "--timeout", "4", "-j", "2")
     assert {name for name, row in rows.items() if row["code"]} == {"0000-large.jpg"}
     assert rows["0000-large.jpg"]["code"] == "processor_timeout"
@@ -106,7 +106,7 @@ def test_processes_that_are_killed_at_any_time_cost_the_files_that_they_had_and_
     assert sorted(rows_by_path) == sorted(map(str, folder.iterdir()))
     failed = [row for row in rows_by_path.values() if row["code"]]
     assert {row["code"] for row in failed} <= {"processor_failed"}
-    # No more than the files that the six processes had under way.
+    # At most the files that the six processes were measuring.
     assert len(failed) <= 6
     assert messages.startswith(f"300 files: {300 - len(failed)} measured, {len(failed)} with a problem.")
     assert "Traceback" not in messages
@@ -184,7 +184,7 @@ def caught(pid: int, number: int) -> bool:
 def test_ctrl_c_on_a_terminal_ends_everything(tmp_path: Path) -> None:
     folder, file = slow_folder(tmp_path / "images", 57), tmp_path / "results.csv"
     keyboard, terminal = os.openpty()
-    # As the leader of a session it has the terminal for its own, so that Ctrl+C reaches all its processes.
+    # It leads a session with a terminal of its own, so that Ctrl+C reaches all its processes.
     command = [executable("setsid"), "--ctty", *COMMAND, str(folder), "-o", str(file)]
     with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as process:
         os.close(terminal)

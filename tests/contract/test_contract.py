@@ -160,5 +160,5 @@ def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> No
         max_pixels=DEFAULT_MAX_IMAGE_PIXELS,
     )
 
-    # Why there is another way than inline for the largest uploads.
+    # This is why the largest uploads do not go inline.
     assert len(json.dumps(inline.to_event())) > LAMBDA_PAYLOAD_BYTES

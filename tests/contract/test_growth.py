@@ -192,7 +192,7 @@ def test_a_record_without_a_new_field_is_a_miss_and_is_replaced(
     monkeypatch.setattr(records_module, "CONTENT", TypeAdapter(NewerMeasurement))
     assert outcomes(make_gateway(newer_handle)) == ["miss", "hit"]
     monkeypatch.undo()
-    # A record that is not exactly as this version writes it is not believed.
+    # A record must be exactly as this version writes it, or it is a miss.
     assert outcomes(make_gateway(handle)) == ["miss", "hit"]
 
 

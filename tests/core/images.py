@@ -19,7 +19,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SOI, EOI, SOS, DHT, DQT, DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD
 SOF0, SOF2, APP0, APP1, APP2, APP14, COM = 0xC0, 0xC2, 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 
-# Color types of PNG -> samples per pixel and the bit depths that go with it (PNG, table 11.1).
+# Color types of PNG -> samples per pixel, and the bit depths that are allowed (PNG, table 11.1).
 GRAY, TRUECOLOR, INDEXED, GRAY_ALPHA, TRUECOLOR_ALPHA = 0, 2, 3, 4, 6
 PNG_KINDS = {
     GRAY: (1, (1, 2, 4, 8, 16)),

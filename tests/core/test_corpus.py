@@ -17,7 +17,7 @@ from tests.support import missing
 if TYPE_CHECKING:
     from pathlib import Path
 
-# By the name of the file: those of PngSuite that are damaged. (Six more have no PNG signature.)
+# The damaged files of PngSuite, by name. (Six more have no PNG signature.)
 REFUSED = {
     "xc1n0g08.png": "color type 1",
     "xc9n2c08.png": "color type 9",
@@ -33,7 +33,7 @@ REFUSED = {
 def expected_average(data: bytes) -> float:
     """What Pillow and NumPy say, with 16-bit gray at full depth."""
     with warnings.catch_warnings():
-        # Of metadata, which are none of our business.
+        # Warnings about metadata, which are not measured.
         warnings.simplefilter("ignore")
         image = Image.open(io.BytesIO(data))
         if image.mode.startswith("I;16"):

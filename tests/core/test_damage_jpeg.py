@@ -44,7 +44,7 @@ from tests.core.images import (
 )
 from tests.core.service import intensity_of, problem_of
 
-# Every way in which libjpeg gets through coded data, and both in which the processor checks it.
+# Files for every decoding routine of libjpeg, and for both of our own checks.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "gray": ("L", {}),
     "baseline": ("RGB", {}),
@@ -67,11 +67,11 @@ WHOLE |= {
 BASELINE, PROGRESSIVE = WHOLE["baseline"], WHOLE["progressive"]
 WITH_RESTARTS = ["restart intervals", "CMYK, subsampled, restart intervals"]
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-# A marker inside coded data, which is what the decoder takes 0xFF followed by anything else than 0x00 for.
+# A marker inside coded data: a decoder takes 0xFF for one if anything but 0x00 follows.
 STUFFED = re.compile(rb"\xff\x00")
-# libjpeg reads up to seven bytes ahead. It does not tell of as many that it has read and not used.
+# libjpeg reads up to seven bytes ahead, and does not report those that it has not used.
 SURPLUS = b"\x12\x34\x56" * 3
-# TurboJPEG does not take these, and Pillow does not tell of surplus bytes. So not all of them are noticed.
+# TurboJPEG does not take these, and Pillow does not report surplus bytes. So some damage is not noticed.
 UNCHECKED = {name for name in WHOLE if name.startswith("CMYK, subsampled") and name != "CMYK, subsampled"}
 
 
@@ -106,7 +106,7 @@ def test_a_jpeg_cut_in_its_coded_data_and_closed_again_is_corrupt(name: str) -> 
     data = WHOLE[name]
     start = read_segments(data)[-2].scan
     first = len(data) - 2 - len(start)
-    # An end on 0xFF would make another marker of the EOI.
+    # With 0xFF at its end, the data would turn EOI into another marker.
     ends = [end for end in range(first, len(data) - 2) if data[end - 1] != 0xFF]
     assert len(ends) > 20
 
@@ -207,7 +207,7 @@ def test_restart_intervals_that_were_announced_and_are_not_there_are_corrupt() -
     scan = next(index for index, segment in enumerate(read_segments(BASELINE)) if segment.marker == SOS)
 
     assert problem_of(with_segments(BASELINE, Segment(DRI, b"\0\1"), at=scan)) is CorruptImage
-    # One that is never complete needs no marker.
+    # A scan that is never complete needs no marker.
     assert intensity_of(with_segments(BASELINE, Segment(DRI, b"\xff\xff"), at=scan)) == intensity_of(BASELINE)
 
 
@@ -244,7 +244,7 @@ def test_a_tem_marker_has_no_length(name: str) -> None:
     tem = b"\xff\x01"
     everywhere = b"".join(write_segments([segment]) + tem for segment in segments[:-1]) + write_segments(segments[-1:])
 
-    # The first marker is part of what tells a JPEG from other files.
+    # The first marker belongs to the signature of JPEG.
     assert intensity_of(everywhere[:2] + everywhere[4:]) == intensity_of(WHOLE[name])
 
 
@@ -266,7 +266,7 @@ def test_a_marker_that_damage_makes_inside_coded_data_is_corrupt(
 def test_bad_huffman_codes_are_corrupt(name: str) -> None:
     scan = scans(WHOLE[name])[0]
     middle = len(scan) // 2
-    # A code of ones alone is the one that no Huffman table of JPEG has (T.81, C.2).
+    # No Huffman table of JPEG has a code of only ones (T.81, C.2).
     ones = scan[:middle].removesuffix(b"\xff") + b"\xff\0" * 12 + scan[middle:].removeprefix(b"\0")
 
     assert problem_of(with_scan(WHOLE[name], ones)) is CorruptImage
@@ -274,7 +274,7 @@ def test_bad_huffman_codes_are_corrupt(name: str) -> None:
 
 @pytest.mark.parametrize(("mode", "options"), [("L", {}), ("RGB", {}), ("RGB", {"subsampling": "4:4:4"}), ("CMYK", {})])
 def test_bad_huffman_codes_are_corrupt_far_from_the_end_of_the_data(mode: str, options: dict[str, Any]) -> None:
-    # Where more than 512 bytes for each block follow, libjpeg-turbo has a faster way to decode, which does not warn.
+    # If more than 512 bytes for each block follow, libjpeg-turbo decodes in a faster way, which does not warn.
     data = encode(noise(mode, (256, 256)), "JPEG", **options)
     scan = scans(data)[0]
     assert len(scan) > 30_000
@@ -290,7 +290,7 @@ def test_an_unknown_color_transform_is_corrupt_where_it_says_what_colors_are(nam
     segments = [segment for segment in read_segments(WHOLE[name]) if segment.marker not in {APP0, APP14}]
 
     assert problem_of(write_segments([segments[0], adobe, *segments[1:]])) is CorruptImage
-    # Of a JFIF file it says nothing.
+    # In a JFIF file, it has no meaning.
     assert intensity_of(with_segments(BASELINE, adobe)) == intensity_of(BASELINE)
 
 
@@ -387,7 +387,7 @@ def test_a_segment_with_an_impossible_length_is_corrupt(length: int) -> None:
 def test_random_bytes_with_a_jpeg_signature_are_corrupt(seed: int) -> None:
     garbage = np.random.default_rng(seed).bytes(250 * seed)
 
-    # The second byte of a marker segment of no importance, so that the rest is read and not the process refused.
+    # The second byte of a segment that does not matter, so that the reader goes on to the rest of the file.
     assert problem_of(b"\xff\xd8\xff\xe0" + garbage) is CorruptImage
 
 
@@ -455,7 +455,7 @@ def test_fill_bytes_before_every_marker_are_passed_over(name: str) -> None:
 def test_stray_bytes_between_segments_are_passed_over() -> None:
     stray = b"".join(write_segments([segment]) + b"\0\x01" for segment in read_segments(BASELINE)[:-1])
 
-    # The first marker is part of what tells a JPEG from other files.
+    # The first marker belongs to the signature of JPEG.
     assert intensity_of(BASELINE[:2] + stray[4:] + b"\xff\xd9") == intensity_of(BASELINE)
 
 
@@ -498,7 +498,7 @@ def test_a_segment_of_an_application_cannot_trip_the_decoder(name: str, segment:
 
 
 def test_a_jpeg_without_huffman_tables_has_the_standard_ones() -> None:
-    # As the frames of Motion JPEG are stored.
+    # The frames of Motion JPEG are stored in this way.
     segments = [segment for segment in read_segments(BASELINE) if segment.marker != DHT]
 
     assert intensity_of(write_segments(segments)) == intensity_of(BASELINE)

@@ -52,7 +52,7 @@ def with_wrong_checksum(data: bytes, kind: bytes) -> bytes:
 
 @pytest.mark.parametrize("data", [RGB, INDEXED_PNG, random_png((9, 7), 16, GRAY, interlaced=True)], ids=len)
 def test_a_png_cut_anywhere_is_corrupt(data: bytes) -> None:
-    # Behind the signature; before, it is not known to be a PNG.
+    # Behind the signature. Damage to the signature itself makes another format of it.
     survivors = [end for end in range(8, len(data)) if problem_of(data[:end]) is not CorruptImage]
 
     assert survivors == []
@@ -120,7 +120,7 @@ def test_rows_with_more_behind_them_have_a_checksum_too(color_type: int, surplus
 
 @pytest.mark.parametrize("header", [b"\x88\x1c", b"\xf8\x01", b"\x77\x04", b"\x78\x02", b"\x78\xbb"], ids=bytes.hex)
 def test_a_zlib_header_that_does_not_exist_is_corrupt(header: bytes) -> None:
-    # A window of more than 32 KB, twice; another method; a wrong check; a dictionary that is nowhere.
+    # A window of more than 32 KB, twice; another method; a wrong check; a missing dictionary.
     assert problem_of(with_idat(RGB, header + idat_of(RGB)[2:])) is CorruptImage
 
 
@@ -167,7 +167,7 @@ def test_one_flipped_bit_anywhere_in_a_png_is_noticed(data: bytes, bit: int) -> 
     for place in range(len(PNG_SIGNATURE), len(data)):
         damaged = bytearray(data)
         damaged[place] ^= 1 << bit
-        # A chunk type that is not known may be called so instead.
+        # For an unknown chunk type, this may be the message instead.
         if problem_of(bytes(damaged)) not in {CorruptImage, UnsupportedFormat}:
             unnoticed.append(place)
 
@@ -184,7 +184,7 @@ def test_a_png_without_a_critical_chunk_is_corrupt(missing: bytes) -> None:
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
 def test_a_critical_chunk_that_one_bit_makes_ancillary_is_missed(kind: bytes) -> None:
     flipped = bytes([kind[0] ^ 0x20]) + kind[1:]
-    # Its checksum stays as it was, and is wrong now.
+    # Its checksum is left as it was, so it is wrong now.
     damaged = INDEXED_PNG.replace(kind, flipped)
     assert damaged != INDEXED_PNG
 

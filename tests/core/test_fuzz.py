@@ -95,6 +95,6 @@ def test_a_mutated_file_is_measured_or_refused_and_never_anything_else(name: str
         if data.startswith(PNG_SIGNATURE):
             outcomes.add(outcome(repaired(mutation)))
 
-    # The mutations reach both ends: some do no harm, some are noticed.
+    # There are both kinds of mutations: harmless ones, and ones that are noticed.
     assert outcomes >= {"measured", "corrupt_image", "unsupported_format"}
     assert outcomes <= {"measured", *CODES}

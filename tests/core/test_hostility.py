@@ -109,7 +109,7 @@ def test_scans_that_go_over_all_pixels_are_limited_before_any_is_decoded(
         measured(refining(14))
     # The first scan has one coefficient, the others 63 of 64 each.
     assert work.calls["walk"] == MAX_PASSES + 1
-    # Ten are allowed; what is wrong here is that the last bits are missing.
+    # Ten are allowed. The error comes from the missing last bits.
     with pytest.raises(CorruptImage, match="some of its scans are missing"):
         measured(refining(MAX_PASSES + 1))
 
@@ -133,7 +133,7 @@ def of_blocks(number: int, block: bytes, rows: bytes) -> bytes:
     return png(b"", (100, 100), 8, 0, raw_idat=stream)
 
 
-# Of a few bits each: uncompressed ones, and four with the fixed codes, which end at a whole byte.
+# Blocks of a few bits each: stored ones, and four with the fixed codes, which end at a whole byte.
 EMPTY_BLOCKS = {"stored": b"\0\0\0\xff\xff", "fixed": sum(2 << 10 * n for n in range(4)).to_bytes(5, "little")}
 
 
@@ -165,7 +165,7 @@ def of_tables(number: int) -> bytes:
     bits += "0" + "0" + "11"
     eight = int((bits * 8)[::-1], 2).to_bytes(len(bits), "little")
     rows = 258 * number // 1001 - 1
-    # The first byte, which the first run repeats, is in a stored block. The end is an empty block and the checksum.
+    # A stored block has the first byte, which the first run repeats. An empty block and the checksum are the end.
     first, last = b"\0\1\0\xfe\xff\0", b"\3\0" + struct.pack(">I", zlib.adler32(bytes(1 + 258 * number)))
     return png(b"", (1000, rows), 8, 0, raw_idat=b"\x78\x01" + first + eight * (number // 8) + last)
 
@@ -194,7 +194,7 @@ def test_honest_data_has_larger_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_compressor_makes_of_noise_is_never_too_long(level: int, strategy: int) -> None:
     noisy = np.random.default_rng(1).integers(144, 256, (500, 301), np.uint8)
     noisy[:, 0] = 0
-    # With a flush behind every row.
+    # With a flush after every row.
     compressor = zlib.compressobj(level, strategy=strategy)
     stream = b"".join(compressor.compress(row) + compressor.flush(zlib.Z_FULL_FLUSH) for row in noisy)
     data = png(b"", (300, 500), 8, 0, raw_idat=stream + compressor.flush())
@@ -375,7 +375,7 @@ sys.stdout.buffer.write(make({case}))
     taken, _, told = memory_of(data)
     # Less than half a byte would mean that nothing was measured.
     assert 0.5 < taken / 32_000_000 <= most
-    # What is told before decoding is the most that it takes, but for a few strips.
+    # Decoding takes at most the memory that was told before, and a few strips.
     assert taken < told + 8_000_000
 
 
@@ -394,7 +394,7 @@ for image_format in ("PNG", "JPEG"):  # what the first of a kind imports
     measured(encoded(Image.new("L", (1, 1)), image_format))
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-data = sys.stdin.buffer.read({len(data)})  # at once: no larger buffer before
+data = sys.stdin.buffer.read({len(data)})  # in one read, because buffers that grow would raise the peak
 before = peak()
 measured(data, Options(**{options}), max_pixels=200_000_000)
 after = peak()
@@ -438,7 +438,7 @@ def test_the_worst_large_images_fit_the_memory_of_the_processor(size: tuple[int,
     assert 40_000_000 < len(data) <= HUNDRED_MEGABYTES
     taken, peak, told = memory_of(data)
     assert 0.95 * Limits().max_decoded_bytes < told <= Limits().max_decoded_bytes
-    # What is told leaves out the copy of a JPEG.
+    # The told memory does not include the copy of a JPEG.
     assert told < taken < told + len(data) + 8_000_000
     assert peak + HUNDRED_MEGABYTES - len(data) < PROCESSOR_BYTES
 

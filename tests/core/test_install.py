@@ -32,7 +32,7 @@ def install(tmp_path: Path) -> Callable[[str], Path]:
     def run(extras: str = "") -> Path:
         folder = tmp_path / "environment"
         assert uv("venv", "--quiet", str(folder)).returncode == 0
-        # The tested versions are in uv's cache already; without it they come from the network.
+        # uv's cache has the tested versions already. Without it, they come from the network.
         command = ["pip", "install", "--python", str(folder), "--constraint", "requirements-dev.txt", f"./core{extras}"]
         if uv(*command, "--offline").returncode and (done := uv(*command)).returncode:
             missing(f"an installable core: {done.stderr}")

@@ -148,7 +148,7 @@ def test_a_jpeg_with_more_scans_is_unsupported(count: int) -> None:
 
 
 def test_a_critical_chunk_that_is_not_in_the_standard_is_unsupported() -> None:
-    # Apple's own PNGs start with one, and their pixels are not what they seem.
+    # Apple's own kind of PNG starts with one. Its pixels are stored in another order.
     assert problem_of(with_chunks(PNG, Chunk(b"CgBI", b"\x50\0\x20\2"), before=b"IHDR")) is UnsupportedFormat
     assert problem_of(with_chunks(PNG, Chunk(b"NEWC", b"new"))) is UnsupportedFormat
 
@@ -235,7 +235,7 @@ def test_the_signature_alone_makes_a_png() -> None:
         (encode(photo("L", (24, 20)), "JPEG", progressive=True), 480 + 9 * 128),
         (encode(noise("CMYK", (24, 20)), "JPEG"), 480 * 4),
         (encode(noise("CMYK", (24, 20)), "JPEG", progressive=True), 480 * 4 + 36 * 128),
-        # Five copies of the rows, each with its filter.
+        # Five copies of the rows, one for each filter.
         (PNG, 5 * 20 * (1 + 24 * 3)),
         # A pointer to each row.
         (random_png((24, 20), 16, TRUECOLOR), 480 * 4 + 20 * 8),
@@ -268,7 +268,7 @@ def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> No
     sampling = dict.fromkeys(range(4), (1, 1))
     cmyk = jpeg.Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS <= Limits().max_decoded_bytes
-    # A baseline JPEG with a scan for each component: libjpeg keeps their coefficients likewise.
+    # A baseline JPEG with a scan for each component: libjpeg keeps its coefficients, too.
     cmyk.frame, cmyk.scans = SOF0, [(0,), (1,), (2,), (3,)]
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 KINDS = [(color_type, depth) for color_type, (_, depths) in PNG_KINDS.items() for depth in depths]
 EIGHT_BIT_KINDS = [kind for kind in KINDS if kind != (GRAY, 16)]
-# One that fills no byte and no Adam7 pass, one that does, and those in which some of the passes are empty.
+# A size that fills no byte and no Adam7 pass, one that fills both, and sizes with some empty passes.
 SIZES = [(29, 19), (32, 16), (1, 1), (2, 3), (5, 1), (1, 9)]
 JPEGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gray": ("L", {}),
@@ -68,7 +68,7 @@ JPEGS: dict[str, tuple[str, dict[str, Any]]] = {
     "CMYK, progressive": ("CMYK", {"progressive": True}),
     "CMYK, restart intervals": ("CMYK", {"restart_marker_blocks": 2}),
 }
-# The same in every run: a failure here is a failure everywhere.
+# The seed is the same in every run, so that every machine finds the same failures.
 PROPERTY = settings(
     max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -196,7 +196,7 @@ def test_color_counts_by_the_luma_of_bt_601(color: tuple[int, int, int], luma: f
 
 
 def test_pictures_that_are_measured_at_once_do_not_mix() -> None:
-    # They are larger than a strip, and take turns in the memory that is kept for the next one.
+    # They are larger than a strip, and use the kept memory one after another.
     files = [encode(noise("RGB", (800 + 8 * seed, 700), seed), "JPEG") for seed in range(4)]
     intensities = [expected(data) for data in files]
     assert len({*intensities}) == len(files)
@@ -274,7 +274,7 @@ def test_what_rust_refuses_is_damaged_and_where_it_panics_memory_is_short(
 def test_a_png_of_8_bits_has_the_same_pixels_in_bands_of_any_size(
     monkeypatch: pytest.MonkeyPatch, color_type: int, band_bytes: int, *, interlaced: bool
 ) -> None:
-    # Pillow writes all filters; interlaced ones have none.
+    # Pillow writes all filters. The interlaced images here have none.
     mode = {GRAY: "L", TRUECOLOR: "RGB", TRUECOLOR_ALPHA: "RGBA"}[color_type]
     data = random_png((29, 47), 8, color_type, interlaced=True) if interlaced else encode(photo(mode, (29, 47)), "PNG")
     monkeypatch.setattr("image_intensity.formats.png.bands.BAND_BYTES", band_bytes)
@@ -373,7 +373,7 @@ def test_of_an_animated_png_the_first_frame_is_measured(*, default_image: bool) 
     ids=str,
 )
 def test_the_still_image_of_an_animated_png_counts_whatever_the_frame_control_says(region: tuple[int, ...]) -> None:
-    # Sequence number, size and place: Pillow would leave the rest of the image black, libpng knows no frame control.
+    # Sequence number, size and place. Pillow would leave the rest of the image black. libpng ignores frame control.
     still = noise("L", (16, 16))
     data = apng(still, noise("L", (16, 16), seed=1))
     control = struct.pack(">IIIIIHHBB", *region, 1, 10, 0, 1)

@@ -57,7 +57,7 @@ def test_statistics_of_16_bits_are_at_full_depth() -> None:
     assert_same(result.statistics, by_numpy(values, 65535))
     assert result.histogram == tuple(np.bincount(np.rint(values / 257).astype(int).ravel(), minlength=256))
     assert (result.bit_depth, result.stored_bit_depth) == (16, 16)
-    # A 16-bit image of many levels has more entropy than 8 bits can hold.
+    # A 16-bit image with many levels has an entropy of more than 8 bits.
     assert result.statistics.entropy > 8
 
 
@@ -76,7 +76,7 @@ def test_statistics_of_any_16_bit_values_are_those_of_numpy(values: list[int]) -
 @pytest.mark.parametrize("levels", [256, 65536])
 @pytest.mark.parametrize("most", [2**16 - 1, 10**9])
 def test_sums_of_more_than_63_bits_are_exact(levels: int, most: int) -> None:
-    # Far more than the limits allow: 255 for each of 200 million pixels are 51 thousand million.
+    # Far more than the limits allow: 200 million pixels of 255 have the sum 51,000,000,000.
     counts = np.random.default_rng(1).integers(most // 2, most, levels, endpoint=True)
     counts[-1] = 51 * 10**9
     numbers = counts.tolist()

@@ -34,7 +34,7 @@ AWS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "SAM_CLI_TELEMETRY": "0",
 }
-# A first answer needs images made and containers started.
+# Before the first answer, images are built and containers are started.
 START_SECONDS = 120
 
 
@@ -97,7 +97,7 @@ def sam_local(folder: Path) -> Iterator[str]:
         script = f"{REPOSITORY}/infra/local/make_bucket.py:/docker-entrypoint-initaws.d/ready.d/make_bucket.py:ro"
         package = f"{REPOSITORY}/infra/local/local_server:/local/local_server:ro"
         published = ("--publish", f"{BRIDGE}:{storage}:4566")
-        # It takes forms that are signed for its own region only. The script imports the package from /local.
+        # It accepts only forms that are signed for its own region. The script imports the package from /local.
         region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}", "--env", "PYTHONPATH=/local")
         files = ("--volume", script, "--volume", package)
         stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", *files, MINISTACK))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-# Of images that are made here there is nothing to fear.
+# The tests make these images themselves, so they are no bombs.
 Image.MAX_IMAGE_PIXELS = None
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from tests.e2e.compose import Compose
 
-# Longer than any queue and timeout of the service in a row.
+# Longer than all queues and timeouts of the service together.
 PATIENCE = 90
-# How long a part stays away: long enough that several requests of each client fall into it.
+# How long a part is stopped: long enough for several requests of each client.
 AWAY_SECONDS = 4
 DOCUMENTED = {
     "internal_error": 500,
@@ -96,7 +96,7 @@ def is_ready(compose: Compose) -> bool:
     try:
         answer = httpx.get(f"{compose.url}/health/ready", timeout=PATIENCE)
     except httpx.TransportError:
-        # The page's own server is the part that is starting.
+        # The part that starts is the server of the page itself.
         return False
     return answer.is_success and answer.json()["cache"] == "ok"
 
@@ -123,7 +123,7 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
     compose(away, "storage")
     try:
         assert_problem(redeem(compose.url, form["ticket"]), 502, "processor_failed")
-        # Whoever asks meanwhile for what comes with the request notices nothing.
+        # Requests that bring their file along do not notice.
         assert ask(compose) == "measured"
     finally:
         compose(back, "storage")
@@ -133,7 +133,7 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
         assert time.monotonic() < end
         time.sleep(0.5)
     assert_measured(redeem(compose.url, form["ticket"]), sample)
-    # Pages may still upload to it.
+    # CORS still allows pages to upload to it.
     another = fresh()
     response = send(form_for(compose.url, another.content), another.content, Origin="https://page.example")
     assert (response.status_code, response.headers.get("Access-Control-Allow-Origin")) == (204, "*")

@@ -120,7 +120,7 @@ def test_a_file_over_the_limit_is_refused_with_the_limit(engine: Engine) -> None
 
 def test_a_file_over_the_ceiling_of_lambda_is_refused(engine: Engine) -> None:
     if engine.name in {"sam local", "deployed"}:
-        # AWS's API Gateway answers 413 itself, as template.yaml tells it to.
+        # AWS's API Gateway answers 413 itself; template.yaml sets that.
         pytest.skip(f"{engine.name} has no limit of its own and passes on what the function's emulator then cuts off")
     assert_problem(upload(engine, bytes(6_500_000), **ORIGIN), 413, "file_too_large")
 

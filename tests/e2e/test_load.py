@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 UPLOADS = 50
 SIZE = 20_000_000
-# The queue in front of the two processors is 15 s long; who falls out of it is told to come back.
+# A request waits at most 15 s for one of the two processors. After that, the answer says when to try again.
 TURNS = 20
-# MiniStack does one thing after another: with fifty files in front of it, a processor would not get its file in time.
+# MiniStack handles one request at a time: with fifty uploads in its queue, a processor would not get its file in time.
 SENDING = BoundedSemaphore(4)
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 WATCHED = {"gateway", "processor-1", "processor-2"}
@@ -53,7 +53,7 @@ def memory(compose: Compose) -> dict[str, int]:
 
 
 def measure_one(compose: Compose, base: Sample, number: int) -> None:
-    # Another file each time, of the same pixels: what comes after the end of a PNG is none of it.
+    # Another file each time, with the same pixels: bytes after the end of a PNG do not belong to it.
     sample = base._replace(content=base.content + number.to_bytes(2, "big"))
     form = form_for(compose.url, sample.content)
     with SENDING:
@@ -91,7 +91,7 @@ def test_memory_stays_flat_under_fifty_uploads(compose: Compose) -> None:
     for part, used in megabytes.items():
         print(f"{part}: {used[0]:.0f} MB before, at most {max(used):.0f} MB")  # noqa: T201 - the figures of the run
     print(f"{UPLOADS} uploads of {SIZE / 1e6:.0f} MB in {seconds:.0f} s")  # noqa: T201 - likewise
-    # A twentieth of what was uploaded. No file passes the gateway; a processor has one at a time, and its pixels.
+    # A twentieth of the uploaded bytes. No file goes through the gateway. A processor holds one file and its pixels.
     assert max(megabytes["gateway"]) < megabytes["gateway"][0] + 50
     for part in ("processor-1", "processor-2"):
         assert max(megabytes[part]) < 200

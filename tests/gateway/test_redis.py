@@ -392,7 +392,7 @@ def test_a_host_that_cannot_be_found_is_a_bypass(cached: Callable[..., Gateway],
 @pytest.mark.usefixtures("deployed")
 def test_a_connection_that_is_never_accepted_is_a_bypass(cached: Callable[..., Gateway]) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
-        # The kernel accepts so many connections by itself. The next one waits for ever.
+        # The kernel accepts this many connections by itself. The next one waits for ever.
         for _ in range(2):
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)

@@ -157,7 +157,7 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
     ]
     with running_server(RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
         assert upload(server.address, picture()).status_code == 200
-        # The new file needs another time of change, and the server looks a few times a second.
+        # The new file needs another modification time, and the server checks a few times a second.
         time.sleep(0.5)
         version = copy / "functions/gateway/gateway/__init__.py"
         version.write_text(version.read_text() + '\n__version__ = "changed"\n')

@@ -47,7 +47,7 @@ def test_the_storage_ends_with_the_server_and_leaves_nothing(
     temporary: Path, ending: signal.Signals, reload: str
 ) -> None:
     with running_server(MINISTACK=ministack(), TMPDIR=str(temporary), RELOAD=reload) as server:
-        # With RELOAD, another process still loads the application.
+        # With RELOAD, another process is still loading the application.
         health = httpx.get(f"{server.address}/health", timeout=PATIENCE)
         assert health.json()["limits"]["max_upload_bytes"] == 100_000_000
         started = children(server.process)
@@ -77,7 +77,7 @@ def test_ctrl_c_while_the_storage_starts_ends_both(tmp_path: Path, temporary: Pa
     with starting_server(tmp_path, MINISTACK=str(never_ready), TMPDIR=str(temporary)) as server:
         end = time.monotonic() + PATIENCE
         while not (started := children(server.process)):
-            # At once: the server itself need not yet know that it has started something.
+            # At once, before the server itself may know that it has started a process.
             assert time.monotonic() < end
         assert (server.interrupt(), server.output("out"), server.output("err")) == (0, "", "")
         wait_until_gone(started)
@@ -91,7 +91,7 @@ def test_neither_a_proxy_nor_somebody_elses_keys_are_used() -> None:
         with httpx.Client(trust_env=False) as client:
             form = client.post(f"{server.address}/uploads", json=announced).raise_for_status().json()
             assert "x-amz-security-token" not in form["fields"]
-            # Nobody else may look: other pages in the browser have no key, and no leave to read.
+            # Nobody else may read it: other pages in the browser have neither a key nor CORS permission.
             listing = client.get(form["url"], headers={"Origin": "https://elsewhere.example"})
             assert listing.status_code == 403
             assert "Access-Control-Allow-Origin" not in listing.headers

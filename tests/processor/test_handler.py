@@ -124,7 +124,7 @@ def test_a_fault_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_png_without_memory_for_it_is_a_crash_that_python_knows(mode: str, memory: int, code: int) -> None:
-    # Rust would panic, with what is no Exception.
+    # Rust would panic, which Python sees as a BaseException and not as an Exception.
     measure = f"""
 import resource, sys
 from tests.core.service import intensity_of

@@ -32,7 +32,7 @@ def test_an_invocation_begins_with_a_line_that_has_our_id_and_lambdas(
     written = []
 
     def killed(*_: object) -> None:
-        # A process that is killed here leaves behind what was written until now.
+        # If a process is killed here, the file has what was written until now.
         written.extend(lines())
         raise SystemExit
 
