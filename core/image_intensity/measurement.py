@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 BLACK, WHITE = 0, 255
 
-# Part of every cache key and record. Raise it when the number for any image could change, or when an image that was
-# measured is now refused. Otherwise leave it.
+# Part of every cache key and record. Raise it if the number of any image could change, or if an image that was measured
+# is now refused. Otherwise leave it.
 ALGORITHM_VERSION = "2"
-# The decoders that make the pixels are part of them too. The versions are those that functions/processor's lock pins (a
+# The decoders are part of them too. The versions are those that functions/processor's lock pins (a
 # test compares). zlib is not among them: every version inflates a stream to the same bytes.
 DECODERS = {"kornia-rs": "0.2.0", "pillow": "13.0.0", "simplejpeg": "1.9.0"}
 
@@ -42,7 +42,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What is true of the content alone. Sender and file name are not part of it.
+    """The measurement of a content. It has nothing of the sender or the file name.
 
     average_intensity: mean grayscale value over all pixels of the first frame, on the scale 0 (black) to 255 (white):
         ITU-R BT.601 luma of the stored values, as `PIL.Image.convert("L")` computes it; 16-bit gray at full depth.
@@ -77,7 +77,7 @@ class Measurement:
     decoders: dict[str, str] = field(default_factory=lambda: dict(DECODERS))
 
     def __post_init__(self) -> None:
-        """Raise ValueError for values that no image can have. They could come from a cache or a processor."""
+        """Raise ValueError for values that no image can have. They could come from a broken cache or processor."""
         width, height = self.image_size
         possible = (
             BLACK <= self.average_intensity <= WHITE
@@ -94,5 +94,5 @@ class Measurement:
 
 
 def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:
-    """Return the versions of algorithm and decoders in one text, without a colon. One version measures alike."""
+    """Return the versions of algorithm and decoders in one text without a colon. Equal texts mean equal numbers."""
     return "+".join([algorithm, *(f"{name}-{decoders.get(name)}" for name in DECODERS)])

@@ -1,4 +1,4 @@
-"""What the caller chooses: how gray values are made, and how much work an image may be."""
+"""What the caller chooses: how gray values are made, and the limits on the work for an image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LUMA_FORMULAS: dict[Luma, LumaFormula] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the number depends on beside the image. docs/measurement.md has the formulas.
+    """The choices that change the number. docs/measurement.md has the formulas.
 
     luma: how a color becomes a gray value. alpha: what transparency does. `ignore`: nothing. `weight`: the pixel's
     alpha is its weight in the mean and in every statistic. `black`, `white`: the image is laid on that background.
@@ -39,7 +39,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much work one image may be. They are checked before a pixel is decoded.
+    """The limits on the work for one image. They are checked before a pixel is decoded.
 
     formats: what the content may be. max_pixels: width times height. max_decoded_bytes: memory that decoding takes, as
     the header tells it. Pixels alone do not tell: a progressive CMYK JPEG takes 12 bytes for each, a gray PNG one.

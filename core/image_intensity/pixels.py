@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from image_intensity.options import ImageFormat
 
-# `Limits` has the ceiling. Pillow's own is global, and up to twice its value it is only a warning.
+# `Limits` has the limit. Pillow's own is global, and up to twice its value it only warns.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pixels of a strip: it and its gray values stay in a CPU's cache, and there are few of them.
+# Pixels of a strip. A strip and its gray values fit into the CPU's cache, and there are not too many strips.
 STRIP_PIXELS = 1 << 19
 # One block of memory for samples is kept for the next picture, because new pages of memory cost a tenth of decoding a
 # JPEG. It holds at most 16 megapixels in color.
 KEPT_BYTES = 1 << 26
 kept: list[NDArray[np.uint8]] = []
 
-# What Pillow's PNG and JPEG plugins raise for bytes that they cannot make sense of.
+# The errors of Pillow's PNG and JPEG plugins for damaged bytes.
 UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
 
 

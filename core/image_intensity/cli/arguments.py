@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DECODED_BYTES_PER_PIXEL = 7.25
 MAX_BYTES = 1_000_000_000
 TIMEOUT_SECONDS = 60.0
-# They are to become commands of their own. A file or folder of that name is given as ./bulk.
+# These will be commands of their own. A file or folder of that name is written as ./bulk.
 RESERVED = ("bulk", "jobs")
 SUFFIXES: dict[str, Literal["csv", "jsonl", "parquet"]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 EPILOG = """\
@@ -33,7 +33,7 @@ usage, 130 ended by Ctrl+C, 143 by SIGTERM. Manual: docs/command.md in the proje
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What was asked for. layout: of what is written to standard output, or to `output` unless that is Parquet."""
+    """The command line. layout: the form of the lines on standard output, or in `output` unless that is Parquet."""
 
     paths: tuple[bytes, ...]
     name_list: str | None
@@ -60,7 +60,7 @@ class Arguments:
 
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:
-    """Read the command line. Ends the program with exit code 2 and a sentence where it is wrong."""
+    """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
     parser = _parser()
     given = parser.parse_args(argv)
     _check(parser, given)
@@ -100,7 +100,7 @@ def _layout(given: argparse.Namespace) -> Layout:
 
 
 def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """End the program where options do not go together."""
+    """End the program if options contradict each other."""
     wrong = {
         "name a file, a folder, - or --from FILE": not given.paths and given.name_list is None,
         "- and --from are two lists of names; give one": "-" in given.paths and given.name_list is not None,
@@ -124,7 +124,7 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="intensity",
         usage="intensity [OPTION]... PATH...",
@@ -143,10 +143,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Leaves the epilog as it is, and gives the options room."""
+    """Keeps the lines of the epilog, and has a wider column for the options."""
 
     def __init__(self, prog: str) -> None:
-        """Put the explanations in one column."""
+        """Set the width of the columns."""
         super().__init__(prog, max_help_position=26, width=100)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
@@ -157,7 +157,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _add_inputs(group: argparse._ArgumentGroup) -> None:
-    """Add what chooses the files."""
+    """Add the options that choose files."""
     group.add_argument("paths", metavar="PATH", nargs="*", help="a file, a folder, or - for a list on standard input")
     group.add_argument("--from", dest="name_list", metavar="FILE", help="read names from FILE, one a line")
     group.add_argument("-0", "--null", action="store_true", help="names in a list end with NUL, as find -print0 has it")
@@ -166,7 +166,7 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
-    """Add what the numbers and the refusals depend on."""
+    """Add the options that change numbers and refusals."""
     lumas, alphas = get_args(Luma), get_args(Alpha)
     default = Limits()
     group.add_argument("--luma", choices=lumas, default="bt601", help=f"gray from color: {_one_of(lumas)}")
@@ -194,7 +194,7 @@ def _add_measurement(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_results(group: argparse._ArgumentGroup) -> None:
-    """Add what chooses where results go and in which form."""
+    """Add the options for the place and form of the results."""
     group.add_argument(
         "-o", "--output", metavar="FILE", type=_output, help="write results to FILE: .csv, .jsonl or .parquet"
     )
@@ -210,7 +210,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
-    """Add what concerns time and the screen."""
+    """Add the options for processes, time and progress."""
     group.add_argument("-j", "--jobs", metavar="N", type=_number(int), help="processes (one for each core)")
     group.add_argument(
         "--timeout",
@@ -232,7 +232,7 @@ def _one_of(values: Sequence[str]) -> str:
 
 
 def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
-    """Return what reads a number above zero."""
+    """Return a function that reads a number above zero."""
 
     def number(text: str) -> float:
         value = kind(text)
@@ -254,7 +254,7 @@ def _formats(text: str) -> tuple[ImageFormat, ...]:
 
 
 def _output(text: str) -> Path:
-    """Read where results go."""
+    """Read the name of the file for results."""
     if Path(text).suffix.lower() not in SUFFIXES:
         raise argparse.ArgumentTypeError(f"the name of {text} must end with {', '.join(SUFFIXES)}")
     return Path(text)

@@ -1,4 +1,4 @@
-"""From the command line to a plan: which names were given, and which files they stand for."""
+"""From the command line to a plan: the names that were given, and the files that they mean."""
 
 from __future__ import annotations
 

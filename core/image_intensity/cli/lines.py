@@ -67,7 +67,7 @@ def csv_line(values: Sequence[str]) -> str:
 
 
 def tsv_line(values: Sequence[str]) -> str:
-    """Return cells with tabs between them. There is nothing to quote: no cell has a tab or starts with a quotation."""
+    """Return cells with tabs between them. Nothing needs quotes: no cell has a tab or begins with a quotation mark."""
     return "\t".join(values) + "\n"
 
 

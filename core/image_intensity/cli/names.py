@@ -1,4 +1,4 @@
-r"""Names of files as text: one line each, harmless in a terminal and a spreadsheet, and exact to read back.
+r"""Names of files as text: one line each, harmless in terminals and spreadsheets, and exact when read back.
 
 A name in the file system is a row of bytes. Most are written as they are. Otherwise, a backslash is written as `\\`, a
 line feed as `\n`, a carriage return as `\r`, a tab as `\t`; any other control character, and a byte that is not UTF-8,
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-# What a spreadsheet takes for the start of a formula, in the usual and the full width, and of a quotation.
+# Spreadsheets see these as the start of a formula (also the wide forms) or of a quotation.
 FIRST = '=+\\-@\uff1d\uff0b\uff0d\uff20"'
-# Control characters, the two separators that some programs take for the end of a line, and bytes that are not UTF-8.
+# Control characters, two separators that end a line in some programs, and bytes that are not UTF-8.
 SPECIAL = re.compile(f"^[{FIRST}]|[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SHORT = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 ESCAPE = re.compile(rb"\\(?:([\\nrt])|x([0-9a-f]{2})|)")
@@ -19,7 +19,7 @@ MEANING = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 def written(name: bytes) -> str:
-    """Return `name` as it stands in the column `path`."""
+    """Return `name` as the column `path` has it."""
     return SPECIAL.sub(_escaped, name.decode("utf-8", "surrogateescape"))
 
 
@@ -36,7 +36,7 @@ def read(path: str) -> bytes:
 
 
 def _meant(found: re.Match[bytes]) -> bytes:
-    """Return what one escape stands for."""
+    """Return the character of one escape."""
     if found[2]:
         return bytes.fromhex(found[2].decode())
     if not found[1]:

@@ -21,7 +21,7 @@ class OutputError(Exception):
 
 
 class Output:
-    """An open file that receives rows. Each batch is written at once, so that a program that is killed tears no row."""
+    """An open file that receives rows. Each batch is one write, so that a kill tears no row."""
 
     def __init__(self, descriptor: int, lines: Lines, name: str) -> None:
         """Write to `descriptor`; `name` is for messages."""
@@ -38,7 +38,7 @@ class Output:
         self._write("".join(map(self._lines.line, rows)))
 
     def close(self) -> None:
-        """See that what was written is on the disk. Raises OutputError."""
+        """Wait until everything is on the disk. Raises OutputError."""
         try:
             if self._regular:
                 os.fsync(self._descriptor)
@@ -61,7 +61,7 @@ class Output:
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
     def _some(self, data: bytes) -> int:
-        """Write as much as there is space for now, and return how much that was."""
+        """Write as many bytes as there is space for, and return their number."""
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:

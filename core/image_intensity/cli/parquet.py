@@ -1,4 +1,4 @@
-"""Parquet, which can only be written as a whole: made at the end from a journal of JSON lines, by DuckDB."""
+"""Parquet files can only be written as a whole. DuckDB makes them at the end, from a journal of JSON lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS_AT_A_TIME = 1000
-# Both bound the memory: a group of rows is put together before it is written, by each thread.
+# Both limit the memory: each thread collects a group of rows before it writes them.
 GROUP_ROWS = 10_240
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
 # The longest row that is read; one with full detail has some thousand bytes, and a path adds at most 20,000.
@@ -28,7 +28,7 @@ class ParquetError(Exception):
 
 
 def journal_of(file: Path) -> Path:
-    """Return where the rows are until the Parquet file is made."""
+    """Return the file that has the rows until the Parquet file is made."""
     return file.with_name(f"{file.name}.partial.jsonl")
 
 
@@ -38,7 +38,7 @@ def parquet_columns(*, full: bool) -> tuple[Column, ...]:
 
 
 def pack(journal: Path, file: Path, *, full: bool) -> None:
-    """Make `file` from `journal`, in one step: until it is whole, it has another name. Raises ParquetError."""
+    """Make `file` from `journal`. It has another name until it is complete. Raises ParquetError."""
     columns = parquet_columns(full=full)
     part = file.with_name(f"{file.name}.partial")
     selected = ", ".join(f"{_expression(column)} AS {_quoted(column.name)}" for column in columns)
@@ -74,7 +74,7 @@ def unpack(file: Path, journal: Path, *, full: bool) -> None:
 
 
 def _row(names: Sequence[str], cells: Sequence[Any]) -> Row:
-    """Return the row that `cells` are from."""
+    """Return the row that has these cells."""
     values = dict(zip(names, cells, strict=True))
     width, height, histogram = values["width"], values["height"], values.get("histogram")
     known = {name: value for name, value in values.items() if name in Row.__slots__}
@@ -114,7 +114,7 @@ def _type(kind: str | dict[str, Any]) -> str:
 
 
 def _expression(column: Column) -> str:
-    """Return where a column's value is in the journal. DuckDB counts the items of a list from 1."""
+    """Return the SQL for a column's value in the journal. DuckDB counts the items of a list from 1."""
     first, *rest = column.place
     steps = (f"[{step + 1}]" if isinstance(step, int) else f".{_quoted(step)}" for step in rest)
     place = _quoted(str(first)) + "".join(steps)
@@ -122,20 +122,20 @@ def _expression(column: Column) -> str:
 
 
 def _pattern(file: Path) -> str:
-    """Return a pattern for just this file: DuckDB takes a name for one."""
+    """Return a pattern that matches only this file, because DuckDB reads names as patterns."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in str(file.resolve()))
 
 
 def _quoted(name: str) -> str:
-    """Return a name as SQL has it."""
+    """Return a quoted SQL name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: str) -> str:
-    """Return a text as SQL has it."""
+    """Return a quoted SQL text."""
     return "'" + value.replace("'", "''") + "'"
 
 
 def _first_line(error: Exception) -> str:
-    """Return what went wrong, in one line."""
+    """Return the error in one line."""
     return str(error).partition("\n")[0]

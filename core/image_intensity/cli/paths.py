@@ -1,4 +1,4 @@
-"""Which files a command line names: files as they are, folders with all that is in them, and lists of names."""
+"""The files of a command line: named files, the files in folders, and lists of names."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
     from image_intensity import ImageFormat
 
-# The names that are taken in a folder. A file that is named itself is taken by any name: its content decides.
+# In folders, only these names are measured. A file that is named itself may have any name: its content decides.
 SUFFIXES: dict[ImageFormat, frozenset[bytes]] = {
     "PNG": frozenset({b"png", b"apng"}),
     "JPEG": frozenset({b"jpg", b"jpeg", b"jpe", b"jfif", b"mpo"}),
 }
-# What is not taken, by kind; `summary.KINDS` has the words for people.
+# The kinds of files that are left out; `summary.KINDS` has the words for people.
 OTHER_NAMES = "other_names"
 HIDDEN = "hidden"
 LINKED_FOLDERS = "linked_folders"
 VISITED_FOLDERS = "visited_folders"
-# Linux takes paths of 4,095 bytes, others fewer. A longer line is not a name: the list is another kind of file.
+# Linux allows paths of 4,095 bytes, other systems fewer. With a longer line, the file is no list of names.
 LONGEST_NAME = 65_536
 LIST_BYTES = 65_536
 
 
 class ListError(ValueError):
-    """A list of names that is not one."""
+    """The file is no list of names."""
 
 
 class Found(NamedTuple):
-    """A file to measure, or with `problem` a folder that cannot be read: then `problem` is a code and a sentence."""
+    """A file to measure, or a folder that cannot be read: then `problem` is a code and a sentence."""
 
     path: bytes
     problem: tuple[str, str] | None = None
 
 
 class Search(NamedTuple):
-    """What is taken in folders. suffixes: lower case, without the dot. skipped: counts what is not taken, by kind."""
+    """Which names in folders are measured. suffixes: lower case, without the dot. skipped: counts of the others."""
 
     suffixes: frozenset[bytes]
     hidden: bool
@@ -49,7 +49,7 @@ class Search(NamedTuple):
 
 
 def find(name: bytes, search: Search) -> Iterator[Found]:
-    """Yield what `name` stands for: itself, or the files in it and in its folders, in the order of the file system."""
+    """Yield the file `name`, or all files in the folder `name` and its folders, in the order of the file system."""
     if not os.path.isdir(name):
         yield Found(name)
         return
@@ -68,7 +68,7 @@ def find(name: bytes, search: Search) -> Iterator[Found]:
 
 
 def _file(entry: os.DirEntry[bytes], search: Search) -> Iterator[Found]:
-    """Yield what is not a folder, if it is to be measured; count it otherwise."""
+    """Yield a name that is not a folder if it is to be measured. Otherwise count it."""
     if entry.name.startswith(b".") and not search.hidden:
         search.skipped[HIDDEN] += 1
     elif entry.name.rpartition(b".")[2].lower() not in search.suffixes or b"." not in entry.name:
@@ -78,7 +78,7 @@ def _file(entry: os.DirEntry[bytes], search: Search) -> Iterator[Found]:
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
-    """Return whether this is a folder or a link to one. What cannot be told is taken for a file and fails as one."""
+    """Return whether this is a folder or a link to one; False if that cannot be found out."""
     try:
         return entry.is_dir()
     except OSError:
@@ -104,7 +104,7 @@ def _enters(entry: os.DirEntry[bytes], search: Search, visited: set[tuple[int, i
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:
-    """Return what tells a folder from all others, by whatever path it is reached; None if it cannot be reached."""
+    """Return the identity of a folder, which is the same for all paths to it; None if it cannot be reached."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -113,7 +113,7 @@ def _identity(folder: bytes) -> tuple[int, int] | None:
 
 
 def listed(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
-    """Yield the names in a list, separated by line feeds or NULs; empty ones are left out.
+    """Yield the names in a list, separated by line feeds or NULs. Empty names are left out.
 
     Raises ListError where it cannot be a list of names, and OSError where it cannot be read.
     """

@@ -23,14 +23,14 @@ CREATE TABLE files (path BLOB PRIMARY KEY, argument INTEGER, code TEXT, detail T
 
 
 class PlannedFile(NamedTuple):
-    """A file that needs a row. problem: a code and a sentence, where it is known before measuring."""
+    """A file that needs a row. problem: a code and a sentence, if there is one before measuring."""
 
     path: bytes
     problem: tuple[str, str] | None
 
 
 class Plan:
-    """The files that need a row. Every method raises sqlite3.Error where the temporary folder has no space left."""
+    """The files that need a row. Every method raises sqlite3.Error if the temporary folder is full."""
 
     def __init__(self) -> None:
         """Open an empty plan."""
@@ -47,13 +47,13 @@ class Plan:
         self._database.close()
 
     def add(self, argument: int, found: Found) -> bool:
-        """Plan a file; False where it is planned already. `argument` is the place in the order of what was named."""
+        """Plan a file. Return False if it is planned already. `argument`: the number of the argument."""
         code, detail = found.problem or (None, None)
         insert = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, 0)"
         return self._database.execute(insert, (found.path, argument, code, detail)).rowcount == 1
 
     def settle(self, path: bytes) -> bool:
-        """Note that a file has its row; False where it is not planned, or had one already."""
+        """Note that a file has its row. Return False if it is not planned or had one already."""
         return self._database.execute("UPDATE files SET done = 1 WHERE path = ? AND NOT done", (path,)).rowcount == 1
 
     def has(self, path: bytes) -> bool:

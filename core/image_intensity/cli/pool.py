@@ -1,7 +1,7 @@
-"""The measuring processes: one row for each file, in order, whatever happens to the process that measures it.
+"""The measuring processes: one row for each file, in order, also if a process crashes.
 
-Each process has a pipe of its own and shares no lock with the others. So when one is killed, even in the middle of a
-message, this costs the row of the file that it had under way and nothing else; which file that is, is always known.
+Each process has a pipe of its own and shares no lock with the others. If one is killed, even in the middle of a
+message, only the file that it was measuring gets no number. The pool always knows which file that is.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from image_intensity.cli.plan import PlannedFile
     from image_intensity.cli.worker import Work
 
-# What each process is given: a file to measure, and one more to go on with at once.
+# Each process has a file to measure, and one more that it can begin at once.
 AHEAD = 2
-# Rows are written in order, so they wait while an earlier file takes long. No more than this many files do.
+# Rows are written in order, so they wait for an earlier file that takes long. At most this many files wait.
 MOST_WAITING = 2000
-# How often the caller is given a turn, and time limits are looked at, while nothing is done. In seconds.
+# While no row comes, the caller gets its turn and time limits are checked this often. In seconds.
 TICK = 0.2
-# As many processes in a row may end before they are ready. They need memory, for example.
+# This many processes in a row may end before they are ready. Perhaps there is too little memory.
 MOST_FAILURES = 5
 
 
@@ -43,7 +43,7 @@ class PoolError(Exception):
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """A file that has its place in the order, and its row once there is one."""
+    """A file at its place in the order, and its row as soon as there is one."""
 
     path: bytes
     row: Row | None = None
@@ -53,8 +53,8 @@ class Slot:
 class Process:
     """A measuring process.
 
-    slots: what it was given and has not answered; it works on the first. begun: when it started with that one, on the
-    monotonic clock; None while it is not ready or has nothing.
+    slots: its files without an answer; it works on the first. begun: when it began with that one, on the monotonic
+    clock; None if it is not ready or has no file.
     """
 
     process: SpawnProcess
@@ -78,7 +78,7 @@ class Pool:
         """Start `jobs` processes. Raises PoolError."""
         self._jobs, self._work = jobs, work
         self._waiting: deque[Slot] = deque()
-        # Files whose process ended before it had come to them.
+        # Files whose process ended before it began with them.
         self._again: deque[Slot] = deque()
         self._processes: list[Process] = []
         self._selector = selectors.DefaultSelector()
@@ -87,7 +87,7 @@ class Pool:
             self._start()
 
     def batches(self, files: Iterable[PlannedFile]) -> Iterator[list[Row]]:
-        """Yield the rows of `files`, in their order and as they come; an empty list where `TICK` has passed without.
+        """Yield the rows of `files` in their order, as they come. Yield an empty list if none came within `TICK`.
 
         Raises PoolError.
         """
@@ -102,7 +102,7 @@ class Pool:
             yield self._ready()
 
     def finished(self) -> list[Row]:
-        """Return the rows that are there but wait for earlier ones. For the end of a run that was stopped."""
+        """Return the rows that wait for earlier ones. A run that was stopped writes them at its end."""
         return [slot.row for slot in self._waiting if slot.row]
 
     def stop(self) -> None:
@@ -113,7 +113,7 @@ class Pool:
 
     def _start(self) -> None:
         """Start a process. Raises PoolError."""
-        # Spawned, not forked: what the parent has open and loaded is none of its business.
+        # Spawned, not forked: the process must not inherit the parent's open files and threads.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         started = context.Process(target=worker.serve, args=(theirs, self._work), daemon=True)
@@ -122,7 +122,7 @@ class Pool:
                 started.start()
         except OSError as error:
             raise PoolError(f"cannot start a measuring process: {error.strerror}") from error
-        # Only with its own end closed here does the pipe tell when the process has ended.
+        # If this end stayed open here, the pipe would not tell when the process has ended.
         theirs.close()
         process = Process(started, ours)
         self._processes.append(process)
@@ -137,7 +137,7 @@ class Pool:
             try:
                 process.pipe.send(slot.path)
             except OSError:
-                # It has ended; `_collect` finds out.
+                # It has ended. `_collect` notices that.
                 return
 
     def _next(self, left: Iterator[PlannedFile]) -> Slot | None:
@@ -153,7 +153,7 @@ class Pool:
         return None
 
     def _collect(self) -> None:
-        """Wait until a process says something, for `TICK` at the most, and keep the rows; end what takes too long."""
+        """Wait for messages, at most `TICK` seconds, and keep the rows. End processes that take too long."""
         for key, _ in self._selector.select(TICK):
             self._hear(key.data)
         limit = time.monotonic() - self._work.timeout
@@ -163,7 +163,7 @@ class Pool:
                 self._replace(process, PROCESSOR_TIMEOUT, detail)
 
     def _hear(self, process: Process) -> None:
-        """Receive what a process says: first that it is ready, then rows; or find that it has ended."""
+        """Receive a message: first that the process is ready, then rows. Or notice that it has ended."""
         try:
             row: Row | None = process.pipe.recv()
         except (EOFError, OSError):
@@ -176,7 +176,7 @@ class Pool:
         process.begun = time.monotonic() if process.slots else None
 
     def _replace(self, process: Process, code: str, detail: str) -> None:
-        """Start another process in the place of one that has ended or must end. Raises PoolError."""
+        """Replace a process that has ended or must end. Raises PoolError."""
         self._selector.unregister(process.pipe)
         self._processes.remove(process)
         exit_code = process.end()
@@ -217,7 +217,7 @@ def ending(code: int) -> str:
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Keep Ctrl+C from the processes that are started meanwhile: a terminal sends it to all, and only one decides."""
+    """Make processes that start meanwhile ignore Ctrl+C. A terminal sends it to all of them, and the parent decides."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -226,7 +226,7 @@ def without_interrupts() -> Iterator[None]:
 
 
 def limit_threads() -> None:
-    """Keep NumPy and the decoders in the processes from starting a thread for each core: one job is one core."""
+    """Stop NumPy and the decoders from starting a thread for each core. Each process is meant for one core."""
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

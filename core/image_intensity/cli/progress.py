@@ -25,10 +25,10 @@ class Progress(Protocol):
     """Shows how far a run is."""
 
     def show(self, counts: Counts, *, last: bool = False) -> None:
-        """Show `counts`, perhaps not at once. `last`: at once, and nothing more."""
+        """Show `counts`, perhaps later. `last`: show them now; nothing follows."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Make room on the terminal for the lines that are written within this block."""
+        """Clear the line of the bar while this block writes lines."""
 
 
 class NoProgress:
@@ -38,7 +38,7 @@ class NoProgress:
         """Show nothing."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Make no room: none is taken."""
+        """Do nothing: there is no bar."""
         return nullcontext()
 
 
@@ -67,9 +67,9 @@ class Bar:
         """Show the bar with the files that are done before the start; they do not count for the rate."""
         from tqdm import tqdm  # noqa: PLC0415 - only where there is a bar
 
-        # Its thread would only redraw a bar that hangs.
+        # Its thread would only draw the same bar again.
         tqdm.monitor_interval = 0
-        # Some terminals do not tell how wide they are.
+        # Some terminals do not report their width.
         told = sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
         self._bar = tqdm(
             total=counts.total,
@@ -92,7 +92,7 @@ class Bar:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the bar away while lines are written."""
+        """Remove the bar while lines are written."""
         self._bar.clear()
         yield
         self._bar.refresh()

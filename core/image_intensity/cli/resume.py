@@ -1,4 +1,4 @@
-"""Taking up an earlier run: which files have their row already, and whether that row may stand beside new ones."""
+"""Resuming an earlier run: which files have a row already, and whether that row may stay beside new ones."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class ResumeError(Exception):
-    """The file is not one that this run can continue."""
+    """The file cannot be continued by this run."""
 
 
 class Saved(NamedTuple):
-    """What resuming needs to know of a row. method: the values of `rows.Method`, whatever they are."""
+    """The part of a row that resuming needs. method: the values of `rows.Method`, valid or not."""
 
     path: str
     code: str | None
@@ -37,7 +37,7 @@ class Saved(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What an earlier run must have in common with this one, so that its rows may stand beside new ones."""
+    """What must be the same in both runs, so that rows of both may be in one file."""
 
     layout: Layout
     full: bool
@@ -45,7 +45,7 @@ class Form(NamedTuple):
 
 
 def take_up(file: Path, form: Form, plan: Plan, counts: Counts, *, retry: bool) -> None:
-    """Settle in `plan` the files that have a row in `file`, count those rows, and remove a torn last line.
+    """Mark the files in `plan` that have a row in `file`, count those rows, and remove a torn last line.
 
     retry: remove the rows of planned files that have a problem, so that they are measured again. This replaces the
     file in one step: a run that is killed meanwhile leaves the old one.
@@ -76,7 +76,7 @@ def _keep(saved: Saved, plan: Plan, counts: Counts) -> None:
 
 
 def _whole_bytes(file: Path, form: Form) -> int:
-    """Return how many bytes of the file are whole lines. Raises ResumeError where the head is another one."""
+    """Return how many bytes of the file are whole lines. Raises ResumeError if the head differs."""
     head = lines(form.layout, full=form.full).head.encode()
     with file.open("rb") as opened:
         first = opened.readline()
@@ -91,7 +91,7 @@ def _whole_bytes(file: Path, form: Form) -> int:
 
 
 def _torn_bytes(opened: IO[bytes], size: int) -> int:
-    """Return the length of what stands behind the last line feed."""
+    """Return the number of bytes after the last line feed."""
     end = size
     while end > 0:
         start = max(0, end - 65_536)
@@ -125,7 +125,7 @@ def _rows(file: Path, form: Form, whole: int) -> Iterator[tuple[bytes, Saved | N
 
 
 def _parsed(line: bytes, form: Form) -> Saved:
-    """Read a line. Raises ValueError, KeyError, TypeError or AttributeError where it is not a row; ResumeError."""
+    """Read a line. Raises ValueError, KeyError, TypeError or AttributeError if it is not a row; ResumeError."""
     if form.layout == "csv":
         (cells,) = csv.reader([line.decode()], strict=True)
         values = dict(zip((column.name for column in columns(full=form.full)), cells, strict=True))
@@ -154,7 +154,7 @@ def _other_method(theirs: tuple[str, ...], ours: Method) -> str:
 
 @contextmanager
 def _replacement(file: Path) -> Iterator[IO[bytes]]:
-    """Give a new file that takes the place of `file` at the end of the block, or is removed if the block fails."""
+    """Yield a new file. It replaces `file` at the end of the block, or is removed if the block fails."""
     file = file.resolve()
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f"{file.name}.", delete=False) as new:
         try:

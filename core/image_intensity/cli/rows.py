@@ -1,4 +1,4 @@
-"""One row of results: what is known of one file, in the API's names, or why nothing is.
+"""One row of results: the measurement of one file under the API's names, or the reason why there is none.
 
 This module knows nothing of the file system. Rows of other sources, for example of a bucket, are made the same way.
 """
@@ -27,7 +27,7 @@ PROCESSOR_TIMEOUT = "processor_timeout"
 
 
 class Method(NamedTuple):
-    """How a row was measured, or should have been: rows that differ in it must not be mixed.
+    """How a row was measured, or should have been. Rows with different methods must not be mixed.
 
     version: of the algorithm and the decoders, as `image_intensity.version` writes it.
     """
@@ -43,14 +43,14 @@ class Method(NamedTuple):
 
 
 def installed_method(options: Options) -> Method:
-    """Return how this installation measures. It asks for the versions without loading the decoders."""
+    """Return the method of this installation. It finds the versions without loading the decoders."""
     decoders = {name: metadata.version(name) for name in DECODERS}
     return Method(options.luma, options.alpha, version(decoders=decoders))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What is known of one file.
+    """The row of one file.
 
     path: its name as `names.written` writes it. Either `average_intensity` and the other values of the API are there,
     or `code` and `detail` say why not; `image_size_bytes` and `sha256` are there once the file was read. `statistics`,
@@ -131,7 +131,7 @@ class Column(NamedTuple):
     parquet_type: str = "DOUBLE"
 
     def value(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - of any column
-        """Return the value in `values`, the row as a JSON object; None where there is none."""
+        """Return the value in `values`, the row as a JSON object; None if there is none."""
         found: Any = values
         for step in self.place:
             if found is None:
@@ -173,5 +173,5 @@ HISTOGRAM = Column("histogram", ("histogram",), "BIGINT[]")
 
 
 def columns(*, full: bool) -> tuple[Column, ...]:
-    """Return the columns of a table without the histogram, which is a list and fits no cell."""
+    """Return the columns of a table. The histogram is not one of them: a list does not fit in a cell."""
     return BASE_COLUMNS + DETAIL_COLUMNS if full else BASE_COLUMNS

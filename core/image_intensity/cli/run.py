@@ -1,4 +1,4 @@
-"""One run of `intensity`, from the names to the sums, and its exit code."""
+"""One run of `intensity`, from the names to the sums and the exit code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR = 0, 1, 2
 
 
 def run(arguments: Arguments) -> int:
-    """Measure what was asked for, write the rows and the sums, and return the exit code."""
+    """Measure the files, write the rows and the sums, and return the exit code."""
     stop = Stop()
     try:
         with stop.listening():
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int:
         complain("stopped before the first file was measured")
         return stop.exit_code
     except BrokenPipeError:
-        # `head` has seen enough. Python would complain of the rest at its end.
+        # `head` has closed the pipe. Without this, Python would print an error at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOT_ALL_MEASURED
     except (InputError, TargetError) as error:
@@ -58,12 +58,12 @@ def run(arguments: Arguments) -> int:
 
 
 def complain(sentence: str) -> None:
-    """Say on standard error what went wrong."""
+    """Write the error to standard error."""
     sys.stderr.write(f"intensity: {sentence}\n")
 
 
 class Run:
-    """One run: what was asked for, the counts so far, and whether it is to stop."""
+    """One run: its command line, the counts so far, and whether a signal asked it to stop."""
 
     def __init__(self, arguments: Arguments, stop: Stop) -> None:
         """Nothing is read or written yet."""
@@ -88,7 +88,7 @@ class Run:
         with Plan() as plan:
             fill(plan, self._arguments, self._counts)
             output = self._target.open(plan, self._counts)
-            # From here on, the loop decides where it stops.
+            # From here on, a signal only asks: the loop decides where it stops.
             self._stop.gentle = True
             failure = self._measure(plan, output)
         failure = self._finish(output) or failure
@@ -100,7 +100,7 @@ class Run:
         return ALL_MEASURED if self._counts.complete and not failure else NOT_ALL_MEASURED
 
     def _measure(self, plan: Plan, output: Output) -> str | None:
-        """Measure what `plan` has left and write the rows. Return why that ended early, unless by a signal."""
+        """Measure the rest of `plan` and write the rows. Return why that ended early, unless a signal ended it."""
         shown, failure = progress(self._arguments.progress, self._counts), None
         try:
             if self._counts.done < self._counts.total:
@@ -122,7 +122,7 @@ class Run:
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:
-        """Run the processes for the time of a block."""
+        """Run the measuring processes during a block."""
         limit_threads()
         left = self._counts.total - self._counts.done
         pool = Pool(min(self._arguments.jobs or cores(), left), self._work)
@@ -132,7 +132,7 @@ class Run:
             pool.stop()
 
     def _write(self, rows: list[Row], output: Output, shown: Progress) -> None:
-        """Write rows, then count them: what is counted has its row. Raises OutputError."""
+        """Write rows, then count them, so that only written rows are counted. Raises OutputError."""
         if rows:
             with shown.aside() if self._arguments.layout == "table" else nullcontext():
                 output.write(rows)
@@ -140,7 +140,7 @@ class Run:
             self._counts.add(row.path, row.code, row.detail)
 
     def _finish(self, output: Output) -> str | None:
-        """Close the output, and make the Parquet file if all rows are there; return what went wrong."""
+        """Close the output, and make the Parquet file if it has all rows. Return the error, if any."""
         try:
             self._target.finish(output, complete=self._counts.done == self._counts.total)
         except OutputError as error:
@@ -156,5 +156,5 @@ class Run:
             sys.stderr.writelines(f"{line}\n" for line in self._counts.lines(seconds))
 
     def _stopped_by(self) -> str:
-        """Say what has ended the run."""
+        """Write what ended the run."""
         return f"stopped by {signal.Signals(self._stop.signal or 0).name}"

@@ -1,4 +1,4 @@
-"""Signals that end a run: the program decides where, so that no row is torn."""
+"""Signals that end a run: the program chooses the moment, so that no row is torn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """A signal asks this program to end. Not an Exception, as KeyboardInterrupt is none."""
+    """A signal asks this program to end. Like KeyboardInterrupt, it is no Exception."""
 
 
 class Stop:
@@ -31,7 +31,7 @@ class Stop:
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports for a program that was ended by the signal: 130 for Ctrl+C, 143 for SIGTERM."""
+        """The exit code that shells report for this signal: 130 for Ctrl+C, 143 for SIGTERM."""
         return 128 + (self.signal or 0)
 
     @contextmanager
@@ -47,7 +47,7 @@ class Stop:
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         """Note a signal."""
         if self.signal is not None:
-            # The measuring processes notice it and end, too.
+            # The measuring processes notice that their parent is gone, and end, too.
             os._exit(128 + number)
         self.signal = number
         if not self.gentle:
@@ -55,5 +55,5 @@ class Stop:
 
 
 def ignored(number: int) -> bool:
-    """Return whether a signal is ignored from the start: `nohup` does that, and a shell for what runs behind it."""
+    """Return whether a signal was ignored at the start, as by `nohup` or by a shell for a program in the background."""
     return signal.getsignal(number) == signal.SIG_IGN

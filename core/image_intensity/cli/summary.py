@@ -1,4 +1,4 @@
-"""Counts that add up: how many files got a number, how many did not and why, and what was not taken."""
+"""Counts that add up: files with a number, files without one and why, and names that were left out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Problems that are listed at the end; the rows have them all.
+# At most this many problems are listed at the end. The rows have all of them.
 MOST_LISTED = 20
-# What was not taken, by kind: in words for one and for several.
+# The kinds of names that were left out, in words: for one, and for several.
 KINDS = {
     "other_names": ("file with another name", "files with other names"),
     "hidden": ("hidden file or folder", "hidden files and folders"),
@@ -23,7 +23,7 @@ KINDS = {
 
 @dataclass
 class Counts:
-    """What has become of the files so far.
+    """The counts so far.
 
     total: files that need a row. measured: those that have a number, `before` of them from an earlier run. codes: the
     others that have a row, by code. listed: the first of those, each as a line. skipped: what was not taken from

@@ -38,7 +38,7 @@ class Target:
             self._file = journal_of(arguments.output)
 
     def check(self) -> None:
-        """Raise TargetError where results would be overwritten that were not meant to be."""
+        """Raise TargetError if results would be overwritten by accident."""
         if self._arguments.force or self._arguments.resume:
             return
         for file in (self._arguments.output, self._file):
@@ -46,7 +46,7 @@ class Target:
                 raise TargetError(f"{file} exists: --resume continues it, --force overwrites it")
 
     def open(self, plan: Plan, counts: Counts) -> Output:
-        """Open it. With --resume, settle in `plan` and count in `counts` what it has already. Raises TargetError."""
+        """Open it. With --resume, mark its files in `plan` and count its rows in `counts`. Raises TargetError."""
         if self._file is None:
             output = Output(sys.stdout.fileno(), self._lines, "standard output")
         else:
@@ -62,7 +62,7 @@ class Target:
             descriptor = open_file(file, empty=not self._arguments.resume)
             if self._arguments.resume and _has_content(file):
                 take_up(file, self._form, plan, counts, retry=self._arguments.retry_problems)
-                # It may be another file by now.
+                # The path may lead to another file by now.
                 os.close(descriptor)
                 descriptor = open_file(file, empty=False)
         except ResumeError as error:
@@ -74,7 +74,7 @@ class Target:
         return Output(descriptor, self._lines, str(file))
 
     def _unpack(self, journal: Path) -> None:
-        """Make a journal of the rows of a Parquet file that is finished. Raises TargetError."""
+        """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
         file = self._arguments.output
         if not file or file == journal or journal.exists() or not _has_content(file):
             return
@@ -86,7 +86,7 @@ class Target:
             raise TargetError(f"cannot resume {file}: {error}") from error
 
     def finish(self, output: Output, *, complete: bool) -> None:
-        """Close `output`. When every file has its row, make the Parquet file, if one is wanted. Raises OutputError."""
+        """Close `output`. If a Parquet file is wanted and every file has its row, make it. Raises OutputError."""
         output.close()
         if not complete or not self._file or not self._arguments.output or not self._arguments.parquet:
             return
@@ -99,7 +99,7 @@ class Target:
         self._file.unlink()
 
     def advice(self) -> str:
-        """Say how a run that has ended early goes on."""
+        """Return the sentence on how to continue a run that ended early."""
         return f"--resume continues {self._arguments.output}" if self._arguments.output else ""
 
 

@@ -1,4 +1,4 @@
-"""What runs in a measuring process: one file at a time, read once, hashed and measured from the same bytes."""
+"""The code of a measuring process. It reads one file at a time, once, and hashes and measures the same bytes."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from image_intensity import Limits
     from image_intensity.cli.rows import Method, Row
 
-# The parent ends a process that takes longer than the limit. If the parent is gone, the kernel does, a little later.
+# The parent ends a process that takes too long. If the parent is gone, the kernel ends it, a little later.
 ALARM_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What is done with each file. timeout: seconds for one. max_bytes: longer files are not read."""
+    """How to measure each file. timeout: in seconds. max_bytes: longer files are not read."""
 
     method: Method
     limits: Limits
@@ -61,7 +61,7 @@ class FileProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
 
 
 def serve(pipe: Connection, work: Work) -> None:
-    """Say None once ready, then answer each path that comes with its row, until the parent closes the pipe."""
+    """Send None when ready, then a row for each path that comes, until the parent closes the pipe."""
     begin()
     pipe.send(None)
     while True:
@@ -73,12 +73,12 @@ def serve(pipe: Connection, work: Work) -> None:
 
 
 def begin() -> None:
-    """Prepare a measuring process: it ends with its parent, and when the alarm rings."""
+    """Prepare a measuring process: it must end with its parent, and at an alarm."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # NumPy and the decoders are loaded when it is first asked for: here, and not in the parent, which imports us, too.
+    # This loads NumPy and the decoders. It is not at the top of the file, because the parent imports it, too.
     _ = image_intensity.measure
-    # Decoders in C and Rust write to standard error by themselves, which would spoil the table and the progress bar.
+    # Decoders in C and Rust write to standard error. That would disturb the table and the progress bar.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
@@ -91,7 +91,7 @@ def _end_with_parent() -> None:
 
 
 def row(path: bytes, work: Work) -> Row:
-    """Return the row of one file. What goes wrong with it is in the row and never raised."""
+    """Return the row of one file. Problems with the file are in the row and are never raised."""
     with alarm(work.timeout + ALARM_SECONDS):
         name = names.written(path)
         try:
@@ -122,7 +122,7 @@ def content_row(name: str, data: bytes, work: Work) -> Row:
         code, detail = error.code, error.detail
     except MemoryError:
         code, detail = PROCESSOR_FAILED, "There is not enough memory to measure this image."
-    except Exception as error:  # noqa: BLE001 - a mistake of ours must cost one row and not the run
+    except Exception as error:  # noqa: BLE001 - a bug must cost one row and not the run
         code, detail = PROCESSOR_FAILED, f"Measuring this file failed: {type(error).__name__}: {error}"
     else:
         return measured_row(name, measurement, sha256, work.method, full=work.full)
@@ -132,13 +132,13 @@ def content_row(name: str, data: bytes, work: Work) -> Row:
 def content(path: bytes, max_bytes: int) -> bytes:
     """Return the bytes of a regular file, as they were at one time. Raises FileProblem."""
     try:
-        # A look first: opening alone can block (FIFO) or have an effect (device). O_NONBLOCK is for what changes after.
+        # Check before opening: a FIFO can block, and a device can do something. O_NONBLOCK is for a later change.
         _check(os.stat(path), max_bytes)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             before = os.fstat(descriptor)
             _check(before, max_bytes)
-            # One byte more shows that it has grown.
+            # Reading one byte more shows whether it has grown.
             data = file.read(before.st_size + 1)
             after = os.fstat(descriptor)
     except OSError as error:

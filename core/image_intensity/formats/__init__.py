@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Structure(Protocol):
-    """What a file says of its first frame, read and checked without decoding a pixel."""
+    """The facts about the first frame of a file, read and checked without decoding a pixel."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -50,7 +50,7 @@ AnyStructure = TypeVar("AnyStructure", bound=Structure)
 
 
 class Format(Protocol[AnyStructure]):
-    """A format that is measured. The modules `png` and `jpeg` are of this kind."""
+    """A format that is measured, such as the modules `png` and `jpeg`."""
 
     @property
     def SIGNATURE(self) -> bytes:  # noqa: N802 - a constant of the module
@@ -60,7 +60,7 @@ class Format(Protocol[AnyStructure]):
         """Read the structure of a file that starts with `SIGNATURE`. Raises CorruptImage or UnsupportedFormat."""
 
     def decode(self, structure: AnyStructure, /) -> Pixels:
-        """Decode the first frame. Raises CorruptImage unless every pixel of it is certain, or UnsupportedFormat."""
+        """Decode the first frame. Raises UnsupportedFormat, or CorruptImage if any pixel would be a guess."""
 
 
 FORMATS: dict[ImageFormat, Format[Any]] = {"PNG": png, "JPEG": jpeg}
@@ -96,8 +96,8 @@ def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
 
 
 def decode(image_format: ImageFormat, structure: Structure) -> Pixels:
-    """Return the pixels of the first frame. Raises CorruptImage when one of them would be a guess."""
+    """Return the pixels of the first frame. Raises CorruptImage if any pixel would be a guess."""
     if structure.decoded_bytes > KEPT_BYTES:
-        # A large picture needs all the memory that there is.
+        # Free this memory first: a large picture needs it.
         kept.clear()
     return FORMATS[image_format].decode(structure)

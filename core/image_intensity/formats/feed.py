@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Feed:
-    """A file that is made while it is read: it goes back only within the piece that it is at."""
+    """A file that is made while it is read. Seeking back works only within the current piece."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         """Read `pieces`, one after the other."""
@@ -33,7 +33,7 @@ class Feed:
         return self.position
 
     def seek(self, offset: int) -> int:
-        """Go to a position in the piece that is held."""
+        """Go to a position in the current piece."""
         if not self.start <= offset <= self.start + len(self.piece):
             raise io.UnsupportedOperation
         self.position = offset

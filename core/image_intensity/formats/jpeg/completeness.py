@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 # A scan costs a pass over all blocks of its components, however few bytes it has. Encoders write about ten scans;
 # libvips allows 100.
 MAX_SCANS = 100
-# Most of that time goes into looking at each coefficient that a scan refines. Encoders write each in up to four scans.
+# Most of that time is spent on each coefficient that a scan refines. Encoders write each one in up to four scans.
 MAX_PASSES = 10
 RESTART_MASK, RESTARTS = 0xF8, bytes(range(0xD0, 0xD8))
 
 
 def add_scan(picture: Jpeg, segment: bytes) -> None:
-    """Read a scan header, SOS (T.81, B.2.3), and what it adds to the coefficients (G.1.1.1)."""
+    """Read a scan header, SOS (T.81, B.2.3), and note which bits of the coefficients it has (G.1.1.1)."""
     if not picture.frame:
         corrupt("it has a scan before its frame header")
     try:
@@ -54,7 +54,7 @@ def add_scan(picture: Jpeg, segment: bytes) -> None:
 
 
 def check_scans(picture: Jpeg) -> None:
-    """Raise UnsupportedFormat for too many scans, or for scans that go over the same coefficients too often."""
+    """Raise UnsupportedFormat for too many scans, or for scans that repeat the same coefficients too often."""
     if len(picture.scans) > MAX_SCANS:
         raise UnsupportedFormat(f"This JPEG has more than {MAX_SCANS} scans.")
     if picture.passes > MAX_PASSES * COEFFICIENTS * sum(picture.mcus((component,)) for component in picture.sampling):
@@ -85,7 +85,7 @@ def keep_coded_data(picture: Jpeg, data: bytes, start: int) -> int:
 
 
 def without_fill_bytes(data: bytes) -> bytes:
-    """Return coded data with one 0xFF where there are several."""
+    """Return coded data with each run of 0xFF reduced to one."""
     values = np.frombuffer(data, np.uint8)
     kept = values != FILL[0]
     kept[:-1] |= kept[1:]
@@ -105,7 +105,7 @@ def walk(data: bytes, start: int, announced: int) -> tuple[int, int, bool]:
         piece = values[begin : begin + DATA_BYTES + 1]
         found = np.flatnonzero(piece[:-1] == FILL[0])
         behind = piece[1:][found]
-        # Anything else than a stuffed zero, a restart marker or a fill byte ends the data.
+        # Every other marker ends the data; only a stuffed zero, a restart marker and a fill byte do not.
         ending = np.flatnonzero((behind != 0) & (behind & RESTART_MASK != RST0) & (behind != FILL[0]))
         if ending.size:
             behind = behind[: ending[0]]
@@ -124,5 +124,5 @@ def walk(data: bytes, start: int, announced: int) -> tuple[int, int, bool]:
 
 
 def has_all_scans(picture: Jpeg) -> bool:
-    """Tell whether the scans bring every coefficient of every component down to its last bit."""
+    """Return whether the scans have every bit of every coefficient of every component."""
     return not any(any(picture.low_bits[component][:COEFFICIENTS]) for component in picture.sampling)

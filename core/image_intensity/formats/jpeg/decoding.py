@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from image_intensity.formats.jpeg.picture import Jpeg
 
-# Components -> what `simplejpeg` calls the samples that they become, how many a pixel has, and Pillow's mode.
+# Number of components -> `simplejpeg`'s name for the decoded samples, samples for each pixel, and Pillow's mode.
 DECODED = {1: ("GRAY", 1, "L"), 3: ("RGBX", 4, "RGB")}
-# What TurboJPEG says of samplings that it does not know, and libjpeg when there is no memory.
+# TurboJPEG's message for samplings that it does not take, and libjpeg's if there is no memory.
 UNKNOWN_SAMPLING, NO_MEMORY = "subsampling", "memory"
 
 
@@ -74,12 +74,12 @@ def cmyk_pixels(picture: Jpeg) -> Pixels:
 def unusual_pixels(picture: Jpeg) -> Pixels:
     """Return the pixels of a color picture with a sampling that `simplejpeg` does not take. Raises CorruptImage."""
     width, height = picture.size
-    # Without memory it would panic where NumPy raises MemoryError.
+    # Rust would panic without memory; NumPy raises MemoryError.
     np.empty((height, width, 3), np.uint8)
     try:
         samples: NDArray[np.uint8] = rust.decode_image_jpegturbo(bytes(picture.essentials), "rgb")
     except Exception as error:
-        # It does not say of what libjpeg warned.
+        # It does not pass on libjpeg's warning.
         if type(error) is not Exception:
             raise
         raise CorruptImage("This JPEG is damaged: its coded data is not valid.") from error

@@ -1,4 +1,4 @@
-"""Whether the coded data of a CMYK JPEG is complete, where no decoder tells: it is decoded with other bytes at its end.
+"""Whether the coded data of a CMYK JPEG is complete. No decoder tells, so it is decoded with other bytes at its end.
 
 TurboJPEG does not take CMYK with every sampling, and Pillow fills what is missing with gray. So Pillow decodes the file
 as it stands, and twice with a series of bytes behind the data of every scan and restart interval. They change pixels
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
     from image_intensity.formats.jpeg.picture import Jpeg
 
-# A restart marker. Its first byte is a literal, which `re` finds sixty times as fast as a repeated one.
+# A restart marker. `re` finds a pattern that begins with a literal byte sixty times as fast.
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
-# Two series of bytes that are codes of some kind in any Huffman table, no markers, and different from their first bit.
-# Neither has a backslash, which would mean something where they are put in.
+# Two series of bytes. Both are codes in every Huffman table, have no markers, and differ in their first bit.
+# Neither has a backslash, which `re.sub` would interpret.
 SURPLUS = bytes(range(0x11, 0xEF, 0x0D)) * 4
 INVERSE = bytes(0xFF ^ byte for byte in SURPLUS)
-# A scan uses one of its last eight bytes, at least, if it has no surplus.
+# A scan without surplus bytes uses at least one of its last eight bytes.
 LAST_BYTES = 8
-# A restart marker behind every block makes the file thirty times as long. Encoders put one behind a row of blocks.
+# With a restart marker after every block, padding makes a file thirty times as long. Encoders write one for each row.
 MOST_PADDING = 1 << 20
 
 
 def checked_by_padding(picture: Jpeg) -> Pixels:
-    """Return the pixels of the file as it stands.
+    """Return the pixels of the file.
 
     Raises CorruptImage unless both paddings leave them as they are, and the last bytes matter; UnsupportedFormat when
     there are so many restart intervals that the paddings would be longer than the file and `MOST_PADDING` together.
@@ -60,7 +60,7 @@ def checked_by_padding(picture: Jpeg) -> Pixels:
 
 
 def padded(picture: Jpeg, surplus: bytes, *, replaced: int = 0) -> IO[bytes]:
-    """Return the file with `surplus` behind the data of each scan and restart interval.
+    """Return the file with `surplus` after the data of each scan and restart interval.
 
     replaced: how many bytes to leave out at the end of each scan. The file is made while it is read, as `surplus` may
     be many times what is between restart markers.
@@ -69,14 +69,14 @@ def padded(picture: Jpeg, surplus: bytes, *, replaced: int = 0) -> IO[bytes]:
 
 
 def pieces(picture: Jpeg, surplus: bytes, replaced: int) -> Iterator[bytes]:
-    """Yield the file as `padded` says; first, what is before the data."""
+    """Yield the parts of the padded file, beginning with everything before the data."""
     position = 0
     for start, end in picture.data:
         yield bytes(picture.essentials[position:start])
         position, last = start, max(start, end - replaced)
         while position < last:
             stop = min(position + DATA_BYTES, last)
-            # Not between the two bytes of a marker.
+            # Do not cut between the two bytes of a marker.
             stop += stop < end and picture.essentials[stop - 1 : stop] == FILL
             yield RESTART.sub(surplus + FILL, picture.essentials[position:stop])
             position = stop

@@ -1,4 +1,4 @@
-"""What is known of the first picture in a JPEG file (ITU-T T.81) before it is decoded."""
+"""The facts about the first picture in a JPEG file (ITU-T T.81), before it is decoded."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
-# A coefficient that no scan has had so far, beside the bit positions 0 to 15.
+# Marks a coefficient that no scan has had yet. Others have a bit position from 0 to 15.
 UNSEEN = 0xFF
 FILL = b"\xff"
-# How much coded data is looked at in one go: there may be a restart marker in every other byte.
+# How much coded data is searched at a time, because every other byte may be part of a restart marker.
 DATA_BYTES = 1 << 18
 # A restart interval has 16 bits.
 MOST_INTERVAL = 0xFFFF
@@ -54,11 +54,11 @@ class Jpeg:
 
     @property
     def bit_depth(self) -> int:
-        """Bits per sample: no other JPEG is read."""
+        """Bits per sample: only 8 is supported."""
         return 8
 
     def transparency(self) -> tuple[int, ...]:
-        """Return that nothing is transparent."""
+        """Return nothing: JPEGs have no transparency."""
         return ()
 
     @property
@@ -87,5 +87,5 @@ class Jpeg:
 
 
 def corrupt(reason: str) -> NoReturn:
-    """Refuse the file."""
+    """Raise CorruptImage."""
     raise CorruptImage(f"This JPEG is damaged: {reason}.")

@@ -37,17 +37,17 @@ MAX_SEGMENTS = 10_000
 # number, says how many pictures follow each other in the file.
 MULTI_PICTURE = b"MPF\0"
 NUMBER_OF_IMAGES = 0xB001
-# Any marker but a restart marker: neither a stuffed zero nor a fill byte. It begins with one literal byte, which `re`
-# finds sixty times as fast as a repeated one.
+# Any marker but a restart marker: neither a stuffed zero nor a fill byte. It begins with one literal byte, so `re`
+# finds it sixty times as fast.
 MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
-# libjpeg looks at these two segments alone to tell how samples become colors (jdmarker.c), from this length on.
-# The version of JFIF does not matter, but an unknown one is a warning that would hide those that do.
+# libjpeg uses only these two segments to choose the color conversion (jdmarker.c), if they have at least this length.
+# The version of JFIF changes no pixel, but libjpeg warns of an unknown one.
 JFIF, JFIF_BYTES = b"JFIF\0", 14
 JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE, ADOBE_BYTES = b"Adobe", 12
 ADOBE_HEAD = b"\xff\xee\x00\x0e"
 DRI_HEAD = b"\xff\xdd\x00\x04"
-# The end of a scan header: coefficients 0 to 63, and no bits left out.
+# The end of a scan header: coefficients 0 to 63, all bits.
 SCAN_PARAMETERS = b"\x00\x3f\x00"
 # The longest segment that pixels depend on holds all eight Huffman tables, of 17 + 256 bytes each (T.81, B.2.4.2).
 ESSENTIAL_BYTES = 4 + 8 * 273
@@ -73,7 +73,7 @@ def read(data: bytes) -> Jpeg:
         if marker == EOI:
             break
         if marker == TEM:
-            # It stands alone, without a length.
+            # This marker has no length and no content.
             continue
         segment = read_segment(data, start)
         position = start + 2 + len(segment)
@@ -97,7 +97,7 @@ def read_segment(data: bytes, start: int) -> bytes:
 
 
 def read_marker(picture: Jpeg, marker: int, segment: bytes) -> None:
-    """Take note of what a segment says of the picture."""
+    """Note what a segment says about the picture."""
     if marker == SOI:
         corrupt("it has a marker in the wrong place")
     if marker in FRAMES:
@@ -151,7 +151,7 @@ def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
 
 
 def sequential(segment: bytes) -> bytes:
-    """Return a scan header that names all coefficients: where it names others, libjpeg warns and decodes all."""
+    """Return a scan header that names all coefficients. For others, libjpeg warns and decodes all of them anyway."""
     size = len(SCAN_PARAMETERS)
     return segment[:-size] + SCAN_PARAMETERS if len(segment) == 5 + 2 * segment[4] + size else segment
 
@@ -171,7 +171,7 @@ def checking_interval(picture: Jpeg) -> bytes:
 
 
 def read_multi_picture(tiff: bytes) -> int:
-    """Return how many pictures a file declares; 1 where that cannot be read, as no pixel hangs on it."""
+    """Return how many pictures a file declares; 1 if that cannot be read, because it changes no pixel."""
     order = "<" if tiff.startswith(b"II") else ">"
     try:
         (directory,) = struct.unpack_from(f"{order}I", tiff, 4)

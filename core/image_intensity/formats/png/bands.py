@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # Bytes of the rows in a band. Twice or half as many take some percent longer.
 BAND_BYTES = 1 << 19
-# The last chunk, which is empty, and the end of a zlib stream: a last block without content, and a checksum that the
-# crate does not compare, because it was compared before.
+# The last chunk, which is empty, and the end of a zlib stream: an empty last block, and a checksum that the
+# crate does not compare. It was compared before.
 IEND = b"\0\0\0\0IEND\xaeB`\x82"
 STREAM_END = b"\1\0\0\xff\xff" + bytes(4)
 # Bit depth and color type of what `kornia_rs` decodes to the samples that Pillow has -> their modes there and there.
@@ -50,7 +50,7 @@ def bands(picture: Png) -> Iterator[NDArray[np.uint8]]:
             samples = decoded(picture, columns, above, band)
             above = samples[-1].tobytes()
             yield samples
-    # What is behind the last row is still to be checked.
+    # The bytes after the last row are still to be checked.
     for _ in blocks:
         pass
 
@@ -81,7 +81,7 @@ def decoded(picture: Png, columns: int, above: bytes, band: list[bytes]) -> NDAr
         samples: NDArray[np.uint8] = rust.decode_image_png_u8(file, (rows, columns), mode)
     except BaseException as error:
         if type(error).__name__ == "PanicException":
-            # Rust panics where memory is short. It is no Exception, so few would catch it.
+            # Rust panics without memory. A panic is no Exception, so callers would not catch it.
             raise MemoryError(str(error)) from error
         if type(error) is Exception:
             corrupt("its rows cannot be decoded")
@@ -90,7 +90,7 @@ def decoded(picture: Png, columns: int, above: bytes, band: list[bytes]) -> NDAr
 
 
 def split(row: bytes) -> Iterator[bytes]:
-    """Yield a row in pieces that fit a stored block."""
+    """Yield a row in pieces that fit into a stored block."""
     return (row[start : start + STORED_BYTES] for start in range(0, len(row), STORED_BYTES))
 
 

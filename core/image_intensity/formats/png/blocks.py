@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# So much compressed data is not looked at: it is inflated in 40 ms, whatever its blocks are.
+# Data up to this size is not checked: it is inflated in 40 ms, whatever its blocks are.
 FREE_BYTES = 1 << 19
-# Samples, and the bytes of each in which a head may begin. Behind them: 17 bits, 19 lengths of 3 bits, and 316 lengths
-# of up to 14 bits.
+# Number of samples, and the bytes of each in which a head may begin. The head goes on after them: 17 bits, 19 lengths
+# of 3 bits, and 316 lengths of up to 14 bits.
 SAMPLES, SAMPLE_BYTES, HEAD_BYTES = 16, 64, 10 + 316 * 14 // 8
-# The start of the data that the places of the samples follow from.
+# The places of the samples are computed from this much of the start of the data.
 SEED_BYTES = 1 << 16
-# One block in so many bytes takes as long as honest data of as many bytes.
+# A block of this many bytes takes as long as honest data of the same size.
 LEAST_BLOCK_BYTES = 64
 # A head: a bit that says whether the block is the last one, two of type, three numbers, and lengths of 3 bits.
 TYPE, LITERALS, DISTANCES, LENGTHS, HEAD = (1, 2), (3, 5), (8, 5), (13, 4), 17
@@ -42,12 +42,12 @@ END_OF_BLOCK = 256
 
 
 def check_blocks(data: Iterable[memoryview]) -> None:
-    """Raise UnsupportedFormat when the zlib stream in `data` has a block in every `LEAST_BLOCK_BYTES` or more."""
+    """Raise UnsupportedFormat if the zlib stream in `data` has a block in every `LEAST_BLOCK_BYTES`, or more blocks."""
     parts = [*data]
     total = sum(map(len, parts))
     if total <= FREE_BYTES:
         return
-    # The places follow from the data: one file always gets one answer.
+    # The places depend only on the data, so that a file always gets the same answer.
     chance = random.Random(bytes(parts[0][:SEED_BYTES]) + total.to_bytes(8, "big"))  # noqa: S311 - no secret
     starts = sorted(chance.randrange(total) for _ in range(SAMPLES))
     heads = count_heads([*samples(parts, starts)])
@@ -75,7 +75,7 @@ def count_heads(taken: Sequence[bytes]) -> int:
 
 
 def likely_places(values: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Return where a head begins as one must: its type, its numbers, and a complete code for lengths.
+    """Return the places where a valid head may begin: its type, its numbers, and a complete code for lengths.
 
     values: the bytes of the samples, one in a row. A place is a row, and how many bits are before it.
     """
@@ -94,20 +94,20 @@ def likely_places(values: NDArray[np.uint8]) -> list[tuple[int, int]]:
     shares = np.zeros(rows.size, np.int64)
     for index in range(len(ORDER)):
         size = field_of(lengths, (3 * index, 3))
-        # Of all the codes there can be, a code of n bits takes one in 2**n: here, of 128.
+        # A code of n bits uses 1 / 2**n of all possible codes: here, 128 / 2**n of 128.
         shares += np.where((size > 0) & (index < counts), 128 >> size, 0)
     found = shares == 128  # noqa: PLR2004 - all
     return list(zip(rows[found].tolist(), places[found].tolist(), strict=True))
 
 
 def field_of(bits: NDArray[np.uint64], field: tuple[int, int]) -> NDArray[np.int64]:
-    """Return a field of each of `bits`: so far from the start, and of so many bits."""
+    """Return a field of each of `bits`, by its first bit and its number of bits."""
     offset, size = field
     return ((bits >> np.uint64(offset)) & np.uint64((1 << size) - 1)).astype(np.int64)
 
 
 def is_head(bits: int) -> bool:
-    """Tell whether the lengths in a head make tables: codes that exist, with an end of the block among them."""
+    """Return whether the lengths in a head give valid tables, with a code for the end of the block."""
     literals, distances = number(bits, *LITERALS) + LEAST_LITERALS, number(bits, *DISTANCES) + 1
     count = number(bits, *LENGTHS) + LEAST_LENGTHS
     codes = codes_of({symbol: number(bits, HEAD + 3 * index, 3) for index, symbol in enumerate(ORDER[:count])})
@@ -116,7 +116,7 @@ def is_head(bits: int) -> bool:
 
 
 def number(bits: int, offset: int, size: int) -> int:
-    """Return a field: so far from the start, and of so many bits."""
+    """Return a field, by its first bit and its number of bits."""
     return bits >> offset & (1 << size) - 1
 
 
@@ -136,7 +136,7 @@ def codes_of(lengths: dict[int, int]) -> list[tuple[int, int]]:
 
 
 def table_lengths(bits: int, codes: list[tuple[int, int]], count: int) -> list[int]:
-    """Return `count` lengths of codes for literals and distances; none when the bits are no such lengths."""
+    """Return `count` lengths of codes for literals and distances; nothing if the bits are no valid lengths."""
     lengths: list[int] = []
     while len(lengths) < count:
         size, symbol = codes[bits & 127]
@@ -153,6 +153,6 @@ def table_lengths(bits: int, codes: list[tuple[int, int]], count: int) -> list[i
 
 
 def is_code(lengths: Sequence[int]) -> bool:
-    """Tell whether codes of these lengths can be told apart and leave none unused, or are one or none."""
+    """Return whether codes of these lengths are complete. A single code, or none, is valid too."""
     used = [length for length in lengths if length]
     return len(used) <= 1 or sum(1 << 15 - length for length in used) == 1 << 15

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Pillow counts the bits of a row in an int, filled up to whole bytes. So the two rows that it unpacks at a time take at
 # most 537 MB.
 ROW_BITS = 2**31 - 1 - 7 * 64
-# A row costs up to 80 ns, however short it is, and 200 million of one pixel fit into 0.4 MB.
+# Each row costs up to 80 ns, also a short one, and 200 million rows of one pixel fit into 0.4 MB.
 MAX_ROWS = 5_000_000
 
 

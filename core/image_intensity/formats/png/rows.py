@@ -1,4 +1,4 @@
-"""The rows of a PNG, inflated and counted, so that none can be missing or damaged unnoticed.
+"""The rows of a PNG, inflated and counted, so that a missing or damaged row is noticed.
 
 zlib-ng inflates, at most 64 KB at a time, and compares the checksum. The rows then go on uncompressed: to Rust's `png`
 crate in bands of whole rows (see `bands`), or to Pillow as one PNG that is made while Pillow reads it. So no second
@@ -22,12 +22,12 @@ from image_intensity.formats.feed import Feed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# How much compressed data is inflated at a time: what is left of it is copied at every step.
+# How much compressed data is inflated at a time. Each step copies the rest of it.
 DEFLATED_BYTES = 1 << 15
-# A stored block holds at most this much (RFC 1951, section 3.2.4): memory is bounded, whatever the stream expands to.
+# The most bytes of a stored block (RFC 1951, section 3.2.4). Memory is bounded by it, whatever the stream expands to.
 STORED_BYTES = 0xFFFF
 ZLIB_HEADER = b"\x78\x01"
-# A few encoders write more than the rows. So much of it is inflated, to find the checksum behind it.
+# A few encoders write surplus rows. This much of them is inflated, to find the checksum after them.
 SURPLUS_BYTES = 1 << 20
 # No compressor makes data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush has at
 # most ten bytes. Only blocks without content can be more, and they cost time.
@@ -80,7 +80,7 @@ class Inflation:
         self.done = False
 
     def of(self, piece: memoryview) -> Iterator[bytes]:
-        """Yield what a piece of the data makes of the rows. Raises CorruptImage for damage, or an end too early."""
+        """Yield the rows in a piece of the data. Raises CorruptImage for damage, or an end too early."""
         pending: bytes | memoryview = piece
         while not self.done:
             size = min(self.missing or self.spare, STORED_BYTES)
@@ -98,12 +98,12 @@ class Inflation:
             if self.stream.eof and self.missing:
                 raise CorruptImage("This PNG is damaged: its last rows are missing.")
             if len(block) < size:
-                # It has nothing more to give without further data.
+                # There is no more output without further data.
                 return
 
 
 def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
-    """Yield the data, `DEFLATED_BYTES` at a time at most, and nothing at its end: output may be waiting."""
+    """Yield the data, at most `DEFLATED_BYTES` at a time. Then yield empty bytes: output may be waiting."""
     for content in data:
         for start in range(0, len(content), DEFLATED_BYTES):
             yield content[start : start + DEFLATED_BYTES]
@@ -116,7 +116,7 @@ def stored_block(content: bytes) -> bytes:
 
 
 def stored_chunks(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield a PNG, a chunk at a time, that has its rows uncompressed.
+    """Yield a PNG with uncompressed rows, one chunk at a time.
 
     Its checksums are zero: Pillow looks neither at those of image data nor, once it has all rows, at what comes after.
     """

@@ -1,4 +1,4 @@
-"""The structure of a PNG file (W3C PNG, third edition): its chunks, checked and told apart.
+"""The structure of a PNG file (W3C PNG, third edition): its chunks, checked.
 
 Critical chunks must be whole, known and in order. Of the others, only those are read that say something about
 transparency and frames. Decoders never see the rest.
@@ -17,7 +17,7 @@ from image_intensity.errors import CorruptImage, UnsupportedFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A chunk costs 4 us in Python, however few bytes it has: 8 million empty ones fit into 100 MB. libpng writes chunks of
+# Each chunk costs 4 us in Python, also an empty one: 8 million of them fit into 100 MB. libpng writes chunks of
 # 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row.
 MAX_CHUNKS = 50_000
 
@@ -30,9 +30,9 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Adam7: first column, first row, column step and row step of each pass (PNG, section 8.1).
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
-# Ancillary chunks that say what transparency and frames there are; the rest says nothing that is measured.
+# Ancillary chunks about transparency and frames. All others change nothing that is measured.
 TELLING = {b"tRNS", b"acTL", b"fcTL"}
-# No more than this of them is looked at: the alphas of a whole palette are the longest content that there can be.
+# At most this many of their bytes are read: the alphas of a whole palette are the longest valid content.
 TELLING_BYTES = 256
 # Bytes of a tRNS chunk by color type; for a palette, up to one byte an entry (PNG, section 11.3.1.1).
 GRAY, COLOR, PALETTE, COLOR_ALPHA = 0, 2, 3, 6
@@ -42,7 +42,7 @@ DEEP = 16
 PALETTE_BYTES = range(3, 3 * 256 + 1, 3)
 # Pillow keeps a pointer to each row.
 POINTER_BYTES = 8
-# Rows up to this length are decoded in bands. A band is in memory in up to five copies on its way, and at most so much.
+# Rows up to this length are decoded in bands. Up to five copies of a band are in memory, at most this many bytes.
 BAND_ROW_BYTES, BAND_COPIES, BAND_MEMORY = 1 << 22, 5, 1 << 26
 BAND_DEPTH, BAND_COLORS = 8, {GRAY, COLOR, COLOR_ALPHA}
 # The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
@@ -51,7 +51,7 @@ ACTL = struct.Struct(">II")
 
 @dataclass(slots=True)
 class Png:
-    """A file whose critical chunks are whole.
+    """A PNG file with sound critical chunks.
 
     size: width and height in pixels. bit_depth, color_type: as in its header. passes: columns and rows of each pass of
     an interlaced picture, or of the only one. row_bytes: bytes of all filtered rows, inflated. head: its chunk IHDR,
@@ -96,7 +96,7 @@ class Png:
 
     @property
     def frames(self) -> int:
-        """How many pictures there are: an animation's, and the image itself where it is not one of them."""
+        """The number of pictures: an animation's, and the still image if it is not one of them."""
         return self.animation + (not self.data_is_frame) if self.animation else 1
 
     def transparency(self) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ class Png:
         return tuple(self.expanded(sample) for sample in struct.unpack(f">{len(content) // 2}H", content))
 
     def expanded(self, sample: int) -> int:
-        """Return a stored sample as it is decoded: 1, 2 and 4 bits spread over 0 to 255; surplus high bits are void."""
+        """Return a stored sample as it is decoded: 1, 2 and 4 bits spread over 0 to 255; surplus bits are ignored."""
         highest = (1 << self.bit_depth) - 1
         return (sample & highest) * (max(highest, 255) // highest)
 
@@ -159,12 +159,12 @@ def read(data: bytes) -> Png:
 
 
 def content_of(chunk: memoryview) -> memoryview:
-    """Return what is in a chunk."""
+    """Return the content of a chunk."""
     return chunk[CHUNK_HEAD:-CHECKSUM]
 
 
 def read_ancillary(picture: Png, kind: bytes, content: bytes | None, *, before_data: bool) -> None:
-    """Note what a chunk of `TELLING` says; content None is one with a wrong checksum, or any other chunk."""
+    """Note the content of a chunk in `TELLING`. content: None for a wrong checksum, and for all other chunks."""
     if kind == b"tRNS":
         # It must come before the data.
         picture.trns.append(content if before_data else None)
@@ -175,7 +175,7 @@ def read_ancillary(picture: Png, kind: bytes, content: bytes | None, *, before_d
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
-    """Yield each chunk up to IEND: type, all of it, and whether its checksum is right, as far as that matters."""
+    """Yield each chunk up to IEND: type, all its bytes, and whether its checksum is right, where that matters."""
     view = memoryview(data)
     offset = len(SIGNATURE)
     for _ in range(MAX_CHUNKS):
@@ -210,7 +210,7 @@ def checksum_at(data: bytes, end: int) -> int:
 
 
 def check_palette(picture: Png, critical: dict[bytes, memoryview]) -> None:
-    """Raise CorruptImage, for a palette image without a palette of whole colors before its data."""
+    """Raise CorruptImage if a palette image has no valid palette before its data."""
     kinds, palette = list(critical), critical.get(b"PLTE")
     if palette and kinds.index(b"PLTE") > kinds.index(b"IDAT"):
         corrupt("its palette is in the wrong place")
@@ -236,5 +236,5 @@ def read_header(picture: Png, header: memoryview) -> None:
 
 
 def corrupt(reason: str) -> NoReturn:
-    """Refuse the file."""
+    """Raise CorruptImage."""
     raise CorruptImage(f"This PNG is damaged: {reason}.")
