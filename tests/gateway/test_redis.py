@@ -63,7 +63,8 @@ def cached(make_gateway: Callable[..., Gateway]) -> Iterator[Callable[..., Gatew
 
 
 def close(cache: RedisCache) -> None:
-    cache.threads.shutdown(wait=False, cancel_futures=True)
+    # A thread that is still connecting would open a connection after the client is closed.
+    cache.threads.shutdown(cancel_futures=True)
     if cache.client:
         cache.client.close()
 
