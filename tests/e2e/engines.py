@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -152,22 +153,33 @@ def deploy(environment: dict[str, str], folder: Path) -> str:
         *("--s3-bucket", "artifacts", "--output-template-file", packaged),
         environment=environment,
     )
-    run(
+    planned = run(
         *(aws, "cloudformation", "deploy", "--template-file", packaged, "--stack-name", "image-intensity"),
         *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
         *("--parameter-overrides", "RedisHost=valkey", "SnapStart=None"),
         # The gateway only signs; those who upload are on this side of the container.
         f"UploadEndpointUrl={environment['AWS_ENDPOINT_URL']}",
+        # By itself, the AWS CLI would look for the end only every 30 s.
+        "--no-execute-changeset",
         environment=environment,
     )
-    stacks: dict[str, Any] = loads(
-        run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
-    )
-    assert {stack["StackStatus"] for stack in stacks["Stacks"]} == {"CREATE_COMPLETE"}
+    (change_set,) = re.findall(r"arn:\S+", planned)
+    run(aws, "cloudformation", "execute-change-set", "--change-set-name", change_set, environment=environment)
+    while "IN_PROGRESS" in " ".join(statuses := stack_statuses(aws, environment)):
+        time.sleep(1)
+    assert statuses == {"CREATE_COMPLETE"}
     run(sys.executable, "infra/publish_page.py", "image-intensity", environment=environment)
     return run(
         aws, "apigateway", "get-rest-apis", "--query", "items[0].id", "--output", "text", environment=environment
     )
+
+
+def stack_statuses(aws: str, environment: dict[str, str]) -> set[str]:
+    """Return the statuses of all stacks, the nested ones too."""
+    answer: dict[str, Any] = loads(
+        run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
+    )
+    return {stack["StackStatus"] for stack in answer["Stacks"]}
 
 
 def remove_network(name: str) -> None:
