@@ -1,9 +1,9 @@
 """What a request costs beside decoding: the Lambda handlers on REST API events, in one process and without the network.
 
-`python -m tests.bench.request` prints, for JPEGs of 12 megapixels and 100 KB, 1 MB and 4.3 MB, the median milliseconds
-of a hit and of a miss without the processor's measuring, and both as shares of measuring that file. "JSON" is what
-Lambda's own runtime does around the two handlers, parsing events and writing answers: nothing of ours can replace it.
-It is processor time, of all threads: nothing here waits for long, and what else the machine does hardly counts.
+`python -m tests.bench.request [BYTES ...]` prints, for JPEGs of 12 megapixels and 100 KB, 1 MB and 4.3 MB, the median
+time of a hit and of a miss without the processor's measuring, and both as shares of measuring that file. "JSON" is what
+Lambda's own runtime does around the two handlers, parsing events and writing answers: our code cannot replace it.
+All times are processor time of all threads, in milliseconds. So other work of the machine hardly changes them.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def main() -> None:
     handler = adapt(app)
     print("|", " | ".join(COLUMNS), "|")  # noqa: T201 - a report
     print("|", " | ".join("---" for _ in COLUMNS), "|")  # noqa: T201
-    for size in (100_000, 1_000_000, 4_300_000):
+    for size in map(int, sys.argv[1:] or (100_000, 1_000_000, 4_300_000)):
         ms = median_ms(jpeg(size), lambda event: runtime.call(handler, event), runtime.take, redis.flushall)
         cells = [f"{size // 1000}", f"{ms['measure']:.1f}"]
         for name in ("hit", "miss"):
@@ -159,5 +159,5 @@ def median_ms(
 
 if __name__ == "__main__":
     if not os.environ.keys() >= ALLOCATOR.keys():
-        os.execve(sys.executable, [sys.executable, "-m", "tests.bench.request"], os.environ | ALLOCATOR)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "tests.bench.request", *sys.argv[1:]], os.environ | ALLOCATOR)  # noqa: S606
     main()
