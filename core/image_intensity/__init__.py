@@ -13,9 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from image_intensity.errors import CorruptImage, EmptyFile, MeasurementError, TooManyPixels, UnsupportedFormat
+from image_intensity.errors import (
+    CorruptImage,
+    EmptyFile,
+    MeasurementError,
+    RegionOutsideImage,
+    TooManyPixels,
+    UnsupportedFormat,
+)
 from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, version
-from image_intensity.options import LUMA_FORMULAS, Alpha, ImageFormat, Limits, Luma, LumaFormula, Options
+from image_intensity.options import LUMA_FORMULAS, Alpha, ImageFormat, Limits, Luma, LumaFormula, Options, Region
 
 if TYPE_CHECKING:
     from image_intensity.measuring import measure
@@ -34,6 +41,8 @@ __all__ = [
     "Measurement",
     "MeasurementError",
     "Options",
+    "Region",
+    "RegionOutsideImage",
     "Statistics",
     "TooManyPixels",
     "UnsupportedFormat",

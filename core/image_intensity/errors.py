@@ -1,10 +1,11 @@
 """What can be wrong with an image. Every error has a code for programs and a sentence for people.
 
 MeasurementError
- ├── EmptyFile          empty_file          there are no bytes
- ├── UnsupportedFormat  unsupported_format  not an allowed format, or a kind of it that is not measured
- ├── CorruptImage       corrupt_image       damaged: at least one pixel would be a guess
- └── TooManyPixels      too_many_pixels     more pixels, or more memory for them, than the limits allow
+ ├── EmptyFile           empty_file            there are no bytes
+ ├── UnsupportedFormat   unsupported_format    not an allowed format, or a kind of it that is not measured
+ ├── CorruptImage        corrupt_image         damaged: at least one pixel would be a guess
+ ├── TooManyPixels       too_many_pixels       more pixels, or more memory for them, than the limits allow
+ └── RegionOutsideImage  region_outside_image  a part of the region to measure is not in the image
 """
 
 from __future__ import annotations
@@ -49,3 +50,9 @@ class TooManyPixels(MeasurementError):
     """The image has more pixels than the limit, or decoding it takes more memory than the limit."""
 
     code = "too_many_pixels"
+
+
+class RegionOutsideImage(MeasurementError):
+    """At least one pixel of the region is not in the image. The region is never cut to fit."""
+
+    code = "region_outside_image"

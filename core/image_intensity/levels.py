@@ -6,6 +6,7 @@ int64 of shape (256,), or (65536,) where the file has 16-bit gray. Transparency 
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,8 +58,8 @@ def count(pixels: Pixels, structure: Structure, options: Options) -> Counts:
 def opaque_levels(pixels: Pixels, luma: Luma) -> Counts:
     """Return the counts of the gray values. Alpha is ignored."""
     if pixels.mode == "P":
-        (image,) = pixels.strips
-        return np.bincount(palette_gray(image, luma), weights=image.histogram(), minlength=VALUES).astype(np.int64)
+        values, numbers = palette_counts(pixels, luma)
+        return np.bincount(values, weights=numbers, minlength=VALUES).astype(np.int64)
     if pixels.mode.startswith("I;16"):
         return sum_counts(np.bincount(np.asarray(strip).ravel(), minlength=VALUES_16_BIT) for strip in pixels.strips)
     return sum_counts(np.array(gray(strip, luma).histogram(), np.int64) for strip in pixels.strips)
@@ -91,6 +92,13 @@ def gray_values(colors: NDArray[np.uint8], luma: Luma) -> NDArray[np.uint8]:
     return (total // divisor).astype(np.uint8)
 
 
+def palette_counts(pixels: Pixels, luma: Luma) -> tuple[NDArray[np.uint8], Counts]:
+    """Return the gray value of every index of a palette, and how many pixels have that index, both of shape (256,)."""
+    first = next(pixels.strips)
+    strips = itertools.chain([first], pixels.strips)
+    return palette_gray(first, luma), sum_counts(np.array(strip.histogram(), np.int64) for strip in strips)
+
+
 def palette_gray(image: Image.Image, luma: Luma) -> NDArray[np.uint8]:
     """Return the gray value of every index of a palette, shape (256,)."""
     indices = Image.frombytes("P", (VALUES, 1), bytes(range(VALUES)))
@@ -112,9 +120,8 @@ def alpha_channel_levels(pixels: Pixels, luma: Luma) -> Levels:
 
 def palette_levels(pixels: Pixels, luma: Luma, alphas: tuple[int, ...]) -> Levels:
     """Return the levels of an image whose first indices have alphas of their own (PNG, section 11.3.1.1)."""
-    (image,) = pixels.strips
     levels = [(alpha, np.zeros(VALUES, np.int64)) for alpha in range(VALUES)]
-    for index, (value, number) in enumerate(zip(palette_gray(image, luma), image.histogram(), strict=True)):
+    for index, (value, number) in enumerate(zip(*palette_counts(pixels, luma), strict=True)):
         levels[alphas[index] if index < len(alphas) else OPAQUE][1][value] += number
     return levels
 

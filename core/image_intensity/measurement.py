@@ -44,12 +44,13 @@ class Statistics:
 class Measurement:
     """The measurement of a content. It has nothing of the sender or the file name.
 
-    average_intensity: mean grayscale value over all pixels of the first frame, on the scale 0 (black) to 255 (white):
-        ITU-R BT.601 luma of the stored values, as `PIL.Image.convert("L")` computes it; 16-bit gray at full depth.
+    average_intensity: mean grayscale value over all pixels of the first frame, or of the region in it, on the scale
+        0 (black) to 255 (white): ITU-R BT.601 luma of the stored values, as `PIL.Image.convert("L")` computes it;
+        16-bit gray at full depth.
     image_format: what the content is. The file name and the declared type do not matter.
     image_size: width and height in pixels, as stored (EXIF orientation is not applied).
     original_mode: the Pillow mode of the file as opened, for example RGB, L, P, CMYK or I;16.
-    pixel_count: width times height.
+    pixel_count: pixels that were measured: width times height of the region, or of the image if there is none.
     image_size_bytes: length of the file in bytes.
     statistics: the distribution of the gray values.
     histogram: 256 counts of pixels by gray value; 16-bit values count at the nearest, round(value / 257). With
@@ -79,11 +80,13 @@ class Measurement:
     def __post_init__(self) -> None:
         """Raise ValueError for values that no image can have. They could come from a broken cache or processor."""
         width, height = self.image_size
+        region = self.options.region
         possible = (
             BLACK <= self.average_intensity <= WHITE
             and width > 0
             and height > 0
-            and self.pixel_count == width * height
+            and self.pixel_count == (region.pixel_count if region else width * height)
+            and (region is None or region.is_in(self.image_size))
             and self.image_size_bytes > 0
             and self.frames > 0
             and len(self.histogram) == WHITE + 1

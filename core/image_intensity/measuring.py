@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import kornia_rs
 import PIL
 import simplejpeg
@@ -9,9 +11,15 @@ import zlib_ng
 from PIL import features
 
 from image_intensity import formats, summary
+from image_intensity.errors import RegionOutsideImage
 from image_intensity.levels import VALUES, count
 from image_intensity.measurement import Measurement
 from image_intensity.options import Limits, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from image_intensity.options import Region
 
 DEFAULT_OPTIONS, DEFAULT_LIMITS = Options(), Limits()
 # The decoders of this installation: each measurement carries their versions.
@@ -24,18 +32,31 @@ DECODERS = {
 }
 
 
-def measure(data: bytes, options: Options = DEFAULT_OPTIONS, limits: Limits = DEFAULT_LIMITS) -> Measurement:
+def measure(
+    data: bytes,
+    options: Options = DEFAULT_OPTIONS,
+    limits: Limits = DEFAULT_LIMITS,
+    reserve: Callable[[int], None] | None = None,
+) -> Measurement:
     """Measure the first frame of a PNG or JPEG file.
 
     8-bit: BT.601 luma, (19595 R + 38470 G + 7471 B + 32768) >> 16, as Pillow's `convert("L")` has it. The average is
     the same float64 as `numpy.asarray(image.convert("L")).mean()`. 16-bit gray: the full-depth samples over 257.
 
     data: the whole file. options: what the number depends on. limits: how much work the image may be.
-    Raises MeasurementError: EmptyFile, UnsupportedFormat, CorruptImage or TooManyPixels. MemoryError is not one of
-    them: it says nothing of the image.
+    reserve: is called with the bytes of memory that decoding will take, before it begins. It may wait until they are
+    free, or raise an error, which ends the measurement.
+
+    Raises MeasurementError: EmptyFile, UnsupportedFormat, CorruptImage, TooManyPixels or RegionOutsideImage.
+    MemoryError is not one of them: it says nothing of the image.
     """
     image_format, structure = formats.read(data, limits)
-    pixels = formats.decode(image_format, structure)
+    region = options.region
+    if region:
+        check_region(region, structure.size)
+    if reserve:
+        reserve(structure.decoded_bytes)
+    pixels = formats.decode(image_format, structure, region)
     counts = count(pixels, structure, options)
     width, height = pixels.size
     return Measurement(
@@ -43,7 +64,7 @@ def measure(data: bytes, options: Options = DEFAULT_OPTIONS, limits: Limits = DE
         image_format=image_format,
         image_size=(width, height),
         original_mode=pixels.mode,
-        pixel_count=width * height,
+        pixel_count=region.pixel_count if region else width * height,
         image_size_bytes=len(data),
         statistics=summary.statistics(counts),
         histogram=summary.histogram(counts),
@@ -53,3 +74,12 @@ def measure(data: bytes, options: Options = DEFAULT_OPTIONS, limits: Limits = DE
         frames=structure.frames,
         decoders=DECODERS,
     )
+
+
+def check_region(region: Region, size: tuple[int, int]) -> None:
+    """Raise RegionOutsideImage unless all of a region is in an image of this width and height."""
+    if not region.is_in(size):
+        raise RegionOutsideImage(
+            f"The region {region} needs an image of at least {region.x + region.width} x {region.y + region.height} "
+            f"pixels; this one has {size[0]} x {size[1]} as stored."
+        )

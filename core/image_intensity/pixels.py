@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from image_intensity.options import ImageFormat
+    from image_intensity.options import ImageFormat, Region
 
 # `Limits` has the limit. Pillow's own is global, and up to twice its value it only warns.
 Image.MAX_IMAGE_PIXELS = None
@@ -48,11 +48,11 @@ def load(file: IO[bytes], image_format: ImageFormat) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """A decoded picture. Its strips can be read once.
+    """A decoded picture, or the pixels of a region in it. Its strips can be read once.
 
-    mode: the Pillow mode that the file is stored in. size: width and height. strips: images with the pixels from the
-    first to the last, of any shape, in this mode. RGB may come as RGBX: its fourth byte has no meaning. Use a strip
-    before you ask for the next one: they may share memory.
+    mode: the Pillow mode that the file is stored in. size: width and height of the picture. strips: images with the
+    pixels, each once, in any order and shape, in this mode. RGB may come as RGBX: its fourth byte has no meaning. Use a
+    strip before you ask for the next one: they may share memory.
     """
 
     mode: str
@@ -60,14 +60,15 @@ class Pixels:
     strips: Iterator[Image.Image]
 
 
-def from_image(image: Image.Image) -> Pixels:
-    """Return the pixels of an image in copies of a few rows each, or in one piece where no conversion is needed."""
-    width, height = image.size
-    if image.mode in {"1", "L", "P"}:
+def from_image(image: Image.Image, region: Region | None = None) -> Pixels:
+    """Return the pixels of an image, or of a region: in copies of a few rows, or in one piece where none is needed."""
+    if region is None and image.mode in {"1", "L", "P"}:
         return Pixels(image.mode, image.size, iter([image]))
+    left, top, width, height = astuple(region) if region else (0, 0, *image.size)
+    right, bottom = left + width, top + height
     rows, columns = max(1, STRIP_PIXELS // width), min(width, STRIP_PIXELS)
-    corners = ((left, top) for top in range(0, height, rows) for left in range(0, width, columns))
-    boxes = ((left, top, min(left + columns, width), min(top + rows, height)) for left, top in corners)
+    corners = ((x, y) for y in range(top, bottom, rows) for x in range(left, right, columns))
+    boxes = ((x, y, min(x + columns, right), min(y + rows, bottom)) for x, y in corners)
     return Pixels(image.mode, image.size, (image.crop(box) for box in boxes))
 
 
@@ -85,22 +86,41 @@ def lend(size: int) -> NDArray[np.uint8] | None:
     return memory if memory.size >= size else np.empty(size, np.uint8)
 
 
-def from_samples(samples: NDArray[np.uint8], mode: str, lent: NDArray[np.uint8] | None = None) -> Pixels:
-    """Return the pixels in samples of shape (height, width, channels). Only RGB with three channels is copied.
+def from_samples(
+    samples: NDArray[np.uint8], mode: str, lent: NDArray[np.uint8] | None = None, region: Region | None = None
+) -> Pixels:
+    """Return the pixels in samples of shape (height, width, channels), or those of a region in it.
 
-    mode: L, RGB or RGBA. In RGB with four channels the fourth has no meaning. lent: the memory from `lend`, if any.
+    Only RGB with three channels, and a region of fewer columns, are copied, a strip at a time. mode: L, RGB or RGBA. In
+    RGB with four channels the fourth has no meaning. lent: the memory from `lend`, if any.
     """
     height, width, channels = samples.shape
     stored = "RGBX" if (mode, channels) == ("RGB", 4) else mode
-    pixels = samples.reshape(-1, channels)
+    if region:
+        samples = samples[region.y : region.y + region.height, region.x : region.x + region.width]
 
     def strips() -> Iterator[Image.Image]:
         try:
-            for start in range(0, len(pixels), STRIP_PIXELS):
-                part = pixels[start : start + STRIP_PIXELS]
+            for part in runs(samples):
                 yield Image.frombuffer(stored, (len(part), 1), part, "raw", stored, 0, 1)
         finally:
             if lent is not None:
                 kept[:] = [lent]
 
     return Pixels(mode, (width, height), strips())
+
+
+def runs(samples: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Yield samples of shape (height, width, channels) as pixels, shape (`STRIP_PIXELS` at most, channels).
+
+    Rows that do not follow each other in memory, because they are a part of longer ones, are copied: a few at a time.
+    """
+    height, width, channels = samples.shape
+    if not samples.size:
+        return
+    rows = height if samples.flags.c_contiguous else max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        # Not `reshape` alone: a single column stays a view with gaps, which Pillow does not take.
+        pixels = np.ascontiguousarray(samples[top : top + rows]).reshape(-1, channels)
+        for start in range(0, len(pixels), STRIP_PIXELS):
+            yield pixels[start : start + STRIP_PIXELS]

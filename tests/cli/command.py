@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "image_intensity.cli"]
 BASE_COLUMNS = [
     *("path", "average_intensity", "width", "height", "original_mode", "pixel_count", "image_size_bytes", "sha256"),
-    *("code", "detail", "luma", "alpha", "version"),
+    *("code", "detail", "luma", "alpha", "region", "version"),
 ]
 PATIENCE_SECONDS = 60.0
 
@@ -34,7 +34,7 @@ def intensity(*arguments: str | bytes | Path, **options: Any) -> subprocess.Comp
     # Starting a process takes longer than measuring these images.
     jobs = [] if "-j" in arguments else ["-j", "1"]
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "timeout": 120, **options}
-    return subprocess.run([*COMMAND, *jobs, *arguments], check=False, **options)
+    return subprocess.run([*COMMAND, *arguments, *jobs], check=False, **options)
 
 
 @contextmanager

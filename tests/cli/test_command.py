@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from image_intensity import measure
-from image_intensity.cli.arguments import RESERVED, parse
+from image_intensity.cli.folder_arguments import parse
 from tests.cli.command import BASE_COLUMNS, COMMAND, csv_rows, folder_of, image, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
 from tests.support import executable
@@ -22,16 +22,17 @@ from tests.support import executable
 NUMBER = r"(\d[\d,]*)"
 
 
-def test_help_loads_no_decoder_and_no_library_of_the_extras() -> None:
+@pytest.mark.parametrize("command", [[], ["bulk"]])
+def test_help_loads_no_decoder_and_no_library_of_the_extras(command: list[str]) -> None:
     program = (
         "import sys\nfrom image_intensity.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
-        "foreign = {'numpy', 'PIL', 'tqdm', 'duckdb', 'multiprocessing', 'sqlite3'} & set(sys.modules)\n"
+        f"try:\n    main({[*command, '--help']})\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "foreign = {'numpy', 'PIL', 'tqdm', 'duckdb', 'botocore', 'multiprocessing', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(str(foreign) if foreign else 0)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("usage: intensity [OPTION]... PATH...")
+    assert result.stdout.startswith(f"usage: {' '.join(['intensity', *command])} [OPTION]... ")
 
 
 def test_the_process_that_only_hands_out_files_loads_no_decoder() -> None:
@@ -184,6 +185,9 @@ def test_names_come_from_standard_input_or_a_file(tmp_path: Path, *, null: bool)
     assert by_file.returncode == by_input.returncode == 0
 
 
+WRONG_REGIONS = ["", "1,2,3", "+1,2,3,4", "-1,2,3,4", "1,2,3,0", "1e3,0,1,1", "01,0,1,1", "1, 2,3,4", "\u0661,0,1,1"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -201,10 +205,14 @@ def test_names_come_from_standard_input_or_a_file(tmp_path: Path, *, null: bool)
         (["a.png", "--timeout", "nan"], "above 0"),
         (["a.png", "--formats", "PNG,GIF"], "is not a list of PNG and JPEG"),
         (["a.png", "--luma", "bt2020"], "invalid choice"),
+        *((["a.png", f"--region={text}"], "is not a region: a region is x,y,width,height") for text in WRONG_REGIONS),
+        (["a.png", "--region"], "expected one argument"),
         (["a.png", "--form", "csv"], "unrecognized arguments"),
         (["--from", "missing-list"], "cannot read names from missing-list: No such file"),
         (["a.png", "-o", "missing/a.csv"], "cannot write missing/a.csv: No such file"),
-        *(([name], f"./{name}") for name in RESERVED),
+        (["-j", "1", "jobs"], "a file or folder of that name is ./jobs"),
+        (["-j", "1", "bulk", "s3://photos"], "the command is `intensity bulk OPTION... s3://...`"),
+        (["s3://photos/a"], "objects of buckets are measured by `intensity bulk`"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -272,7 +280,7 @@ def test_the_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) ->
     folder = folder_of(tmp_path / "images", 40)
     outputs = {intensity(folder, "-j", jobs, "--format", "jsonl").stdout for jobs in ("1", "2", "5")}
     assert len(outputs) == 1
-    assert len(json.loads(outputs.pop().splitlines()[-1])) == 12
+    assert len(json.loads(outputs.pop().splitlines()[-1])) == 13
 
 
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:

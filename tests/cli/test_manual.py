@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from image_intensity import MeasurementError
+from image_intensity.bulk import errors
 from image_intensity.cli import rows
 from tests.cli.command import BASE_COLUMNS, intensity
 
@@ -25,6 +26,16 @@ def test_every_option_is_in_the_manual() -> None:
     assert set(re.findall(pattern, first_cells("Options"))) == options
 
 
+def test_every_option_of_bulk_is_in_the_manual() -> None:
+    pattern = r"(?<![\w-])(?:--[a-z][a-z-]+|-[a-z0-9](?!\w))"
+    own = set(re.findall(pattern, first_cells("Options of `intensity bulk`")))
+    shared = set(re.findall(pattern, first_cells("Options"))) - {"-0", "--null", "--follow-links"}
+    assert own
+    assert not own & shared
+    in_help = intensity("bulk", "--help").stdout
+    assert set(re.findall(pattern, in_help)) == own | shared
+
+
 def test_every_column_is_in_the_manual() -> None:
     section = first_cells("Columns").partition("code |")[0].partition(" code \n")[0]
     assert [name for name in re.findall(r"`(\w+)`", section) if name in BASE_COLUMNS] == BASE_COLUMNS
@@ -35,6 +46,13 @@ def test_every_code_is_in_the_manual() -> None:
     assert set(re.findall(r"`(\w+)`", first_cells("Codes").partition("### ")[0])) == own
     for error in MeasurementError.__subclasses__():
         assert f"`{error.code}`" in MANUAL
+
+
+def test_every_code_of_an_object_is_in_the_manual() -> None:
+    section = MANUAL.partition("### Codes of objects\n")[2].partition("\n### ")[0]
+    own = {value for name, value in vars(errors).items() if name.isupper() and value == name.lower()}
+    in_table = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    assert in_table == own - {"file_too_large", "processor_failed"}
 
 
 def test_every_exit_code_of_the_help_is_in_the_manual() -> None:

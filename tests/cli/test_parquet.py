@@ -85,6 +85,26 @@ def test_a_finished_file_can_be_resumed_with_more_files_and_its_problems_measure
     assert sorted(row["path"] for row in after) == sorted(map(str, folder.iterdir()))
 
 
+@pytest.mark.parametrize("detail", [[], ["--detail", "full"]])
+def test_a_finished_file_of_a_region_is_resumed_with_that_region_only(
+    folder: Path, tmp_path: Path, detail: list[str]
+) -> None:
+    file = tmp_path / "results.parquet"
+    intensity(folder, "-o", file, "--region", "3,4,20,17", *detail)
+    before = file.read_bytes()
+    for other in ([], ["--region", "3,4,17,20"]):
+        refused = intensity(folder, "-o", file, "--resume", *other, *detail)
+        assert (refused.returncode, file.read_bytes()) == (2, before)
+        assert "measured with region 3,4,20,17" in refused.stderr
+        journal_of(file).unlink(missing_ok=True)
+    rows = table(file)[1]
+    (folder / "more.png").write_bytes(encoded(pixels("RGB", seed=5), "PNG"))
+    assert intensity(folder, "-o", file, "--resume", "--region", "3,4,20,17", *detail).returncode == 1
+    after = table(file)[1]
+    assert [row for row in after if not row["path"].endswith("more.png")] == rows
+    assert {row["region"] for row in after} == {"3,4,20,17"}
+
+
 def test_a_file_of_another_detail_is_left_alone(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "results.parquet"
     intensity(folder, "-o", file)

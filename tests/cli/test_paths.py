@@ -13,7 +13,6 @@ from image_intensity.cli.paths import (
     HIDDEN,
     LINKED_FOLDERS,
     OTHER_NAMES,
-    SUFFIXES,
     VISITED_FOLDERS,
     Found,
     ListError,
@@ -21,6 +20,7 @@ from image_intensity.cli.paths import (
     find,
     listed,
 )
+from image_intensity.options import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,8 @@ BOTH: Sequence[ImageFormat] = ("PNG", "JPEG")
 
 
 def search(*, hidden: bool = False, follow: bool = False, formats: Sequence[ImageFormat] = BOTH) -> Search:
-    return Search(frozenset().union(*(SUFFIXES[name] for name in formats)), hidden, follow, Counter())
+    suffixes = frozenset(suffix.encode() for name in formats for suffix in SUFFIXES[name])
+    return Search(suffixes, hidden, follow, Counter())
 
 
 def found(folder: Path, asked: Search) -> list[str]:

@@ -57,6 +57,9 @@ def test_a_file_with_results_is_not_overwritten_by_mistake(tmp_path: Path, folde
     [
         (["--luma", "mean"], [], "luma mean (this run: bt601)"),
         ([], ["--alpha", "black"], "alpha ignore (this run: black)"),
+        (["--region", "0,0,2,3"], [], "region 0,0,2,3 (this run: none)"),
+        ([], ["--region", "0,0,2,3"], "region none (this run: 0,0,2,3)"),
+        (["--region", "0,0,2,3"], ["--region", "0,0,3,2"], "region 0,0,2,3 (this run: 0,0,3,2)"),
         (["--detail", "full"], [], "with --detail full"),
         ([], ["--detail", "full"], "without --detail full"),
     ],

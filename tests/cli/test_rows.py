@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from gateway.http.answers import FullIntensity, Intensity
-from image_intensity import Alpha, Luma, Options, measure
+from image_intensity import Alpha, Luma, Options, Region, measure
 from image_intensity import version as current_version
 from image_intensity.cli.rows import DETAIL_COLUMNS, installed_method
 from tests.cli.command import BASE_COLUMNS, csv_rows, intensity, json_rows, tsv_rows
@@ -37,7 +37,17 @@ def test_full_detail_in_json_lines_is_what_the_api_answers(folder: Path, luma: L
     rows = json_rows(result.stdout)
     assert [row["path"] for row in rows] == [str(path) for path in sorted(folder.iterdir())]
     for row in rows:
-        assert list(row) == ["path", *api_names(), "code", "detail", "luma", "alpha", "version", *detail_names()]
+        assert list(row) == [
+            "path",
+            *api_names(),
+            "code",
+            "detail",
+            "luma",
+            "alpha",
+            "region",
+            "version",
+            *detail_names(),
+        ]
         if row["path"].endswith("damaged.png"):
             continue
         data = (folder / row["path"]).read_bytes()
@@ -90,7 +100,7 @@ def test_csv_tsv_and_json_lines_have_the_same_values(folder: Path, detail: list[
             percentiles = statistics.pop("percentiles")
             assert {name: float(cells[name]) for name in statistics} == statistics
             assert {share: float(cells[f"percentile_{share}"]) for share in percentiles} == percentiles
-            for name in set(values["measurement"]) - {"luma", "alpha", "sha256", "algorithm"}:
+            for name in set(values["measurement"]) - {"luma", "alpha", "region", "sha256", "algorithm"}:
                 assert json.loads(cells[name]) == values["measurement"][name]
 
 
@@ -101,13 +111,42 @@ def test_full_detail_has_a_column_for_every_statistic_and_every_field_of_the_met
     assert {place[1:] for place in places if place[0] == "statistics"} == {(name,) for name in row["statistics"]} | {
         ("percentiles", share) for share in percentiles
     }
-    shown_already = {"luma", "alpha", "sha256"}
+    shown_already = {"luma", "alpha", "region", "sha256"}
     assert {place[1] for place in places if place[0] == "measurement"} == set(row["measurement"]) - shown_already
 
 
 def test_every_row_says_which_options_and_versions_it_belongs_to(folder: Path) -> None:
     rows = csv_rows(intensity(folder, "--format", "csv", "--luma", "mean", "--alpha", "white").stdout)
     expected = installed_method(Options(luma="mean", alpha="white"))
-    assert {(row["luma"], row["alpha"], row["version"]) for row in rows} == {expected}
+    assert {(row["luma"], row["alpha"], row["region"] or None, row["version"]) for row in rows} == {expected}
     measurement = measure(encoded(pixels("L"), "PNG"))
     assert expected.version == current_version(measurement.algorithm, measurement.decoders)
+
+
+@pytest.mark.parametrize("detail", [[], ["--detail", "full"]])
+def test_every_form_has_the_numbers_of_the_region_and_names_it(folder: Path, detail: list[str]) -> None:
+    region = ["--region", "3,4,20,17", *detail]
+    as_json = json_rows(intensity(folder, "--format", "jsonl", *region).stdout)
+    as_csv = csv_rows(intensity(folder, "--format", "csv", *region).stdout)
+    assert as_csv == tsv_rows(intensity(folder, "--format", "tsv", *region).stdout)
+    for cells, row in zip(as_csv, as_json, strict=True):
+        assert cells["region"] == row["region"] == "3,4,20,17"
+        if row["path"].endswith("damaged.png"):
+            assert row["code"] == "corrupt_image"
+            continue
+        expected = measure((folder / row["path"]).read_bytes(), Options(region=Region(3, 4, 20, 17)))
+        assert row["average_intensity"] == float(cells["average_intensity"]) == expected.average_intensity
+        assert row["pixel_count"] == int(cells["pixel_count"]) == 340
+        assert (row["image_size"], cells["width"], cells["height"]) == ([61, 47], "61", "47")
+        if detail:
+            assert row["measurement"]["region"] == "3,4,20,17"
+            assert row["histogram"] == list(expected.histogram)
+
+
+def test_an_image_without_all_of_the_region_has_a_problem_and_the_others_a_number(folder: Path) -> None:
+    (folder / "small.png").write_bytes(encoded(pixels("L", (22, 47)), "PNG"))
+    result = intensity(folder, "--format", "jsonl", "--region", "3,4,20,17")
+    codes = {row["path"].rpartition("/")[2]: row["code"] for row in json_rows(result.stdout)}
+    assert (codes.pop("small.png"), codes.pop("damaged.png")) == ("region_outside_image", "corrupt_image")
+    assert set(codes.values()) == {None}
+    assert result.returncode == 1

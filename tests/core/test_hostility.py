@@ -379,7 +379,7 @@ sys.stdout.buffer.write(make({case}))
     assert taken < told + 8_000_000
 
 
-def memory_of(data: bytes, **options: str) -> tuple[int, int, int]:
+def memory_of(data: bytes, region: str | None = None, **options: str) -> tuple[int, int, int]:
     """The memory that measuring a file takes, that of its process in all, and what is told before decoding, in bytes.
 
     In a process of its own, as the peak would include what making it takes.
@@ -387,7 +387,7 @@ def memory_of(data: bytes, **options: str) -> tuple[int, int, int]:
     measure = f"""
 import sys
 from PIL import Image
-from image_intensity import Options
+from image_intensity import Options, Region
 from image_intensity.formats import jpeg, png
 from tests.core.samples import encoded, measured
 for image_format in ("PNG", "JPEG"):  # what the first of a kind imports
@@ -396,7 +396,8 @@ def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
 data = sys.stdin.buffer.read({len(data)})  # in one read, because buffers that grow would raise the peak
 before = peak()
-measured(data, Options(**{options}), max_pixels=200_000_000)
+region = {region!r}
+measured(data, Options(region=region and Region.read(region), **{options}), max_pixels=200_000_000)
 after = peak()
 print(after - before, after, (png if data.startswith(png.SIGNATURE) else jpeg).read(data).decoded_bytes)
 """

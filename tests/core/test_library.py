@@ -67,4 +67,5 @@ def test_every_error_of_the_core_is_a_problem_of_the_api() -> None:
         ProblemCode.UNSUPPORTED_FORMAT,
         ProblemCode.CORRUPT_IMAGE,
         ProblemCode.TOO_MANY_PIXELS,
+        ProblemCode.REGION_OUTSIDE_IMAGE,
     }

@@ -1,15 +1,14 @@
-"""The command line of `intensity`. Nothing here loads the decoders, so that `--help` is there at once."""
+"""What the command lines share. Nothing here loads the decoders, so that `--help` is there at once."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from image_intensity import Alpha, ImageFormat, Limits, Luma, Options, __version__
+from image_intensity import Alpha, ImageFormat, Limits, Luma, Options, Region, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,25 +20,21 @@ if TYPE_CHECKING:
 DECODED_BYTES_PER_PIXEL = 7.25
 MAX_BYTES = 1_000_000_000
 TIMEOUT_SECONDS = 60.0
-# These will be commands of their own. A file or folder of that name is written as ./bulk.
-RESERVED = ("bulk", "jobs")
 SUFFIXES: dict[str, Literal["csv", "jsonl", "parquet"]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 EPILOG = """\
 Without -o, the results are a table on a terminal and tab-separated lines in a pipe.
-Exit codes: 0 every file was measured, 1 some were not or there were none, 2 wrong
+Exit codes: 0 every {noun} was measured, 1 some were not or there were none, 2 wrong
 usage, 130 ended by Ctrl+C, 143 by SIGTERM. Manual: docs/command.md in the project.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """The command line. layout: the form of the lines on standard output, or in `output` unless that is Parquet."""
+    """What all commands that measure take.
 
-    paths: tuple[bytes, ...]
-    name_list: str | None
-    separator: bytes
-    hidden: bool
-    follow_links: bool
+    layout: the form of the lines on standard output, or in `output` unless that is Parquet.
+    """
+
     options: Options
     limits: Limits
     max_bytes: int
@@ -59,35 +54,27 @@ class Arguments:
         return self.output is not None and self.output.suffix.lower() == ".parquet"
 
 
-def parse(argv: Sequence[str] | None = None) -> Arguments:
-    """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
-    parser = _parser()
-    given = parser.parse_args(argv)
-    _check(parser, given)
+def shared(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the fields of `Arguments`."""
     formats = given.formats
     limits = Limits(formats=formats)
     if given.max_pixels:
         memory = max(limits.max_decoded_bytes, int(given.max_pixels * DECODED_BYTES_PER_PIXEL))
         limits = Limits(formats=formats, max_pixels=given.max_pixels, max_decoded_bytes=memory)
-    return Arguments(
-        paths=tuple(os.fsencode(path) for path in given.paths if path != "-"),
-        name_list="-" if "-" in given.paths else given.name_list,
-        separator=b"\0" if given.null else b"\n",
-        hidden=given.hidden,
-        follow_links=given.follow_links,
-        options=Options(luma=given.luma, alpha=given.alpha),
-        limits=limits,
-        max_bytes=given.max_bytes,
-        full=given.detail == "full",
-        output=given.output,
-        layout=_layout(given),
-        resume=given.resume or given.retry_problems,
-        retry_problems=given.retry_problems,
-        force=given.force,
-        jobs=given.jobs,
-        timeout=given.timeout,
-        progress=given.progress or ("bar" if sys.stderr.isatty() else "none"),
-    )
+    return {
+        "options": Options(luma=given.luma, alpha=given.alpha, region=given.region),
+        "limits": limits,
+        "max_bytes": given.max_bytes,
+        "full": given.detail == "full",
+        "output": given.output,
+        "layout": _layout(given),
+        "resume": given.resume or given.retry_problems,
+        "retry_problems": given.retry_problems,
+        "force": given.force,
+        "jobs": given.jobs,
+        "timeout": given.timeout,
+        "progress": given.progress or ("bar" if sys.stderr.isatty() else "none"),
+    }
 
 
 def _layout(given: argparse.Namespace) -> Layout:
@@ -99,14 +86,9 @@ def _layout(given: argparse.Namespace) -> Layout:
     return layout
 
 
-def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """End the program if options contradict each other."""
+def check_shared(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """End the program if options that all commands take contradict each other."""
     wrong = {
-        "name a file, a folder, - or --from FILE": not given.paths and given.name_list is None,
-        "- and --from are two lists of names; give one": "-" in given.paths and given.name_list is not None,
-        "--null needs a list of names: - or --from FILE": given.null
-        and "-" not in given.paths
-        and given.name_list is None,
         "--format is for standard output; the end of the name of -o FILE decides how FILE is written": given.format
         and given.output,
         "--resume and --retry-problems need -o FILE": (given.resume or given.retry_problems) and not given.output,
@@ -118,31 +100,17 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
     for sentence, applies in wrong.items():
         if applies:
             parser.error(sentence)
-    first = given.paths[0] if given.paths else None
-    if first in RESERVED:
-        parser.error(f"{first} is kept for a command to come; a file or folder of that name is ./{first}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="intensity",
-        usage="intensity [OPTION]... PATH...",
-        description="Measure the average grayscale intensity of PNGs and JPEGs: 0 is black, 255 is white. Every file "
-        "that is named or found has one row in the results: its number, or why there is none.",
-        epilog=EPILOG,
-        formatter_class=_Formatter,
-        allow_abbrev=False,
-    )
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """Add the options that all commands take."""
     parser.add_argument("--version", action="version", version=f"intensity {__version__}")
-    _add_inputs(parser.add_argument_group("which files"))
     _add_measurement(parser.add_argument_group("how they are measured"))
     _add_results(parser.add_argument_group("results"))
     _add_run(parser.add_argument_group("the run"))
-    return parser
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the epilog, and has a wider column for the options."""
 
     def __init__(self, prog: str) -> None:
@@ -151,18 +119,9 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         """Wrap all but the epilog."""
-        if text == EPILOG:
+        if "\n" in text:
             return super()._fill_text(text, width, indent)
         return argparse.HelpFormatter._fill_text(self, text, width, indent)  # noqa: SLF001 - its own way to be changed
-
-
-def _add_inputs(group: argparse._ArgumentGroup) -> None:
-    """Add the options that choose files."""
-    group.add_argument("paths", metavar="PATH", nargs="*", help="a file, a folder, or - for a list on standard input")
-    group.add_argument("--from", dest="name_list", metavar="FILE", help="read names from FILE, one a line")
-    group.add_argument("-0", "--null", action="store_true", help="names in a list end with NUL, as find -print0 has it")
-    group.add_argument("--hidden", action="store_true", help="in folders, also take names that begin with a dot")
-    group.add_argument("--follow-links", action="store_true", help="also go into folders that are links")
 
 
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
@@ -171,6 +130,12 @@ def _add_measurement(group: argparse._ArgumentGroup) -> None:
     default = Limits()
     group.add_argument("--luma", choices=lumas, default="bt601", help=f"gray from color: {_one_of(lumas)}")
     group.add_argument("--alpha", choices=alphas, default="ignore", help=f"transparency: {_one_of(alphas)}")
+    group.add_argument(
+        "--region",
+        metavar="X,Y,W,H",
+        type=_region,
+        help="measure only this rectangle, in pixels as stored; images that do not have all of it have a problem",
+    )
     group.add_argument(
         "--formats",
         metavar="LIST",
@@ -242,6 +207,14 @@ def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
 
     number.__name__ = "number"
     return number
+
+
+def _region(text: str) -> Region:
+    """Read a region."""
+    try:
+        return Region.read(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a region: {error}") from error
 
 
 def _formats(text: str) -> tuple[ImageFormat, ...]:

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from image_intensity.cli.paths import SUFFIXES, ListError, Search, find, listed
+from image_intensity.cli.paths import ListError, Search, find, listed
+from image_intensity.options import suffixes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from image_intensity.cli.arguments import Arguments
+    from image_intensity.cli.folder_arguments import FolderArguments
     from image_intensity.cli.plan import Plan
     from image_intensity.cli.summary import Counts
 
@@ -23,9 +24,9 @@ class InputError(Exception):
     """A list of names cannot be read."""
 
 
-def fill(plan: Plan, arguments: Arguments, counts: Counts) -> None:
+def fill(arguments: FolderArguments, plan: Plan, counts: Counts) -> None:
     """Find the files and put each into `plan` once. Raises InputError."""
-    suffixes = frozenset().union(*(SUFFIXES[name] for name in arguments.limits.formats))
+    suffixes = frozenset(suffix.encode() for suffix in suffixes_of(arguments.limits.formats))
     search = Search(suffixes, arguments.hidden, arguments.follow_links, counts.skipped)
     for number, name in enumerate(named(arguments)):
         for found in find(name, search):
@@ -34,7 +35,7 @@ def fill(plan: Plan, arguments: Arguments, counts: Counts) -> None:
     counts.total = plan.total()
 
 
-def named(arguments: Arguments) -> Iterator[bytes]:
+def named(arguments: FolderArguments) -> Iterator[bytes]:
     """Yield the names on the command line, then those of a list. Raises InputError."""
     yield from arguments.paths
     if arguments.name_list is None:

@@ -88,7 +88,7 @@ def _row(names: Sequence[str], cells: Sequence[Any]) -> Row:
             for step in way:
                 inner = inner[str(step)]
             inner[str(last)] = json.loads(values[column.name]) if column.name == "decoders" else values[column.name]
-        nested["measurement"] |= {name: values[name] for name in ("luma", "alpha", "sha256")}
+        nested["measurement"] |= {name: values[name] for name in ("luma", "alpha", "region", "sha256")}
         known.update(nested)
     return Row(**known)
 

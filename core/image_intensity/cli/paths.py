@@ -11,13 +11,6 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Iterator
 
-    from image_intensity import ImageFormat
-
-# In folders, only these names are measured. A file that is named itself may have any name: its content decides.
-SUFFIXES: dict[ImageFormat, frozenset[bytes]] = {
-    "PNG": frozenset({b"png", b"apng"}),
-    "JPEG": frozenset({b"jpg", b"jpeg", b"jpe", b"jfif", b"mpo"}),
-}
 # The kinds of files that are left out; `summary.KINDS` has the words for people.
 OTHER_NAMES = "other_names"
 HIDDEN = "hidden"
@@ -33,14 +26,22 @@ class ListError(ValueError):
 
 
 class Found(NamedTuple):
-    """A file to measure, or a folder that cannot be read: then `problem` is a code and a sentence."""
+    """A file or an object to measure, or a folder that cannot be read: then `problem` is a code and a sentence.
+
+    etag, size: what a listing told of an object.
+    """
 
     path: bytes
     problem: tuple[str, str] | None = None
+    etag: str | None = None
+    size: int | None = None
 
 
 class Search(NamedTuple):
-    """Which names in folders are measured. suffixes: lower case, without the dot. skipped: counts of the others."""
+    """Which names in folders are measured. suffixes: lower case, without the dot. skipped: counts of the others.
+
+    A file that is named itself may have any name: its content decides.
+    """
 
     suffixes: frozenset[bytes]
     hidden: bool

@@ -1,4 +1,4 @@
-"""The files of one run, each once, in a temporary database on disk: memory does not grow with their number.
+"""The files or objects of one run, each once, in a temporary database on disk: memory does not grow with their number.
 
 SQLite removes the database when the program ends, in any way that it ends.
 """
@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
+
+from image_intensity.cli.paths import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from image_intensity.cli.paths import Found
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
-CREATE TABLE files (path BLOB PRIMARY KEY, argument INTEGER, code TEXT, detail TEXT, done INTEGER) WITHOUT ROWID;
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, argument INTEGER, code TEXT, detail TEXT, etag TEXT, size INTEGER, done INTEGER
+) WITHOUT ROWID;
 """
-
-
-class PlannedFile(NamedTuple):
-    """A file that needs a row. problem: a code and a sentence, if there is one before measuring."""
-
-    path: bytes
-    problem: tuple[str, str] | None
 
 
 class Plan:
@@ -49,8 +44,9 @@ class Plan:
     def add(self, argument: int, found: Found) -> bool:
         """Plan a file. Return False if it is planned already. `argument`: the number of the argument."""
         code, detail = found.problem or (None, None)
-        insert = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, 0)"
-        return self._database.execute(insert, (found.path, argument, code, detail)).rowcount == 1
+        insert = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?, 0)"
+        values = (found.path, argument, code, detail, found.etag, found.size)
+        return self._database.execute(insert, values).rowcount == 1
 
     def settle(self, path: bytes) -> bool:
         """Note that a file has its row. Return False if it is not planned or had one already."""
@@ -65,9 +61,9 @@ class Plan:
         total: int = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
         return total
 
-    def unsettled(self) -> Iterator[PlannedFile]:
+    def unsettled(self) -> Iterator[Found]:
         """Yield the files that have no row yet, by the order of what was named and within that by path."""
-        select = "SELECT path, code, detail FROM files WHERE NOT done ORDER BY argument, path"
+        select = "SELECT path, code, detail, etag, size FROM files WHERE NOT done ORDER BY argument, path"
         with closing(self._database.execute(select)) as rows:
-            for path, code, detail in rows:
-                yield PlannedFile(path, (code, detail) if code else None)
+            for path, code, detail, etag, size in rows:
+                yield Found(path, (code, detail) if code else None, etag, size)

@@ -14,21 +14,19 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from image_intensity.cli import names, worker
+from image_intensity.cli import names
 from image_intensity.cli.rows import PROCESSOR_FAILED, PROCESSOR_TIMEOUT, Row, problem_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from image_intensity.cli.plan import PlannedFile
+    from image_intensity.cli.paths import Found
     from image_intensity.cli.worker import Work
 
-# Each process has a file to measure, and one more that it can begin at once.
-AHEAD = 2
 # Rows are written in order, so they wait for an earlier file that takes long. At most this many files wait.
 MOST_WAITING = 2000
 # While no row comes, the caller gets its turn and time limits are checked this often. In seconds.
@@ -38,14 +36,25 @@ MOST_FAILURES = 5
 
 
 class PoolError(Exception):
-    """No measuring process can be started, or each ends before it is ready."""
+    """No measuring process can be started, each ends before it is ready, or one says why no file can be read."""
+
+
+class Serving(NamedTuple):
+    """What a measuring process does.
+
+    serve: sends None when it is ready, then a row for each file that comes, in their order; or a sentence if no
+    further file can be read. ahead: how many files a process has at a time; it works on the first.
+    """
+
+    serve: Callable[[Connection, Work], None]
+    ahead: int
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
     """A file at its place in the order, and its row as soon as there is one."""
 
-    path: bytes
+    file: Found
     row: Row | None = None
 
 
@@ -74,9 +83,9 @@ class Process:
 class Pool:
     """Processes that measure files."""
 
-    def __init__(self, jobs: int, work: Work) -> None:
+    def __init__(self, jobs: int, work: Work, serving: Serving) -> None:
         """Start `jobs` processes. Raises PoolError."""
-        self._jobs, self._work = jobs, work
+        self._work, self._serving = work, serving
         self._waiting: deque[Slot] = deque()
         # Files whose process ended before it began with them.
         self._again: deque[Slot] = deque()
@@ -86,15 +95,17 @@ class Pool:
         for _ in range(jobs):
             self._start()
 
-    def batches(self, files: Iterable[PlannedFile]) -> Iterator[list[Row]]:
+    def batches(self, files: Iterable[Found]) -> Iterator[list[Row]]:
         """Yield the rows of `files` in their order, as they come. Yield an empty list if none came within `TICK`.
 
         Raises PoolError.
         """
         left = iter(files)
         while True:
-            for process in self._processes:
-                self._fill(process, left)
+            # In turns: a process that has much already must not get the last files.
+            for most in range(1, self._serving.ahead + 1):
+                for process in self._processes:
+                    self._fill(process, left, most)
             if not self._waiting:
                 return
             if not self._waiting[0].row:
@@ -116,7 +127,7 @@ class Pool:
         # Spawned, not forked: the process must not inherit the parent's open files and threads.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        started = context.Process(target=worker.serve, args=(theirs, self._work), daemon=True)
+        started = context.Process(target=self._serving.serve, args=(theirs, self._work), daemon=True)
         try:
             with without_interrupts():
                 started.start()
@@ -128,24 +139,24 @@ class Pool:
         self._processes.append(process)
         self._selector.register(ours, selectors.EVENT_READ, process)
 
-    def _fill(self, process: Process, left: Iterator[PlannedFile]) -> None:
-        """Give a process files until it has enough."""
-        while len(process.slots) < AHEAD and (slot := self._next(left)):
+    def _fill(self, process: Process, left: Iterator[Found], most: int) -> None:
+        """Give a process files until it has `most`."""
+        while len(process.slots) < most and (slot := self._next(left)):
             process.slots.append(slot)
             if process.ready and process.begun is None:
                 process.begun = time.monotonic()
             try:
-                process.pipe.send(slot.path)
+                process.pipe.send(slot.file)
             except OSError:
                 # It has ended. `_collect` notices that.
                 return
 
-    def _next(self, left: Iterator[PlannedFile]) -> Slot | None:
+    def _next(self, left: Iterator[Found]) -> Slot | None:
         """Return the next file to measure, if there is one and not too many wait already."""
         if self._again:
             return self._again.popleft()
         while len(self._waiting) < MOST_WAITING and (file := next(left, None)):
-            slot = Slot(file.path)
+            slot = Slot(file)
             self._waiting.append(slot)
             if not file.problem:
                 return slot
@@ -159,16 +170,21 @@ class Pool:
         limit = time.monotonic() - self._work.timeout
         for process in list(self._processes):
             if process.begun is not None and process.begun < limit:
-                detail = f"This file took more than {self._work.timeout:g} seconds (--timeout)."
+                detail = f"This {self._work.noun} took more than {self._work.timeout:g} seconds (--timeout)."
                 self._replace(process, PROCESSOR_TIMEOUT, detail)
 
     def _hear(self, process: Process) -> None:
-        """Receive a message: first that the process is ready, then rows. Or notice that it has ended."""
+        """Receive a message: first that the process is ready, then rows. Or notice that it has ended.
+
+        Raises PoolError.
+        """
         try:
-            row: Row | None = process.pipe.recv()
+            row: Row | str | None = process.pipe.recv()
         except (EOFError, OSError):
             self._replace(process, PROCESSOR_FAILED, "")
             return
+        if isinstance(row, str):
+            raise PoolError(row)
         self._failures = 0
         process.ready = True
         if row:
@@ -186,7 +202,8 @@ class Pool:
                 raise PoolError(f"the measuring processes do not start; the last {ending(exit_code)}")
         elif process.slots:
             slot = process.slots.popleft()
-            slot.row = self._problem(slot, code, detail or f"The process that measured this file {ending(exit_code)}.")
+            ended = f"The process that measured this {self._work.noun} {ending(exit_code)}."
+            slot.row = self._problem(slot, code, detail or ended)
         self._again.extend(process.slots)
         self._start()
 
@@ -200,7 +217,7 @@ class Pool:
 
     def _problem(self, slot: Slot, code: str, detail: str) -> Row:
         """Return a row without a number."""
-        return problem_row(names.written(slot.path), code, detail, self._work.method)
+        return problem_row(names.written(slot.file.path), code, detail, self._work.method)
 
 
 def ending(code: int) -> str:

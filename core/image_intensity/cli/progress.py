@@ -7,18 +7,20 @@ import os
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from image_intensity.cli.summary import Counts
 
 Kind = Literal["bar", "json", "none"]
+Each = TypeVar("Each")
 JSON_SECONDS = 1.0
 COLUMNS = 80
-BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} files, {rate_fmt}, {remaining} left{postfix}"
+SEARCH = "Listing: {n:,} objects, {rate_fmt}"
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
 class Progress(Protocol):
@@ -75,7 +77,7 @@ class Bar:
             total=counts.total,
             initial=counts.done,
             bar_format=BAR,
-            unit=" files",
+            unit=f" {counts.noun}s",
             dynamic_ncols=told,
             ncols=None if told else COLUMNS,
             file=sys.stderr,
@@ -96,6 +98,22 @@ class Bar:
         self._bar.clear()
         yield
         self._bar.refresh()
+
+
+def searching(kind: Kind, found: Iterable[Each]) -> Iterator[Each]:
+    """Yield what is found, and show meanwhile how much that is."""
+    if kind == "bar":
+        from tqdm import tqdm  # noqa: PLC0415 - only where there is a bar
+
+        tqdm.monitor_interval = 0
+        yield from tqdm(found, bar_format=SEARCH, leave=False, file=sys.stderr)
+        return
+    shown = time.monotonic()
+    for number, each in enumerate(found, 1):
+        if kind == "json" and time.monotonic() - shown >= JSON_SECONDS:
+            shown = time.monotonic()
+            sys.stderr.write(json.dumps({"listed": number}) + "\n")
+        yield each
 
 
 def progress(kind: Kind, counts: Counts) -> Progress:

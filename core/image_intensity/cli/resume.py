@@ -33,7 +33,7 @@ class Saved(NamedTuple):
     path: str
     code: str | None
     detail: str | None
-    method: tuple[str, ...]
+    method: tuple[str | None, ...]
 
 
 class Form(NamedTuple):
@@ -133,7 +133,8 @@ def _parsed(line: bytes, form: Form) -> Saved:
         values = json.loads(line)
         if ("measurement" in values) != form.full:
             raise ResumeError(_other_detail(form))
-    method = tuple(values[name] for name in Method._fields)
+    # CSV has no None: the region of whole images is empty there.
+    method = tuple(values[name] or None for name in Method._fields)
     return Saved(values["path"], values["code"] or None, values["detail"] or None, method)
 
 
@@ -142,10 +143,10 @@ def _other_detail(form: Form) -> str:
     return f"it was written {'without' if form.full else 'with'} --detail full"
 
 
-def _other_method(theirs: tuple[str, ...], ours: Method) -> str:
+def _other_method(theirs: tuple[str | None, ...], ours: Method) -> str:
     """Say how the rows were measured in another way."""
     differences = [
-        f"{name} {there} (this run: {here})"
+        f"{name} {there or 'none'} (this run: {here or 'none'})"
         for name, there, here in zip(Method._fields, theirs, ours, strict=True)
         if there != here
     ]

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, Statistics, version
+from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, Region, Statistics, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,23 +29,31 @@ PROCESSOR_TIMEOUT = "processor_timeout"
 class Method(NamedTuple):
     """How a row was measured, or should have been. Rows with different methods must not be mixed.
 
-    version: of the algorithm and the decoders, as `image_intensity.version` writes it.
+    region: "x,y,width,height", or None for whole images. version: of the algorithm and the decoders, as
+    `image_intensity.version` writes it.
     """
 
     luma: Luma
     alpha: Alpha
+    region: str | None
     version: str
 
     @property
     def options(self) -> Options:
         """What `measure` takes."""
-        return Options(luma=self.luma, alpha=self.alpha)
+        region = None if self.region is None else Region.read(self.region)
+        return Options(luma=self.luma, alpha=self.alpha, region=region)
 
 
 def installed_method(options: Options) -> Method:
     """Return the method of this installation. It finds the versions without loading the decoders."""
     decoders = {name: metadata.version(name) for name in DECODERS}
-    return Method(options.luma, options.alpha, version(decoders=decoders))
+    return Method(options.luma, options.alpha, region_text(options.region), version(decoders=decoders))
+
+
+def region_text(region: Region | None) -> str | None:
+    """Return a region as rows have it."""
+    return None if region is None else str(region)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +76,7 @@ class Row:
     detail: str | None = None
     luma: Luma
     alpha: Alpha
+    region: str | None
     version: str
     statistics: dict[str, Any] | None = None
     histogram: tuple[int, ...] | None = None
@@ -116,6 +125,7 @@ def api_measurement(measurement: Measurement, sha256: str) -> dict[str, Any]:
         "bit_depth": measurement.bit_depth,
         "stored_bit_depth": measurement.stored_bit_depth,
         "alpha": measurement.options.alpha,
+        "region": region_text(measurement.options.region),
         "frame": 0,
         "frames": measurement.frames,
         "sha256": sha256,
@@ -148,7 +158,7 @@ BASE_COLUMNS = (
     Column("original_mode", ("original_mode",), "VARCHAR"),
     Column("pixel_count", ("pixel_count",), "BIGINT"),
     Column("image_size_bytes", ("image_size_bytes",), "BIGINT"),
-    *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", "luma", "alpha", "version")),
+    *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", "luma", "alpha", "region", "version")),
 )
 
 

@@ -9,9 +9,9 @@ import sqlite3
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from image_intensity.cli.inputs import InputError, fill
+from image_intensity.cli.inputs import InputError
 from image_intensity.cli.output import OutputError
 from image_intensity.cli.plan import Plan
 from image_intensity.cli.pool import Pool, PoolError, cores, limit_threads
@@ -23,24 +23,36 @@ from image_intensity.cli.target import Target, TargetError
 from image_intensity.cli.worker import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from image_intensity.cli.arguments import Arguments
     from image_intensity.cli.output import Output
+    from image_intensity.cli.pool import Serving
     from image_intensity.cli.progress import Progress
     from image_intensity.cli.rows import Row
 
 ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR = 0, 1, 2
 
 
-def run(arguments: Arguments) -> int:
-    """Measure the files, write the rows and the sums, and return the exit code."""
+class Source(NamedTuple):
+    """What is measured, a file or an object: how all are found, and how a measuring process reads and measures one.
+
+    fill: puts each into the plan once, with their total into the counts. Raises InputError.
+    """
+
+    noun: str
+    fill: Callable[[Plan, Counts], None]
+    serving: Serving
+
+
+def run(arguments: Arguments, source: Source) -> int:
+    """Measure the files of `source`, write the rows and the sums, and return the exit code."""
     stop = Stop()
     try:
         with stop.listening():
-            return Run(arguments, stop).all()
+            return Run(arguments, source, stop).all()
     except Stopped:
-        complain("stopped before the first file was measured")
+        complain(f"stopped before the first {source.noun} was measured")
         return stop.exit_code
     except BrokenPipeError:
         # `head` has closed the pipe. Without this, Python would print an error at its end.
@@ -65,10 +77,10 @@ def complain(sentence: str) -> None:
 class Run:
     """One run: its command line, the counts so far, and whether a signal asked it to stop."""
 
-    def __init__(self, arguments: Arguments, stop: Stop) -> None:
+    def __init__(self, arguments: Arguments, source: Source, stop: Stop) -> None:
         """Nothing is read or written yet."""
-        self._arguments, self._stop = arguments, stop
-        self._counts, self._begun = Counts(), time.monotonic()
+        self._arguments, self._source, self._stop = arguments, source, stop
+        self._counts, self._begun = Counts(noun=source.noun), time.monotonic()
         method = installed_method(arguments.options)
         self._target = Target(arguments, method)
         self._work = Work(
@@ -77,6 +89,7 @@ class Run:
             full=arguments.full,
             timeout=arguments.timeout,
             max_bytes=arguments.max_bytes,
+            noun=source.noun,
         )
 
     def all(self) -> int:
@@ -86,7 +99,7 @@ class Run:
         """
         self._target.check()
         with Plan() as plan:
-            fill(plan, self._arguments, self._counts)
+            self._source.fill(plan, self._counts)
             output = self._target.open(plan, self._counts)
             # From here on, a signal only asks: the loop decides where it stops.
             self._stop.gentle = True
@@ -113,19 +126,23 @@ class Run:
     def _measure_with_pool(self, plan: Plan, output: Output, shown: Progress) -> None:
         """Measure until nothing is left or a signal has come. Raises OutputError and PoolError."""
         with self._pool() as pool:
-            for rows in pool.batches(plan.unsettled()):
-                self._write(rows, output, shown)
-                shown.show(self._counts)
-                if self._stop.signal:
-                    self._write(pool.finished(), output, shown)
-                    return
+            try:
+                for rows in pool.batches(plan.unsettled()):
+                    self._write(rows, output, shown)
+                    shown.show(self._counts)
+                    if self._stop.signal:
+                        break
+            except PoolError:
+                self._write(pool.finished(), output, shown)
+                raise
+            self._write(pool.finished(), output, shown)
 
     @contextmanager
     def _pool(self) -> Iterator[Pool]:
         """Run the measuring processes during a block."""
         limit_threads()
         left = self._counts.total - self._counts.done
-        pool = Pool(min(self._arguments.jobs or cores(), left), self._work)
+        pool = Pool(min(self._arguments.jobs or cores(), left), self._work, self._source.serving)
         try:
             yield pool
         finally:

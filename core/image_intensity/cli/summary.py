@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 MOST_LISTED = 20
 # The kinds of names that were left out, in words: for one, and for several.
 KINDS = {
-    "other_names": ("file with another name", "files with other names"),
+    "other_names": ("{noun} with another name", "{noun}s with other names"),
     "hidden": ("hidden file or folder", "hidden files and folders"),
     "linked_folders": ("linked folder", "linked folders"),
     "visited_folders": ("folder a second time", "folders a second time"),
+    "hidden_names": ("name that begins with a dot", "names that begin with a dot"),
+    "excluded": ("excluded by a pattern", "excluded by patterns"),
+    "folder_markers": ("folder marker", "folder markers"),
+    "delete_markers": ("delete marker", "delete markers"),
+    "old_versions": ("old version", "old versions"),
     "named_again": ("name a second time", "names a second time"),
 }
 
@@ -25,11 +30,13 @@ KINDS = {
 class Counts:
     """The counts so far.
 
-    total: files that need a row. measured: those that have a number, `before` of them from an earlier run. codes: the
-    others that have a row, by code. listed: the first of those, each as a line. skipped: what was not taken from
-    folders and lists, by kind. foreign: rows of an earlier run for files that were not named in this one.
+    noun: what is measured, file or object. total: files that need a row. measured: those that have a number, `before`
+    of them from an earlier run. codes: the others that have a row, by code. listed: the first of those, each as a line.
+    skipped: what was not taken from folders, buckets and lists, by kind. foreign: rows of an earlier run for files
+    that were not named in this one.
     """
 
+    noun: str = "file"
     total: int = 0
     measured: int = 0
     before: int = 0
@@ -80,13 +87,14 @@ class Counts:
         yield self._first_line(seconds)
         if self.skipped:
             kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
-            yield f"Not taken: {', '.join(kinds)}."
+            yield f"Not taken: {', '.join(kinds).format(noun=self.noun)}."
         if self.foreign:
-            yield f"The results also have {self.foreign:,} rows of files that were not named this time."
+            yield f"The results also have {self.foreign:,} rows of {self.noun}s that were not named this time."
         if self.codes:
             yield "Problems: " + ", ".join(f"{number:,} {code}" for code, number in self.codes.most_common()) + "."
         yield from (f"  {line}" for line in self.listed)
-        if self.problems > len(self.listed):
+        # A job lists none.
+        if 0 < len(self.listed) < self.problems:
             yield f"  and {self.problems - len(self.listed):,} more; each has a row in the results"
 
     def _first_line(self, seconds: float) -> str:
@@ -97,4 +105,4 @@ class Counts:
         parts.append(f"{self.problems:,} with a problem")
         if left := self.total - self.done:
             parts.append(f"{left:,} not reached")
-        return f"{self.total:,} file{'s'[: self.total > 1]}: {', '.join(parts)}. {seconds:.1f} seconds."
+        return f"{self.total:,} {self.noun}{'s'[: self.total > 1]}: {', '.join(parts)}. {seconds:.1f} seconds."

@@ -33,21 +33,25 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from image_intensity import Limits
+    from image_intensity.cli.paths import Found
     from image_intensity.cli.rows import Method, Row
 
+# A process has a file to measure, and one more that it can begin at once.
+AHEAD = 2
 # The parent ends a process that takes too long. If the parent is gone, the kernel ends it, a little later.
 ALARM_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """How to measure each file. timeout: in seconds. max_bytes: longer files are not read."""
+    """How to measure each file. timeout: in seconds. max_bytes: longer files are not read. noun: file, or object."""
 
     method: Method
     limits: Limits
     full: bool
     timeout: float
     max_bytes: int
+    noun: str = "file"
 
 
 class FileProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
@@ -61,15 +65,15 @@ class FileProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
 
 
 def serve(pipe: Connection, work: Work) -> None:
-    """Send None when ready, then a row for each path that comes, until the parent closes the pipe."""
+    """Send None when ready, then a row for each file that comes, until the parent closes the pipe."""
     begin()
     pipe.send(None)
     while True:
         try:
-            path = pipe.recv()
+            file: Found = pipe.recv()
         except (EOFError, OSError):
             return
-        pipe.send(row(path, work))
+        pipe.send(row(file.path, work))
 
 
 def begin() -> None:
@@ -123,7 +127,7 @@ def content_row(name: str, data: bytes, work: Work) -> Row:
     except MemoryError:
         code, detail = PROCESSOR_FAILED, "There is not enough memory to measure this image."
     except Exception as error:  # noqa: BLE001 - a bug must cost one row and not the run
-        code, detail = PROCESSOR_FAILED, f"Measuring this file failed: {type(error).__name__}: {error}"
+        code, detail = PROCESSOR_FAILED, f"Measuring this {work.noun} failed: {type(error).__name__}: {error}"
     else:
         return measured_row(name, measurement, sha256, work.method, full=work.full)
     return problem_row(name, code, detail, work.method, image_size_bytes=len(data), sha256=sha256)

@@ -16,7 +16,7 @@ from image_intensity.formats import jpeg, png
 from image_intensity.pixels import KEPT_BYTES, kept
 
 if TYPE_CHECKING:
-    from image_intensity.options import ImageFormat, Limits
+    from image_intensity.options import ImageFormat, Limits, Region
     from image_intensity.pixels import Pixels
 
 
@@ -59,8 +59,11 @@ class Format(Protocol[AnyStructure]):
     def read(self, data: bytes, /) -> AnyStructure:
         """Read the structure of a file that starts with `SIGNATURE`. Raises CorruptImage or UnsupportedFormat."""
 
-    def decode(self, structure: AnyStructure, /) -> Pixels:
-        """Decode the first frame. Raises UnsupportedFormat, or CorruptImage if any pixel would be a guess."""
+    def decode(self, structure: AnyStructure, region: Region | None, /) -> Pixels:
+        """Decode the first frame, and return the pixels of `region`, or all if it is None.
+
+        Raises UnsupportedFormat, or CorruptImage if any pixel of the frame would be a guess, also outside the region.
+        """
 
 
 FORMATS: dict[ImageFormat, Format[Any]] = {"PNG": png, "JPEG": jpeg}
@@ -95,9 +98,12 @@ def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
     return image_format, structure
 
 
-def decode(image_format: ImageFormat, structure: Structure) -> Pixels:
-    """Return the pixels of the first frame. Raises CorruptImage if any pixel would be a guess."""
+def decode(image_format: ImageFormat, structure: Structure, region: Region | None = None) -> Pixels:
+    """Return the pixels of the first frame, or those in a region that is inside it.
+
+    Raises CorruptImage if any pixel would be a guess, also outside the region.
+    """
     if structure.decoded_bytes > KEPT_BYTES:
         # Free this memory first: a large picture needs it.
         kept.clear()
-    return FORMATS[image_format].decode(structure)
+    return FORMATS[image_format].decode(structure, region)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from image_intensity.formats.jpeg.picture import Jpeg
+    from image_intensity.options import Region
 
 # Number of components -> `simplejpeg`'s name for the decoded samples, samples for each pixel, and Pillow's mode.
 DECODED = {1: ("GRAY", 1, "L"), 3: ("RGBX", 4, "RGB")}
@@ -33,8 +34,8 @@ DECODED = {1: ("GRAY", 1, "L"), 3: ("RGBX", 4, "RGB")}
 UNKNOWN_SAMPLING, NO_MEMORY = "subsampling", "memory"
 
 
-def decode(picture: Jpeg) -> Pixels:
-    """Return the pixels. Raises CorruptImage unless every coefficient is there and decodes.
+def decode(picture: Jpeg, region: Region | None = None) -> Pixels:
+    """Return the pixels, or those of a region. Raises CorruptImage unless every coefficient is there and decodes.
 
     Raises UnsupportedFormat for a CMYK picture that takes too much work to check (see `padding`).
     """
@@ -42,36 +43,36 @@ def decode(picture: Jpeg) -> Pixels:
         corrupt("some of its scans are missing")
     colors = len(picture.sampling) in DECODED
     try:
-        return turbo_pixels(picture) if colors else cmyk_pixels(picture)
+        return turbo_pixels(picture, region) if colors else cmyk_pixels(picture, region)
     except ValueError as error:
         message = str(error)
         if NO_MEMORY in message.lower():
             raise MemoryError(message) from error
         if UNKNOWN_SAMPLING not in message:
             raise CorruptImage(f"This JPEG is damaged: {message}.") from error
-    return unusual_pixels(picture) if colors else checked_by_padding(picture)
+    return unusual_pixels(picture, region) if colors else checked_by_padding(picture, region)
 
 
-def turbo_pixels(picture: Jpeg) -> Pixels:
+def turbo_pixels(picture: Jpeg, region: Region | None) -> Pixels:
     """Return the pixels of a gray or color picture. Raises ValueError for damage and unknown samplings."""
     width, height = picture.size
     colorspace, channels, mode = DECODED[len(picture.sampling)]
     memory = lend(width * height * channels)
     samples = simplejpeg.decode_jpeg(picture.essentials, colorspace, buffer=memory, strict=True)
-    return from_samples(samples, mode, memory)
+    return from_samples(samples, mode, memory, region)
 
 
-def cmyk_pixels(picture: Jpeg) -> Pixels:
+def cmyk_pixels(picture: Jpeg, region: Region | None) -> Pixels:
     """Return the pixels of a CMYK picture. Raises ValueError for damage and unknown samplings.
 
     libjpeg converts CMYK to nothing but CMYK, and only Pillow converts it as Pillow does. So it is decoded twice, the
     first time to an eighth of its size.
     """
     simplejpeg.decode_jpeg(picture.essentials, "CMYK", min_height=1, min_width=1, min_factor=8, strict=True)
-    return from_image(load(padded(picture, b""), "JPEG"))
+    return from_image(load(padded(picture, b""), "JPEG"), region)
 
 
-def unusual_pixels(picture: Jpeg) -> Pixels:
+def unusual_pixels(picture: Jpeg, region: Region | None) -> Pixels:
     """Return the pixels of a color picture with a sampling that `simplejpeg` does not take. Raises CorruptImage."""
     width, height = picture.size
     # Rust would panic without memory; NumPy raises MemoryError.
@@ -83,4 +84,4 @@ def unusual_pixels(picture: Jpeg) -> Pixels:
         if type(error) is not Exception:
             raise
         raise CorruptImage("This JPEG is damaged: its coded data is not valid.") from error
-    return from_samples(samples, "RGB")
+    return from_samples(samples, "RGB", region=region)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from image_intensity.formats.jpeg.picture import Jpeg
+    from image_intensity.options import Region
 
 # A restart marker. `re` finds a pattern that begins with a literal byte sixty times as fast.
 RESTART = re.compile(rb"\xff(?=[\xd0-\xd7])")
@@ -36,8 +37,8 @@ LAST_BYTES = 8
 MOST_PADDING = 1 << 20
 
 
-def checked_by_padding(picture: Jpeg) -> Pixels:
-    """Return the pixels of the file.
+def checked_by_padding(picture: Jpeg, region: Region | None) -> Pixels:
+    """Return the pixels of the file, or those of a region. All of them are checked.
 
     Raises CorruptImage unless both paddings leave them as they are, and the last bytes matter; UnsupportedFormat when
     there are so many restart intervals that the paddings would be longer than the file and `MOST_PADDING` together.
@@ -56,7 +57,7 @@ def checked_by_padding(picture: Jpeg) -> Pixels:
         corrupt("it is cut short")
     if replaced_digest == expected:
         corrupt("its coded data is too long")
-    return from_image(image)
+    return from_image(image, region)
 
 
 def padded(picture: Jpeg, surplus: bytes, *, replaced: int = 0) -> IO[bytes]:

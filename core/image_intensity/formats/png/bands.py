@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from image_intensity.formats.png.structure import Png
+    from image_intensity.formats.png.structure import Pass, Png
+    from image_intensity.options import Region
 
 # Bytes of the rows in a band. Twice or half as many take some percent longer.
 BAND_BYTES = 1 << 19
@@ -33,15 +34,17 @@ STREAM_END = b"\1\0\0\xff\xff" + bytes(4)
 RUST_MODES = {(8, 0): ("mono", "L"), (8, 2): ("rgb", "RGB"), (8, 6): ("rgba", "RGBA")}
 
 
-def bands(picture: Png) -> Iterator[NDArray[np.uint8]]:
-    """Yield the samples of each band, shape (rows, columns, channels), from the first to the last.
+def bands(picture: Png, region: Region | None = None) -> Iterator[NDArray[np.uint8]]:
+    """Yield the samples of each band, or its part in `region`, in shape (rows, columns, channels).
 
     The passes of an interlaced picture come one after the other. Raises CorruptImage and UnsupportedFormat as
-    `inflated_rows` does, and CorruptImage for a row with a filter that does not exist.
+    `inflated_rows` does, and CorruptImage for a row with a filter that does not exist. All rows are decoded, also those
+    outside the region.
     """
     blocks = inflated_rows(picture.deflated(), picture.row_bytes)
     rest = b""
-    for columns, rows in picture.passes:
+    for scan in picture.passes:
+        columns, rows = scan.columns, scan.rows
         row_bytes = 1 + columns * SAMPLES[picture.color_type]
         above = b""
         most = max(1, BAND_BYTES // row_bytes)
@@ -49,10 +52,16 @@ def bands(picture: Png) -> Iterator[NDArray[np.uint8]]:
             band, rest = take(blocks, rest, min(most, rows - first) * row_bytes)
             samples = decoded(picture, columns, above, band)
             above = samples[-1].tobytes()
-            yield samples
+            yield part(samples, first, scan, region) if region else samples
     # The bytes after the last row are still to be checked.
     for _ in blocks:
         pass
+
+
+def part(samples: NDArray[np.uint8], first: int, scan: Pass, region: Region) -> NDArray[np.uint8]:
+    """Return the samples of a band that are in `region`. first: the number of its first row in the pass `scan`."""
+    rows, columns = scan.within(region)
+    return samples[max(0, rows.start - first) : max(0, rows.stop - first), columns]
 
 
 def take(blocks: Iterator[bytes], rest: bytes, size: int) -> tuple[list[bytes], bytes]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from image_intensity.formats.png.structure import Png
+    from image_intensity.options import Region
 
 # Pillow counts the bits of a row in an int, filled up to whole bytes. So the two rows that it unpacks at a time take at
 # most 537 MB.
@@ -31,8 +32,8 @@ ROW_BITS = 2**31 - 1 - 7 * 64
 MAX_ROWS = 5_000_000
 
 
-def decode(picture: Png) -> Pixels:
-    """Return the pixels.
+def decode(picture: Png, region: Region | None = None) -> Pixels:
+    """Return the pixels, or those of a region. All rows are decoded and checked.
 
     Raises CorruptImage when the data is damaged or rows are missing; UnsupportedFormat when a row is too long for
     Pillow, or there are too many rows, or blocks of compressed data. Pictures that are decoded in bands raise it when
@@ -45,11 +46,12 @@ def decode(picture: Png) -> Pixels:
     check_blocks(picture.deflated())
     if picture.in_bands:
         _, mode = RUST_MODES[picture.bit_depth, picture.color_type]
-        return Pixels(mode, picture.size, strips(picture, mode))
-    return from_image(load(restored(SIGNATURE + picture.head, picture.deflated(), picture.row_bytes), "PNG"))
+        return Pixels(mode, picture.size, strips(picture, mode, region))
+    file = restored(SIGNATURE + picture.head, picture.deflated(), picture.row_bytes)
+    return from_image(load(file, "PNG"), region)
 
 
-def strips(picture: Png, mode: str) -> Iterator[Image.Image]:
-    """Yield the pixels of a picture that is decoded in bands."""
-    for samples in bands(picture):
+def strips(picture: Png, mode: str, region: Region | None) -> Iterator[Image.Image]:
+    """Yield the pixels of a picture that is decoded in bands, or those of a region in it."""
+    for samples in bands(picture, region):
         yield from from_samples(samples, mode).strips

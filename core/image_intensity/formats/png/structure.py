@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from zlib_ng import zlib_ng
 
@@ -16,6 +16,8 @@ from image_intensity.errors import CorruptImage, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from image_intensity.options import Region
 
 # Each chunk costs 4 us in Python, also an empty one: 8 million of them fit into 100 MB. libpng writes chunks of
 # 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row.
@@ -49,13 +51,37 @@ BAND_DEPTH, BAND_COLORS = 8, {GRAY, COLOR, COLOR_ALPHA}
 ACTL = struct.Struct(">II")
 
 
+class Pass(NamedTuple):
+    """A pass over the picture: its columns and rows, and where their pixels are (PNG, section 8.1).
+
+    The pixel in column i and row j of the pass is the one at left + i across, top + j down of the picture.
+    """
+
+    columns: int
+    rows: int
+    left: int = 0
+    top: int = 0
+    across: int = 1
+    down: int = 1
+
+    def within(self, region: Region) -> tuple[slice, slice]:
+        """Return the rows and the columns of the pass that are in a region of the picture. There may be none."""
+        rows = stepped(region.y - self.top, region.height, self.down)
+        return rows, stepped(region.x - self.left, region.width, self.across)
+
+
+def stepped(start: int, length: int, step: int) -> slice:
+    """Return the whole numbers n >= 0 with start <= n step < start + length."""
+    return slice(max(0, -(-start // step)), max(0, -(-(start + length) // step)))
+
+
 @dataclass(slots=True)
 class Png:
     """A PNG file with sound critical chunks.
 
-    size: width and height in pixels. bit_depth, color_type: as in its header. passes: columns and rows of each pass of
-    an interlaced picture, or of the only one. row_bytes: bytes of all filtered rows, inflated. head: its chunk IHDR,
-    and PLTE where pixels are indices of it. data: its IDAT chunks, the contents of which together are the zlib stream.
+    size: width and height in pixels. bit_depth, color_type: as in its header. passes: those of an interlaced picture
+    that have pixels, or the only one. row_bytes: bytes of all filtered rows, inflated. head: its chunk IHDR, and PLTE
+    where pixels are indices of it. data: its IDAT chunks, the contents of which together are the zlib stream.
     animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame: whether the image itself is one of
     them. trns: contents of its tRNS chunks, up to `TELLING_BYTES` of them, None for one that cannot be relied on.
     """
@@ -63,7 +89,7 @@ class Png:
     size: tuple[int, int] = (0, 0)
     bit_depth: int = 8
     color_type: int = 0
-    passes: list[tuple[int, int]] = field(default_factory=list)
+    passes: list[Pass] = field(default_factory=list)
     row_bytes: int = 0
     head: bytes = b""
     data: list[memoryview] = field(default_factory=list)
@@ -231,7 +257,7 @@ def read_header(picture: Png, header: memoryview) -> None:
     for left, top, across, down in ADAM7 if interlace else ((0, 0, 1, 1),):
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         if columns > 0 and rows > 0:
-            picture.passes.append((columns, rows))
+            picture.passes.append(Pass(columns, rows, left, top, across, down))
             picture.row_bytes += rows * (1 + (columns * bits + 7) // 8)
 
 

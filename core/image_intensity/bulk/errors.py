@@ -1,0 +1,44 @@
+"""What can be wrong with a source or an object.
+
+SourceError    what is to be measured cannot be found out, or nothing can be read: it ends the run
+ObjectProblem  this object cannot be read: it costs its row
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError
+
+OBJECT_MISSING = "object_missing"
+OBJECT_CHANGED = "object_changed"
+OBJECT_FORBIDDEN = "object_forbidden"
+OBJECT_ARCHIVED = "object_archived"
+# As the API and the command on folders have it.
+FILE_TOO_LARGE = "file_too_large"
+PROCESSOR_FAILED = "processor_failed"
+
+
+class SourceError(Exception):
+    """A sentence on why no objects, or no further objects, can be listed or read."""
+
+
+class ObjectProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
+    """Why an object could not be read: a code and a sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def told(error: ClientError | BotoCoreError) -> str:
+    """Return what S3 or botocore says about an error, in one line with its name."""
+    if isinstance(error, ClientError):
+        problem = error.response.get("Error", {})
+        return " ".join(f"{problem.get('Code', 'unknown')}: {problem.get('Message', '')}".split()).removesuffix(":")
+    return " ".join(str(error).split())
