@@ -55,6 +55,7 @@ def test_an_event_has_the_documented_shape() -> None:
         "max_pixels": 1000,
         "luma": "bt601",
         "alpha": "ignore",
+        "region": None,
         "request_id": "id-1",
     }
 

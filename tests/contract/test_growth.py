@@ -21,10 +21,11 @@ from contract.problems import ProblemCode, ProblemError
 from gateway.log import make_logger
 from gateway.measuring import processor_client
 from gateway.measuring import records as records_module
-from gateway.measuring.cache import RedisCache
+from gateway.measuring.cache import RecordCache
 from gateway.measuring.processor_client import LambdaProcessor
+from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
-from image_intensity import Measurement, Options
+from image_intensity import Measurement, Options, Region
 from processor.handler import lambda_handler
 from tests.core.images import encode, noise
 from tests.gateway.driver import IMAGE, Gateway, measurement
@@ -78,14 +79,14 @@ def newer_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_older_gateway_understands_a_newer_processor() -> None:
-    answer = processor(newer_handle).measure(INVOCATION)
-    assert answer == processor(handle).measure(INVOCATION)
+    answer = processor(newer_handle).measure_now(INVOCATION)
+    assert answer == processor(handle).measure_now(INVOCATION)
     assert answer.complete
 
 
 @pytest.mark.usefixtures("newer_gateway")
 def test_a_newer_gateway_understands_an_older_processor() -> None:
-    answer = processor(handle).measure(INVOCATION)
+    answer = processor(handle).measure_now(INVOCATION)
     assert isinstance(answer.measurement, NewerMeasurement)
     assert answer.measurement.sharpness is None
     assert not answer.complete
@@ -93,17 +94,32 @@ def test_a_newer_gateway_understands_an_older_processor() -> None:
 
 @pytest.mark.usefixtures("newer_gateway")
 def test_a_newer_gateway_knows_a_complete_answer() -> None:
-    answer = processor(newer_handle).measure(INVOCATION)
+    answer = processor(newer_handle).measure_now(INVOCATION)
     assert isinstance(answer.measurement, NewerMeasurement)
     assert (answer.measurement.sharpness, answer.complete) == (0.5, True)
 
 
 def test_a_newer_processor_understands_an_older_gateway() -> None:
     event = INVOCATION.to_event()
-    for name in ("luma", "alpha", "request_id"):
+    for name in ("luma", "alpha", "region", "request_id"):
         del event[name]
     assert Invocation.from_event(event) == dataclasses.replace(INVOCATION, request_id="")
-    assert handle(event)["measurement"]["options"] == {"luma": "bt601", "alpha": "ignore"}
+    assert handle(event)["measurement"]["options"] == {"luma": "bt601", "alpha": "ignore", "region": None}
+
+
+def test_a_newer_processor_measures_the_whole_image_for_a_gateway_that_knows_no_region() -> None:
+    event = INVOCATION.to_event()
+    del event["region"]
+    answer = handle(event)["measurement"]
+    assert (answer["options"]["region"], answer["pixel_count"]) == (None, 9 * 7)
+
+
+def test_a_region_is_named_in_the_message_and_in_the_answer() -> None:
+    event = dataclasses.replace(INVOCATION, options=Options(region=Region(1, 2, 3, 4))).to_event()
+    assert event["region"] == {"x": 1, "y": 2, "width": 3, "height": 4}
+    answer = handle(json.loads(json.dumps(event)))["measurement"]
+    assert (answer["options"]["region"], answer["pixel_count"]) == (event["region"], 12)
+    assert handle({**event, "region": {**event["region"], "unit": "pixels"}})["measurement"] == answer
 
 
 def test_an_older_processor_understands_a_newer_gateway() -> None:
@@ -127,40 +143,48 @@ def ignoring(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("luma", Options(luma="mean")), ("alpha", Options(alpha="black"))], ids=["luma", "alpha"]
+    ("name", "options"),
+    [
+        ("luma", Options(luma="mean")),
+        ("alpha", Options(alpha="black")),
+        ("region", Options(region=Region(1, 2, 3, 4))),
+        ("region", Options(region=Region(0, 0, 9, 7))),
+    ],
+    ids=["luma", "alpha", "region", "a region of the whole image"],
 )
 def test_an_option_that_an_older_processor_ignores_is_a_failure_and_no_wrong_number(
     caplog: pytest.LogCaptureFixture, name: str, options: Options
 ) -> None:
     asked = dataclasses.replace(INVOCATION, options=options)
-    assert processor(handle).measure(asked).measurement.options == options
+    assert processor(handle).measure_now(asked).measurement.options == options
     with pytest.raises(ProblemError) as caught:
-        processor(ignoring(name)).measure(asked)
+        processor(ignoring(name)).measure_now(asked)
     assert caught.value.code is ProblemCode.PROCESSOR_FAILED
     [record] = caplog.records
     assert f"asked for {options}" in vars(record)["error"]
     assert name not in caught.value.detail
 
 
-@pytest.mark.parametrize("name", ["luma", "alpha"])
+@pytest.mark.parametrize("name", ["luma", "alpha", "region"])
 def test_the_default_of_an_option_that_an_older_processor_does_not_know_is_answered(name: str) -> None:
-    measured = processor(ignoring(name)).measure(INVOCATION)
-    assert measured.measurement == processor(handle).measure(INVOCATION).measurement
+    measured = processor(ignoring(name)).measure_now(INVOCATION)
+    assert measured.measurement == processor(handle).measure_now(INVOCATION).measurement
     assert not measured.complete
 
 
 @pytest.fixture
-def redis() -> fakeredis.FakeRedis:
-    return fakeredis.FakeRedis(server=fakeredis.FakeServer())
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
 
 
 @pytest.fixture
-def make_gateway(redis: fakeredis.FakeRedis) -> Iterator[Callable[..., Gateway]]:
+def make_gateway(server: fakeredis.FakeServer) -> Iterator[Callable[..., Gateway]]:
     """Make gateways with a patient cache in one Redis."""
     made: list[Gateway] = []
 
     def make(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Gateway:
-        cache = RedisCache(lambda: redis, Settings.load({}), LOGGER, 5)
+        store = RedisStore(lambda: fakeredis.FakeAsyncRedis(server=server), 5)
+        cache = RecordCache(store, Settings.load({}), LOGGER)
         made.append(Gateway(cache=cache, processor=processor(answer)))
         return made[-1]
 
@@ -177,10 +201,10 @@ def outcomes(gateway: Gateway, times: int = 2) -> list[str]:
 
 @pytest.mark.usefixtures("newer_gateway")
 def test_an_incomplete_answer_is_given_and_not_remembered(
-    make_gateway: Callable[..., Gateway], redis: fakeredis.FakeRedis
+    make_gateway: Callable[..., Gateway], server: fakeredis.FakeServer
 ) -> None:
     assert outcomes(make_gateway(handle)) == ["miss", "miss"]
-    assert redis.keys() == []
+    assert fakeredis.FakeRedis(server=server).keys() == []
     assert outcomes(make_gateway(newer_handle)) == ["miss", "hit"]
 
 
@@ -211,14 +235,20 @@ def test_a_field_that_got_its_default_is_noticed(name: str) -> None:
         return {"measurement": content}
 
     asked = dataclasses.replace(INVOCATION, image=IMAGE)
-    assert not processor(answer).measure(asked).complete
-    assert processor(lambda _: measurement_answer(measurement())).measure(asked).complete
+    assert not processor(answer).measure_now(asked).complete
+    assert processor(lambda _: measurement_answer(measurement())).measure_now(asked).complete
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"luma": "bt2020"}, {"luma": None}, {"alpha": 1}, {"max_pixels": "many"}, {"allowed_formats": None}, {"image": 7}],
+    [
+        *({"luma": "bt2020"}, {"luma": None}, {"alpha": 1}, {"max_pixels": "many"}),
+        *({"allowed_formats": None}, {"image": 7}),
+        *({"region": value} for value in ("1,2,3,4", [1, 2, 3, 4], 7, {}, {"x": 1, "y": 2, "width": 3}, "", False)),
+        *({"region": {"x": 0, "y": 0, "width": 1, "height": value}} for value in (0, -1, 1.0, "1", True, None)),
+    ],
+    ids=str,
 )
 def test_a_value_that_is_not_valid_is_an_error_and_no_default(change: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises((ValueError, TypeError, KeyError)):
         handle({**INVOCATION.to_event(), **change})

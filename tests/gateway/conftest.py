@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.measuring import cache as cache_module
-from tests.gateway.driver import Gateway
+from gateway.measuring import redis_store as store_module
+from tests.gateway.driver import FakeLambda, Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +36,8 @@ def deployed(alone: None) -> None:
 def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere a cache may take its time: on a busy machine a good one can miss the deadline."""
     if "deployed" not in request.fixturenames:
-        monkeypatch.setattr(cache_module, "DEADLINE_SECONDS", 5)
-        monkeypatch.setattr(cache_module, "SOCKET_TIMEOUT_SECONDS", 5)
+        monkeypatch.setattr(store_module, "DEADLINE_SECONDS", 5)
+        monkeypatch.setattr(store_module, "SOCKET_TIMEOUT_SECONDS", 5)
 
 
 @pytest.fixture
@@ -55,3 +58,26 @@ def make_gateway() -> Iterator[Callable[..., Gateway]]:
 def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
     """A gateway with default settings, a fake processor and a fake Redis."""
     return make_gateway()
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, event_loop_of_lambda: None) -> Iterator[Callable[..., ModuleType]]:  # noqa: ARG001
+    """Import the handler anew, as a cold start with these variables does."""
+
+    def cold_start(**variables: str) -> ModuleType:
+        for name in ("APP_ENV", "SECRET_KEY", "REDIS_HOST", "ALLOWED_ORIGINS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delitem(sys.modules, "gateway.handler", raising=False)
+        return importlib.import_module("gateway.handler")
+
+    yield cold_start
+    sys.modules.pop("gateway.handler", None)
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> FakeLambda:
+    fake = FakeLambda()
+    monkeypatch.setattr("gateway.measuring.processor_client.make_lambda_client", lambda: fake)
+    return fake

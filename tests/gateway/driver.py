@@ -5,28 +5,35 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import fakeredis
 import httpx
 from starlette.datastructures import Headers
 
+from contract.invocation import measurement_answer
 from gateway.app import create_app
 from gateway.log import make_logger
-from gateway.measuring.cache import RedisCache
+from gateway.measuring.cache import RecordCache
 from gateway.measuring.direct_uploads import make_uploads
 from gateway.measuring.processor_client import Answer as ProcessorAnswer
+from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
 from image_intensity import Measurement, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
+    from aws_lambda_powertools import Logger
     from starlette.types import Message, Scope
 
     from contract.invocation import Invocation, StoredImage
-    from gateway.measuring.cache import Cache, Client
+    from gateway.http.trace import XRay
+    from gateway.measuring.cache import Cache, Store
+    from gateway.measuring.jobs import Jobs
     from gateway.measuring.processor_client import Processor
+
+Result = TypeVar("Result")
 
 STATISTICS = Statistics(
     minimum=0.0,
@@ -38,6 +45,8 @@ STATISTICS = Statistics(
     share_black=2 / 3,
     share_white=1 / 3,
 )
+# What the tests sign with, as a deployment does with its own.
+SECRET_KEY = "secret of the tests"
 BOUNDARY = b"boundary"
 CONTENT_TYPE = "multipart/form-data; boundary=boundary"
 IMAGE = b"the bytes of an image"
@@ -70,11 +79,23 @@ class FakeProcessor:
     def images(self) -> list[bytes | StoredImage]:
         return [invocation.image for invocation in self.invocations]
 
-    def measure(self, invocation: Invocation) -> ProcessorAnswer:
+    async def measure(self, invocation: Invocation) -> ProcessorAnswer:
         self.invocations.append(invocation)
         if isinstance(self.answer, Exception):
             raise self.answer
         return ProcessorAnswer(self.answer)
+
+
+class FakeLambda:
+    """The client of boto3 for Lambda, with a function that has the same answer for every image."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, Any]] = []
+        self.measurement: Measurement = measurement()
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        self.payloads.append({"function": FunctionName, **json.loads(Payload)})
+        return {"Payload": io.BytesIO(json.dumps(measurement_answer(self.measurement)).encode())}
 
 
 def part(content: bytes = IMAGE, name: str = "image", filename: str | None = "photo.png") -> bytes:
@@ -103,36 +124,54 @@ class Answer(NamedTuple):
 
 
 class Gateway:
-    """An application with fakes, called without a network."""
+    """An application with fakes, called without a network. All its requests run on one event loop, as on Lambda.
 
-    def __init__(
+    server: the fake Redis. redis: a client for the test to look into it. client: the one that the cache has.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of the application, and its own fakes
         self,
         variables: Mapping[str, str] | None = None,
         *,
-        redis: Client | None = None,
+        server: fakeredis.FakeServer | None = None,
         cache: Cache | None = None,
         processor: Processor | None = None,
+        trace: XRay | None = None,
+        allowed_hosts: tuple[str, ...] | None = None,
+        make_jobs: Callable[[Settings, Store, Logger], Jobs] | None = None,
     ) -> None:
-        self.settings = Settings.load(variables or {})
+        self.settings = Settings.load({"SECRET_KEY": SECRET_KEY, **(variables or {})})
         self.logger = make_logger(self.settings)
         self.output = io.StringIO()
         for handler in self.logger.handlers:
             assert hasattr(handler, "setStream")
             handler.setStream(self.output)
-        self.redis: Any = redis or fakeredis.FakeRedis(server=fakeredis.FakeServer())
-        self.redis_cache = RedisCache(lambda: self.redis, self.settings, self.logger)
+        self.server = server or fakeredis.FakeServer()
+        self.redis: Any = fakeredis.FakeRedis(server=self.server)
+        self.client: Any = fakeredis.FakeAsyncRedis(server=self.server)
+        self.store = RedisStore(lambda: self.client)
+        self.redis_cache = RecordCache(self.store, self.settings, self.logger)
         self.processor = FakeProcessor()
+        self.loop = asyncio.Runner()
         self.app = create_app(
             self.settings,
             cache=cache or self.redis_cache,
             processor=processor or self.processor,
             uploads=make_uploads(self.settings),
+            jobs=make_jobs(self.settings, self.store, self.logger) if make_jobs else None,
             logger=self.logger,
+            trace=trace,
+            allowed_hosts=allowed_hosts,
         )
 
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the loop of this gateway."""
+        return self.loop.run(coroutine)
+
     def close(self) -> None:
-        """End the threads of the cache."""
-        self.redis_cache.threads.shutdown(wait=False)
+        """Close the connections of the cache, and the loop."""
+        self.run(self.client.aclose())
+        self.loop.close()
 
     def request(
         self, method: str, path: str, *, content: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -144,7 +183,7 @@ class Gateway:
             async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
                 return await client.request(method, path, content=content, headers=headers)
 
-        return asyncio.run(call())
+        return self.run(call())
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self.request("GET", path, headers=headers)
@@ -165,7 +204,7 @@ class Gateway:
         **scope: Any,  # noqa: ANN401
     ) -> Answer:
         """Send the events of ASGI one by one, as a server does; after the last the client is gone."""
-        return asyncio.run(self._converse(messages, {"content-type": CONTENT_TYPE, **(headers or {})}, scope))
+        return self.run(self._converse(messages, {"content-type": CONTENT_TYPE, **(headers or {})}, scope))
 
     async def _converse(
         self, messages: Iterable[Message], headers: Mapping[str, str | bytes], different: Mapping[str, Any]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
@@ -15,16 +14,17 @@ import pytest
 import redis
 
 from gateway.measuring import breaker as breaker_module
-from gateway.measuring import cache as cache_module
+from gateway.measuring import redis_store as store_module
 from gateway.measuring.breaker import Breaker
-from gateway.measuring.cache import NoCache, RedisCache, connect, make_cache
+from gateway.measuring.cache import Lookup, NoCache, RecordCache, make_cache
 from gateway.measuring.records import MAX_RECORD_BYTES, Records
-from gateway.settings import DEVELOPMENT_SECRET_KEY, Settings
-from image_intensity import Options, version
-from tests.gateway.driver import IMAGE, Gateway, measurement
+from gateway.measuring.redis_store import CONNECTIONS, RedisStore, connect
+from gateway.settings import Settings
+from image_intensity import Options, Region, version
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, SECRET_KEY, Gateway, form, measurement, part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 KEY = f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}"
 RECORD = asdict(measurement())
@@ -60,7 +60,7 @@ def record(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has
     return json.dumps({**RECORD, **different}, separators=(",", ":")).encode()
 
 
-def signed(content: bytes, name: str = KEY, secret: str = DEVELOPMENT_SECRET_KEY) -> bytes:
+def signed(content: bytes, name: str = KEY, secret: str = SECRET_KEY) -> bytes:
     """A record as only those who know the secret can make it."""
     return Records(secret).signer(name).sign(content)
 
@@ -101,7 +101,10 @@ def test_a_good_record_is_a_hit(gateway: Gateway) -> None:
         record(frames=-1),
         record(bit_depth=99),
         record(histogram=(-1, *RECORD["histogram"][1:])),
-        record(options={"luma": "mean", "alpha": "ignore"}),
+        record(options={"luma": "mean", "alpha": "ignore", "region": None}),
+        record(options={"luma": "bt601", "alpha": "ignore"}),
+        record(options={"luma": "bt601", "alpha": "ignore", "region": {"x": 0, "y": 0, "width": 3, "height": 2}}),
+        record(options={"luma": "bt601", "alpha": "ignore", "region": "0,0,3,2"}),
         record().replace(b'"pixel_count":6', b'"pixel_count":7,"pixel_count":8,"pixel_count":6'),
         record(original_mode=None),
         json.dumps({name: value for name, value in RECORD.items() if name != "pixel_count"}).encode(),
@@ -135,14 +138,14 @@ def test_a_record_that_anybody_could_have_written_is_a_miss(gateway: Gateway) ->
 def test_no_more_of_a_long_value_is_read_than_a_record_may_have(gateway: Gateway) -> None:
     gateway.redis.set(KEY, b"x" * 10_000_000)
     lengths = []
-    getrange = gateway.redis.getrange
+    getrange = gateway.client.getrange
 
-    def noted(*where: Any) -> bytes:  # noqa: ANN401 - redis-py's
-        content: bytes = getrange(*where)
+    async def noted(*where: Any) -> bytes:  # noqa: ANN401 - redis-py's
+        content: bytes = await getrange(*where)
         lengths.append(len(content))
         return content
 
-    gateway.redis.getrange = noted
+    gateway.client.getrange = noted
     assert outcome(gateway) == "miss"
     assert lengths == [MAX_RECORD_BYTES + 1]
 
@@ -156,6 +159,18 @@ def test_the_longest_measurement_fits_a_record() -> None:
         average_intensity=100 / 3,
     )
     assert len(Records("secret").write("name", longest)) < MAX_RECORD_BYTES / 2
+
+
+def test_a_limit_on_pixels_is_for_the_image_of_a_record_and_not_for_its_region(
+    gateway: Gateway, make_gateway: Callable[..., Gateway]
+) -> None:
+    narrow = make_gateway(server=gateway.server, variables={"MAX_IMAGE_PIXELS": "5"})
+    expected = {gateway: ["miss", "hit"], narrow: ["miss", "miss"]}
+    for one, outcomes in expected.items():
+        one.processor.answer = measurement(options=Options(region=Region(0, 0, 1, 1)), pixel_count=1)
+        path, headers = "/intensity?region=0,0,1,1", {"Content-Type": CONTENT_TYPE}
+        answers = [one.request("POST", path, content=form(part()), headers=headers) for _ in outcomes]
+        assert [answer.headers["x-cache"] for answer in answers] == outcomes
 
 
 def test_a_key_of_another_type_costs_its_own_image_only_and_is_replaced(gateway: Gateway) -> None:
@@ -178,8 +193,9 @@ def test_without_a_host_or_a_time_to_live_there_is_no_cache(gateway: Gateway, va
 
 def test_with_a_host_there_is_a_cache_that_connects_only_when_it_is_used(gateway: Gateway) -> None:
     cache = make_cache(Settings.load({"REDIS_HOST": "redis.invalid"}), gateway.logger)
-    assert isinstance(cache, RedisCache)
-    assert cache.client is None
+    assert isinstance(cache, RecordCache)
+    assert isinstance(cache.store, RedisStore)
+    assert cache.store.client is None
 
 
 class Failing:
@@ -190,11 +206,11 @@ class Failing:
         self.calls = 0
         whole = getattr(client, operation)
 
-        def call(*args: object, **options: object) -> object:
+        async def call(*args: object, **options: object) -> object:
             self.calls += 1
             if self.error:
                 raise self.error
-            return whole(*args, **options)
+            return await whole(*args, **options)
 
         monkeypatch.setattr(client, operation, call)
 
@@ -204,7 +220,7 @@ def test_a_full_redis_is_still_read_and_left_alone_with_writes(
 ) -> None:
     assert outcome(gateway) == "miss"
     full = redis.exceptions.OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")
-    writes = Failing(monkeypatch, gateway.redis, "set", full)
+    writes = Failing(monkeypatch, gateway.client, "set", full)
     assert [outcome(gateway, IMAGE + b"1"), outcome(gateway, IMAGE + b"2")] == ["miss", "miss"]
     assert writes.calls == 1
     assert outcome(gateway) == "hit"
@@ -218,7 +234,7 @@ def test_a_full_redis_is_still_read_and_left_alone_with_writes(
 def test_the_breaker_opens_at_the_first_failure_and_lets_one_through_after_its_rest(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, clock: list[float]
 ) -> None:
-    reads = Failing(monkeypatch, gateway.redis, "getrange", redis.ConnectionError("refused"))
+    reads = Failing(monkeypatch, gateway.client, "getrange", redis.ConnectionError("refused"))
     assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
     assert reads.calls == 1
     clock[0] += 4.9
@@ -242,42 +258,39 @@ def test_while_one_finds_out_the_others_go_on_without(gateway: Gateway, clock: l
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
-def test_an_outage_that_many_requests_meet_at_once_is_one_line() -> None:
-    """The logger of the test is slow, as a busy standard output is."""
-    lines: list[str] = []
-    threads = 16
-    together = threading.Barrier(threads)
+def asked_at_once(gateway: Gateway, requests: int) -> list[Lookup]:
+    """What the cache answers to so many requests at the same time."""
 
-    class SlowLogger:
-        def warning(self, message: str, *_: object, **__: object) -> None:
-            lines.append(message)
-            time.sleep(0.02)
+    async def ask() -> list[Lookup]:
+        return await asyncio.gather(*(gateway.redis_cache.get("0", Options()) for _ in range(requests)))
 
-    breaker = Breaker("it", SlowLogger())  # type: ignore[arg-type]
-
-    def fail() -> None:
-        together.wait()
-        breaker.failed(ValueError())
-
-    failing = [threading.Thread(target=fail) for _ in range(threads)]
-    for thread in failing:
-        thread.start()
-    for thread in failing:
-        thread.join()
-    assert len(lines) == 1
+    return gateway.run(ask())
 
 
-@pytest.fixture
-def hanging() -> Iterator[Callable[..., Any]]:
-    """A function that does not return before the test ends, as a name lookup sometimes does not."""
-    over = threading.Event()
-
-    def hang(*_: object, **__: object) -> None:
-        over.wait(10)
+def test_an_outage_that_many_requests_meet_at_once_is_one_line(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        await asyncio.sleep(0.02)
         raise redis.ConnectionError
 
-    yield hang
-    over.set()
+    monkeypatch.setattr(gateway.client, "getrange", fail)
+    assert asked_at_once(gateway, 40) == [Lookup("bypass", failed=True)] * 40
+    assert breaker_lines(gateway) == ["reading the cache failed; going on without"]
+
+
+async def hang(*_: object, **__: object) -> None:
+    """Never return, as a server or a name lookup sometimes does not."""
+    await asyncio.Event().wait()
+
+
+class HangingClient:
+    """A client whose connection is never made."""
+
+    getrange = set = staticmethod(hang)
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -293,7 +306,7 @@ ATTEMPTS = 3
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("part", ["connect", "getrange", "set"])
 def test_a_cache_that_hangs_costs_one_request_no_more_than_the_allowance_and_the_next_nothing(
-    make_gateway: Callable[..., Gateway], hanging: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, part: str
+    make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     first, second, usual = [], [], []
     for _ in range(ATTEMPTS):
@@ -301,35 +314,48 @@ def test_a_cache_that_hangs_costs_one_request_no_more_than_the_allowance_and_the
         outcome(gateway, b"warm up")
         usual.append(timed(partial(outcome, gateway, b"usual")))
         if part == "connect":
-            gateway.redis_cache.client = None
-            monkeypatch.setattr(gateway.redis_cache, "connect", hanging)
+            gateway.store.client = None
+            monkeypatch.setattr(gateway.store, "connect", HangingClient)
         else:
-            monkeypatch.setattr(gateway.redis, part, hanging)
+            monkeypatch.setattr(gateway.client, part, hang)
         first.append(timed(partial(outcome, gateway)))
         second.append(timed(partial(outcome, gateway)))
         assert len(breaker_lines(gateway)) == 1
-    assert cache_module.DEADLINE_SECONDS * 0.9 < min(first) < min(usual) + ALLOWANCE_SECONDS
-    assert min(second) < min(usual) + cache_module.DEADLINE_SECONDS / 2
+    assert store_module.DEADLINE_SECONDS * 0.9 < min(first) < min(usual) + ALLOWANCE_SECONDS
+    assert min(second) < min(usual) + store_module.DEADLINE_SECONDS / 2
 
 
 @pytest.mark.usefixtures("deployed")
 def test_reading_and_writing_together_stay_within_the_allowance() -> None:
-    assert 2 * cache_module.DEADLINE_SECONDS < ALLOWANCE_SECONDS
+    assert 2 * store_module.DEADLINE_SECONDS < ALLOWANCE_SECONDS
 
 
 @pytest.mark.usefixtures("deployed")
-def test_more_requests_than_threads_all_come_back_from_a_cache_that_hangs(
-    make_gateway: Callable[..., Gateway], hanging: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+def test_more_requests_than_connections_all_come_back_from_a_cache_that_hangs(
+    make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slowest = []
     for _ in range(ATTEMPTS):
         gateway = make_gateway()
-        monkeypatch.setattr(gateway.redis, "getrange", hanging)
-        with ThreadPoolExecutor(40) as many:
-            asked = [many.submit(timed, partial(gateway.redis_cache.get, "0", Options())) for _ in range(40)]
-        slowest.append(max(future.result() for future in asked))
+        monkeypatch.setattr(gateway.client, "getrange", hang)
+        slowest.append(timed(partial(asked_at_once, gateway, 3 * CONNECTIONS)))
         assert len(breaker_lines(gateway)) == 1
     assert min(slowest) < ALLOWANCE_SECONDS
+
+
+def test_no_more_connections_are_open_than_there_are_turns(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    running: list[int] = [0]
+    getrange = gateway.client.getrange
+
+    async def counted(*where: object) -> object:
+        running.append(running[-1] + 1)
+        await asyncio.sleep(0.001)
+        running.append(running[-1] - 1)
+        return await getrange(*where)
+
+    monkeypatch.setattr(gateway.client, "getrange", counted)
+    assert {lookup.outcome for lookup in asked_at_once(gateway, 3 * CONNECTIONS)} == {"miss"}
+    assert max(running) == CONNECTIONS
 
 
 @pytest.fixture
@@ -340,8 +366,8 @@ def constructed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def construct(kind: str) -> Callable[..., object]:
         return lambda **options: made.update(kind=kind, **options)
 
-    monkeypatch.setattr(redis, "Redis", construct("one server"))
-    monkeypatch.setattr("redis.cluster.RedisCluster", construct("cluster"))
+    monkeypatch.setattr(store_module, "Redis", construct("one server"))
+    monkeypatch.setattr(store_module, "RedisCluster", construct("cluster"))
     return made
 
 
@@ -368,16 +394,17 @@ def test_a_cluster_is_spoken_to_as_one_with_the_same_settings(constructed: dict[
 
 
 @pytest.mark.usefixtures("deployed")
-def test_sockets_time_out_within_the_deadline(constructed: dict[str, Any]) -> None:
+def test_sockets_time_out_within_the_deadline_and_connecting_ahead_may_take_longer(constructed: dict[str, Any]) -> None:
     connect(Settings.load({"REDIS_HOST": "redis.example"}))
-    assert 0 < constructed["socket_timeout"] <= cache_module.DEADLINE_SECONDS
-    assert 0 < constructed["socket_connect_timeout"] <= cache_module.DEADLINE_SECONDS
+    assert 0 < constructed["socket_timeout"] <= store_module.DEADLINE_SECONDS
+    # Within a request, the deadline ends it.
+    assert constructed["socket_connect_timeout"] == store_module.CONNECT_SECONDS
 
 
 def test_readiness_asks_the_cache_while_the_breaker_is_open(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway.processor.answer = measurement(average_intensity=127.0)
     assert gateway.get("/health/ready").json() == {"status": "ready", "cache": "ok", "processor": "ok"}
-    reads = Failing(monkeypatch, gateway.redis, "getrange", redis.ConnectionError("refused"))
+    reads = Failing(monkeypatch, gateway.client, "getrange", redis.ConnectionError("refused"))
     response = gateway.get("/health/ready")
     assert (response.status_code, response.json()["cache"]) == (200, "down")
     reads.error = None

@@ -13,12 +13,14 @@ import pytest
 
 from gateway.app import create_app
 from gateway.log import make_logger
-from gateway.measuring.cache import RedisCache
+from gateway.measuring.cache import RecordCache
 from gateway.measuring.records import Records, name_of
+from gateway.measuring.redis_store import RedisStore
 from image_intensity import DECODERS, Options
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
 from tests.core.samples import encoded, pixels
+from tests.gateway.driver import SECRET_KEY
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
@@ -28,15 +30,15 @@ IMAGE = encoded(pixels("RGBA"), "PNG")
 
 
 @pytest.fixture
-def redis() -> fakeredis.FakeRedis:
-    return fakeredis.FakeRedis()
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
 
 
 @pytest.fixture
-def app(redis: fakeredis.FakeRedis) -> FastAPI:
-    settings = LocalSettings.load({})
+def app(server: fakeredis.FakeServer) -> FastAPI:
+    settings = LocalSettings.load({"SECRET_KEY": SECRET_KEY})
     logger = make_logger(settings)
-    cache = RedisCache(lambda: redis, settings, logger)
+    cache = RecordCache(RedisStore(lambda: fakeredis.FakeAsyncRedis(server=server)), settings, logger)
     return create_app(settings, cache=cache, processor=InProcessProcessor(logger), logger=logger)
 
 
@@ -85,19 +87,78 @@ def test_options_never_share_a_record(app: FastAPI) -> None:
     assert len(set(averages)) == len(queries)
 
 
-def test_records_of_another_decoder_are_not_used(app: FastAPI, redis: fakeredis.FakeRedis) -> None:
+@pytest.mark.parametrize("comma", [",", "%2C"])
+def test_a_region_is_measured_and_named(app: FastAPI, comma: str) -> None:
+    whole: dict[str, Any] = post(app, "?detail=full").json()
+    answer: dict[str, Any] = post(app, f"?detail=full&region={comma.join(['3', '4', '20', '17'])}").json()
+    gray = np.asarray(pixels("RGBA").convert("L"))[4:21, 3:23]
+    assert answer["average_intensity"] == gray.mean()
+    assert answer["histogram"] == np.bincount(gray.ravel(), minlength=256).tolist()
+    assert answer["statistics"]["share_black"] == (gray == 0).mean()
+    assert (answer["pixel_count"], whole["pixel_count"]) == (20 * 17, 61 * 47)
+    assert (answer["measurement"]["region"], whole["measurement"]["region"]) == ("3,4,20,17", None)
+    for name in ("image_size", "image_size_bytes", "original_mode", "filename"):
+        assert answer[name] == whole[name]
+
+
+def test_regions_never_share_a_record(app: FastAPI) -> None:
+    queries = ["", "?region=0,0,61,47", "?region=1,11,1,1", "?region=11,1,1,1", "?region=1,1,11,1", "?region=1,1,1,11"]
+    for outcome in ("miss", "hit"):
+        answers = [post(app, f"{query}{'&' if query else '?'}detail=full") for query in queries]
+        assert {answer.headers["X-Cache"] for answer in answers} == {outcome}
+        regions = [answer.json()["measurement"]["region"] for answer in answers]
+        assert regions == [query.partition("=")[2] or None for query in queries]
+        counts = [answer.json()["pixel_count"] for answer in answers]
+        assert counts == [61 * 47, 61 * 47, 1, 1, 11, 11]
+
+
+def test_a_region_outside_is_an_error_of_its_own_and_remembered(app: FastAPI) -> None:
+    for outcome in ("miss", "hit"):
+        answer = post(app, "?region=60,0,2,1")
+        assert (answer.status_code, answer.headers["X-Cache"]) == (400, outcome)
+        assert answer.json()["code"] == "region_outside_image"
+        assert "at least 62 x 1 pixels; this one has 61 x 47" in answer.json()["detail"]
+    assert post(app).status_code == post(app, "?region=60,0,1,1").status_code == 200
+    assert post(app, "?region=9999999999,9999999999,9999999999,9999999999").json()["code"] == "region_outside_image"
+
+
+def test_records_of_another_decoder_are_not_used(app: FastAPI, server: fakeredis.FakeServer) -> None:
+    redis = fakeredis.FakeRedis(server=server)
     post(app)
     name = name_of(hashlib.sha256(IMAGE).hexdigest(), Options())
     record = redis.get(name)
     assert isinstance(record, bytes)
-    signer = Records("development-only").signer(name)
+    signer = Records(SECRET_KEY).signer(name)
     redis.set(name, signer.sign(signer.unsign(record).replace(DECODERS["pillow"].encode(), b"12.0.0")))
     assert post(app).headers["X-Cache"] == "miss"
 
 
 @pytest.mark.parametrize(
     "query",
-    ["?detial=full", "?detail=all", "?detail=", "?luma=bt2020", "?alpha=over", "?luma=bt601&luma=mean", "?LUMA=mean"],
+    [
+        "?detial=full",
+        "?detail=all",
+        "?detail=",
+        "?luma=bt2020",
+        "?alpha=over",
+        "?luma=bt601&luma=mean",
+        "?LUMA=mean",
+        "?region=",
+        "?region=1,2,3",
+        "?region=+1,2,3,4",
+        "?region=1,2,3,0",
+        "?region=1e3,0,1,1",
+        "?region=%d9%a1,0,1,1",
+        "?region=-0,0,1,1",
+        "?region=1,%202,3,4",
+        "?region=1,2,3,4%0A",
+        "?region=1,2,3,4&region=1,2,3,4",
+        "?region=01,2,3,4",
+        "?region=12345678901,0,1,1",
+        "?region=1,2,3,4&Region=1,2,3,4",
+        "?region=1.0,2,3,4",
+        "?region[]=1,2,3,4",
+    ],
 )
 def test_an_unknown_or_repeated_option_is_an_error(app: FastAPI, query: str) -> None:
     answer = post(app, query)
@@ -108,6 +169,7 @@ def test_an_unknown_or_repeated_option_is_an_error(app: FastAPI, query: str) -> 
 def test_the_options_are_in_the_description_of_the_api(app: FastAPI) -> None:
     document = app.openapi()
     operation = document["paths"]["/intensity"]["post"]
-    assert {parameter["name"] for parameter in operation["parameters"]} == {"detail", "luma", "alpha"}
+    query = {parameter["name"] for parameter in operation["parameters"] if parameter.get("in") == "query"}
+    assert query == {"detail", "luma", "alpha", "region"}
     assert "multipart/form-data" in operation["requestBody"]["content"]
     assert "FullIntensity" in document["components"]["schemas"]

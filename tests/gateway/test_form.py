@@ -26,7 +26,7 @@ def _nothing_is_measured(gateway: Gateway) -> Iterator[None]:
     "content_type",
     [
         "application/json",
-        "image/png",
+        "image/gif",
         "application/x-www-form-urlencoded",
         "multipart/mixed; boundary=boundary",
         "multipart/form-dataX; boundary=boundary",

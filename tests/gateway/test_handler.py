@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import io
 import json
 import sys
@@ -15,57 +13,16 @@ from uuid import UUID
 
 import pytest
 
-from contract.invocation import measurement_answer
 from gateway.settings import SettingsError
-from tests.gateway.driver import PROBLEM_MEMBERS, measurement
+from tests.gateway.driver import PROBLEM_MEMBERS, FakeLambda, measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import ModuleType
 
-    from image_intensity import Measurement
 
 EVENTS = Path(__file__).parents[1] / "events"
 GATEWAYS_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
-
-
-class FakeLambda:
-    """The client of boto3, with a function that has the same answer for every image."""
-
-    def __init__(self) -> None:
-        self.payloads: list[dict[str, Any]] = []
-        self.measurement: Measurement = measurement()
-
-    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.payloads.append({"function": FunctionName, **json.loads(Payload)})
-        return {"Payload": io.BytesIO(json.dumps(measurement_answer(self.measurement)).encode())}
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
-    """Import the handler anew, as a cold start with these variables does."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-
-    def cold_start(**variables: str) -> ModuleType:
-        for name in ("APP_ENV", "SECRET_KEY", "REDIS_HOST", "ALLOWED_ORIGINS"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.delitem(sys.modules, "gateway.handler", raising=False)
-        return importlib.import_module("gateway.handler")
-
-    yield cold_start
-    sys.modules.pop("gateway.handler", None)
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
-@pytest.fixture
-def function(monkeypatch: pytest.MonkeyPatch) -> FakeLambda:
-    fake = FakeLambda()
-    monkeypatch.setattr("gateway.measuring.processor_client.make_lambda_client", lambda: fake)
-    return fake
 
 
 @pytest.fixture
@@ -171,6 +128,36 @@ def test_a_preflight_is_answered(handler: Callable[..., dict[str, Any]]) -> None
     assert answer["headers"]["access-control-allow-origin"] == "*"
     assert "POST" in answer["headers"]["access-control-allow-methods"]
     assert "X-Request-ID" in answer["headers"]["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize(
+    ("context", "caller"),
+    [
+        ({}, None),
+        ({"identity": {"apiKeyId": "k3y1d", "apiKey": "THE-KEY"}}, "k3y1d"),
+        ({"authorizer": {"principalId": "client-7", "integrationLatency": 3}}, "client-7"),
+        ({"identity": {"userArn": "arn:aws:iam::123456789012:user/alice"}}, "arn:aws:iam::123456789012:user/alice"),
+    ],
+    ids=["anyone", "key", "token", "IAM"],
+)
+def test_the_log_says_whom_api_gateway_let_in_and_has_no_secret(
+    handler: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    context: dict[str, Any],
+    caller: str | None,
+) -> None:
+    output = io.StringIO()
+    for log_handler in sys.modules["gateway.handler"].logger.handlers:
+        monkeypatch.setattr(log_handler, "stream", output)
+    sent = event("post_image")
+    sent["requestContext"]["identity"] |= context.pop("identity", {})
+    sent["requestContext"] |= context
+    for headers, value in ((sent["headers"], "THE-KEY"), (sent["multiValueHeaders"], ["THE-KEY"])):
+        headers["X-API-Key"] = value
+    handler(sent)
+    [line] = [json.loads(line) for line in output.getvalue().splitlines() if '"request"' in line]
+    assert line["extra_info"].get("caller") == caller
+    assert "THE-KEY" not in output.getvalue()
 
 
 def test_the_line_of_the_log_has_the_callers_address(
@@ -299,3 +286,26 @@ def test_the_root_leads_to_the_page_where_the_stage_says_where_that_is(
     answer = handler({**root, "stageVariables": {"page": "https://d1.cloudfront.net"}})
     assert answer["statusCode"] == 307
     assert answer["headers"]["location"] == "https://d1.cloudfront.net"
+
+
+# The icon is a file of the page, which CloudFront has.
+DOCUMENTS = {
+    "/docs": 200,
+    "/docs/start.js": 200,
+    "/docs/swagger-ui.css": 200,
+    "/docs/swagger-ui-bundle.js": 200,
+    "/openapi.json": 200,
+    "/favicon.svg": 404,
+}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_no_answer_is_compressed_or_binary_because_api_gateway_would_send_it_as_base64(
+    handler: Callable[[dict[str, Any]], dict[str, Any]], path: str
+) -> None:
+    asked = {"Accept-Encoding": "gzip"}
+    many = {"Accept-Encoding": ["gzip"]}
+    answer = handler({**event("get_health"), "path": path, "headers": asked, "multiValueHeaders": many})
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (DOCUMENTS[path], False)
+    assert "content-encoding" not in answer["headers"]
+    assert len(answer["body"]) > 100

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from contract.invocation import Invocation
     from tests.gateway.driver import Gateway
 
-EXPOSED = {"X-Request-ID", "X-Cache", "Server-Timing", "Retry-After"}
+EXPOSED = {"X-Request-ID", "X-Cache", "Server-Timing", "Retry-After", "WWW-Authenticate"}
 ORIGIN = "https://page.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-request-id"}
 
@@ -38,7 +38,7 @@ REQUESTS: dict[str, Callable[[Gateway, str], httpx.Response]] = {
 class Faulty:
     """A processor with a bug that shows with one content only."""
 
-    def measure(self, invocation: Invocation) -> Answer:
+    async def measure(self, invocation: Invocation) -> Answer:
         if invocation.image == b"fault":
             raise ZeroDivisionError
         return Answer(measurement())
@@ -95,7 +95,7 @@ def test_a_preflight_for_an_upload_with_an_id_of_its_own_is_answered(gateway: Ga
     [
         {"Origin": "https://other.example"},
         {"Access-Control-Request-Method": "DELETE"},
-        {"Access-Control-Request-Headers": "authorization"},
+        {"Access-Control-Request-Headers": "x-other"},
     ],
 )
 def test_a_preflight_for_what_is_not_allowed_is_refused(

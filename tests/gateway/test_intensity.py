@@ -88,7 +88,7 @@ def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
     gateway: Gateway, make_gateway: Callable[..., Gateway], limits: dict[str, str], code: str
 ) -> None:
     gateway.upload()
-    narrower = make_gateway(variables=limits, redis=gateway.redis)
+    narrower = make_gateway(variables=limits, server=gateway.server)
     narrower.processor.answer = ProblemError(ProblemCode(code), "Not now.")
     response = narrower.upload()
     assert response.json()["code"] == code
@@ -100,7 +100,7 @@ def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
 
 def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: Callable[..., Gateway]) -> None:
     gateway.upload()
-    assert make_gateway(variables={"MAX_IMAGE_PIXELS": "6"}, redis=gateway.redis).upload().headers["x-cache"] == "hit"
+    assert make_gateway(variables={"MAX_IMAGE_PIXELS": "6"}, server=gateway.server).upload().headers["x-cache"] == "hit"
 
 
 def test_without_a_cache_every_upload_is_a_bypass(make_gateway: Callable[..., Gateway]) -> None:

@@ -111,7 +111,7 @@ def test_cache_errors_are_counted_once_an_outage_and_logged_in_one_line(
     def refuse(*_: object, **__: object) -> None:
         raise redis.ConnectionError("refused")
 
-    monkeypatch.setattr(gateway.redis, "getrange", refuse)
+    monkeypatch.setattr(gateway.client, "getrange", refuse)
     outcomes = [gateway.upload(IMAGE + bytes([number])).headers["x-cache"] for number in range(4)]
     assert outcomes == ["bypass"] * 4
     assert [record.get("CacheErrors", 0) for record in metrics(capsys)] == [1, 0, 0, 0]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 import time
 from base64 import b64decode
+from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -19,8 +21,9 @@ from PIL import Image
 
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.cache import DEADLINE_SECONDS
+from gateway.measuring import processor_client
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
+from gateway.measuring.redis_store import DEADLINE_SECONDS
 from processor.handler import lambda_handler
 from tests.gateway.driver import assert_problem, measurement
 from tests.support import free_port
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.gateway.driver import Gateway
 
-TIMEOUT_SECONDS = 0.3
+TIMEOUT_SECONDS = 30
 
 
 class Lambda(ThreadingHTTPServer):
@@ -85,8 +88,8 @@ def function() -> Iterator[Lambda]:
         thread.join()
 
 
-def client(port: int) -> Any:  # noqa: ANN401 - boto3's client
-    config = Config(read_timeout=TIMEOUT_SECONDS, connect_timeout=TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
+def client(port: int, timeout: float = TIMEOUT_SECONDS) -> Any:  # noqa: ANN401 - boto3's client
+    config = Config(read_timeout=timeout, connect_timeout=timeout, retries={"total_max_attempts": 1})
     return boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=config)
 
 
@@ -104,7 +107,7 @@ def invocation(image: bytes) -> Invocation:
 def problem(processor: LambdaProcessor, image: bytes = b"image") -> ProblemError:
     """What a measurement ends in. Nothing of the inside is in its detail."""
     with pytest.raises(ProblemError) as caught:
-        processor.measure(invocation(image))
+        processor.measure_now(invocation(image))
     for word in ("secret", "Exception", "Lambda", "127.0.0.1", "image-intensity-processor"):
         assert word not in caught.value.detail
     return caught.value
@@ -119,7 +122,7 @@ def png() -> bytes:
 def test_the_measurement_is_what_the_processors_handler_computes(function: Lambda, invoker: LambdaProcessor) -> None:
     function.compute = lambda event: lambda_handler(event, None)
     image = png()
-    measured = invoker.measure(invocation(image)).measurement
+    measured = invoker.measure_now(invocation(image)).measurement
     expected = lambda_handler(function.events[0], None)
     assert measured.average_intensity == expected["measurement"]["average_intensity"]
     assert (measured.image_format, measured.image_size, measured.original_mode) == ("PNG", (5, 3), "RGB")
@@ -188,9 +191,11 @@ def test_a_function_that_does_not_exist_is_a_failure(gateway: Gateway) -> None:
     assert "Function not found" in gateway.log()[0]["error"]
 
 
-def test_no_answer_in_time_is_a_timeout(function: Lambda, invoker: LambdaProcessor) -> None:
-    function.delay = TIMEOUT_SECONDS * 3
-    assert problem(invoker).code == "processor_timeout"
+def test_no_answer_in_time_is_a_timeout(gateway: Gateway, function: Lambda) -> None:
+    function.delay = 1
+    connection = client(function.server_port, timeout=0.3)
+    assert problem(LambdaProcessor(connection, "other", gateway.logger)).code == "processor_timeout"
+    connection.close()
 
 
 def test_an_address_without_a_server_is_a_failure(gateway: Gateway) -> None:
@@ -263,9 +268,9 @@ def test_an_answer_that_is_not_one_of_the_contract_is_a_failure(
 def test_an_image_that_does_not_fit_into_an_invocation_is_too_large(function: Lambda, invoker: LambdaProcessor) -> None:
     function.body = answer()
     fits = LAMBDA_PAYLOAD_BYTES * 3 // 4 - 300
-    assert invoker.measure(invocation(bytes(fits))).measurement == measurement()
+    assert invoker.measure_now(invocation(bytes(fits))).measurement == measurement()
     with pytest.raises(ProblemError) as caught:
-        invoker.measure(invocation(bytes(fits + 300)))
+        invoker.measure_now(invocation(bytes(fits + 300)))
     assert caught.value.code == "file_too_large"
     assert len(function.paths) == 1
 
@@ -315,3 +320,66 @@ def test_the_endpoint_can_be_named_by_the_environment(monkeypatch: pytest.Monkey
     connection = make_lambda_client()
     assert connection.meta.endpoint_url == "http://127.0.0.1:4566"
     connection.close()
+
+
+class Dying(socketserver.ThreadingTCPServer):
+    """Lambda behind connections that die: it closes each of the first connections when it gets a request."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, dead: int, seconds: float = 0) -> None:
+        self.dead = dead
+        self.seconds = seconds
+        self.connections = 0
+        super().__init__(("127.0.0.1", 0), DyingConnection)
+
+
+class DyingConnection(socketserver.StreamRequestHandler):
+    server: Dying
+
+    def handle(self) -> None:
+        server = self.server
+        server.connections += 1
+        dead = server.connections <= server.dead
+        length = 0
+        while (line := self.rfile.readline()).strip():
+            if line.lower().startswith(b"content-length"):
+                length = int(line.split(b":")[1])
+        event = json.loads(self.rfile.read(length))
+        if dead:
+            time.sleep(server.seconds)
+            return
+        body = json.dumps(lambda_handler(event, None)).encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+@contextmanager
+def dying(gateway: Gateway, dead: int, seconds: float = 0) -> Iterator[tuple[LambdaProcessor, Dying]]:
+    with Dying(dead, seconds) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        connection = make_lambda_client(f"http://127.0.0.1:{server.server_address[1]}")
+        yield LambdaProcessor(connection, "processor", gateway.logger), server
+        connection.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_connection_that_died_while_the_environment_was_frozen_costs_nothing(gateway: Gateway) -> None:
+    with dying(gateway, dead=1) as (processor, server):
+        assert processor.measure_now(invocation(png())).measurement.pixel_count == 15
+        assert server.connections == 2
+
+
+def test_it_is_tried_again_only_once(gateway: Gateway) -> None:
+    with dying(gateway, dead=2) as (processor, server):
+        assert problem(processor, png()).code == ProblemCode.PROCESSOR_FAILED
+        assert server.connections == 2
+
+
+def test_a_connection_that_dies_under_way_is_not_tried_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processor_client, "DEAD_CONNECTION_SECONDS", 0.1)
+    with dying(gateway, dead=1, seconds=0.3) as (processor, server):
+        assert problem(processor, png()).code == ProblemCode.PROCESSOR_FAILED
+        assert server.connections == 1

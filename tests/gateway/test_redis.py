@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from PIL import Image
 
 from gateway.measuring import breaker as breaker_module
-from gateway.measuring import cache as cache_module
-from gateway.measuring.cache import RedisCache, make_cache
+from gateway.measuring import redis_store as store_module
+from gateway.measuring.cache import RecordCache, make_cache
+from gateway.measuring.redis_store import RedisStore
 from tests.gateway.driver import IMAGE, Gateway
 from tests.gateway.redis_server import RedisServer, redis_server
 from tests.support import free_port
@@ -55,18 +56,14 @@ def cached(make_gateway: Callable[..., Gateway]) -> Iterator[Callable[..., Gatew
         def make(**variables: str) -> Gateway:
             gateway = make_gateway(variables=variables)
             cache = make_cache(gateway.settings, gateway.logger)
-            assert isinstance(cache, RedisCache)
-            stack.callback(close, cache)
-            return make_gateway(variables=variables, cache=cache)
+            assert isinstance(cache, RecordCache)
+            store = cache.store
+            assert isinstance(store, RedisStore)
+            gateway = make_gateway(variables=variables, cache=cache)
+            stack.callback(lambda: gateway.run(store.close()))
+            return gateway
 
         yield make
-
-
-def close(cache: RedisCache) -> None:
-    # A thread that is still connecting would open a connection after the client is closed.
-    cache.threads.shutdown(cancel_futures=True)
-    if cache.client:
-        cache.client.close()
 
 
 @pytest.fixture
@@ -317,9 +314,11 @@ def impostor(answer: Callable[[socket.socket], None]) -> Iterator[dict[str, str]
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(listener.getsockname()[1])}
-        over.set()
-        thread.join()
+        try:
+            yield {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(listener.getsockname()[1])}
+        finally:
+            over.set()
+            thread.join()
 
 
 def http(connection: socket.socket) -> None:
@@ -497,6 +496,6 @@ def test_a_redis_that_freezes_under_load_slows_no_request_and_is_used_again_by_i
     noise = max(before) + max(sample.took for sample in load.controls if sample.begun + sample.took > frozen)
     assert max(after) < usual + ALLOWANCE_SECONDS + noise
     # Requests under way at the freeze waited for the deadline. All others were as fast as before.
-    assert statistics.median(sample.took for sample in during) < usual + cache_module.DEADLINE_SECONDS / 2
+    assert statistics.median(sample.took for sample in during) < usual + store_module.DEADLINE_SECONDS / 2
     assert last
     assert set(last) == {"hit"}

@@ -68,7 +68,7 @@ def test_under_other_limits_the_file_is_measured_again(
 ) -> None:
     gateway.processor.answer = CUT
     assert [refused(gateway), refused(gateway)] == ["miss", "hit"]
-    other = make_gateway(variables=wider, redis=gateway.redis)
+    other = make_gateway(variables=wider, server=gateway.server)
     response = other.upload()
     assert (response.status_code, response.headers["x-cache"]) == (200, "miss")
     # A measurement replaces a refusal.

@@ -12,7 +12,8 @@ from local_server.settings import LocalSettings
 from tests.support import names, variables
 
 # docs/settings.md has a table of them, and tests/test_house.py compares it with the settings.
-DEFAULTS = Settings.load({}).model_dump()
+OWN = {"SECRET_KEY": "own"}
+DEFAULTS = Settings.load(OWN).model_dump()
 
 
 def refused(environment: dict[str, str], settings: type[Settings] = Settings) -> str:
@@ -26,8 +27,30 @@ def refused(environment: dict[str, str], settings: type[Settings] = Settings) ->
 
 
 def test_the_local_run_has_the_gateways_settings_and_where_to_listen() -> None:
-    local = {"host": "127.0.0.1", "port": 5000, "processor_endpoints": (), "ministack": "", "reload": False}
-    assert LocalSettings.load({}).model_dump() == {**DEFAULTS, **local}
+    local: dict[str, object] = {"host": "127.0.0.1", "port": 5000, "allowed_hosts": (), "workers": 0}
+    local |= {"secret_key_file": "", "processor_endpoints": (), "job_endpoint": "", "ministack": "", "reload": False}
+    local |= {"api_keys": (), "rate_limit_per_key": "10/second;10000/day", "rate_limit_per_address": "0"}
+    local |= {"trusted_proxies": ()}
+    assert LocalSettings.load(OWN).model_dump() == {**DEFAULTS, **local}
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "hosts"),
+    [
+        ("127.0.0.1", "", ()),
+        ("localhost", "", ()),
+        ("::1", "a.example, b.example", ("a.example", "b.example")),
+        ("127.0.0.1", "*", None),
+        ("0.0.0.0", "", None),
+        ("::", "", None),
+        ("192.168.0.1", "a.example", ("a.example",)),
+        ("0.0.0.0", "localhost,*", None),
+    ],
+)
+def test_only_on_the_loopback_interface_other_names_than_its_own_are_refused_by_themselves(
+    host: str, allowed: str, hosts: tuple[str, ...] | None
+) -> None:
+    assert LocalSettings.load({"HOST": host, "ALLOWED_HOSTS": allowed}).hosts == hosts
 
 
 def test_the_variable_of_a_setting_is_its_name_in_capitals_or_the_alias_of_the_field() -> None:
@@ -50,6 +73,8 @@ def test_the_variable_of_a_setting_is_its_name_in_capitals_or_the_alias_of_the_f
         ("REDIS_HOST", " redis ", "redis_host", "redis"),
         ("REDIS_PORT", "1", "redis_port", 1),
         ("REDIS_PORT", "65535", "redis_port", 65535),
+        ("ORIGIN_SECRET", "secret", "origin_secret", SecretStr("secret")),
+        ("DIRECT_ACCESS", "on", "direct_access", True),
         ("REDIS_TLS", "true", "redis_tls", True),
         ("REDIS_TLS", "1", "redis_tls", True),
         ("REDIS_TLS", "false", "redis_tls", False),
@@ -68,12 +93,12 @@ def test_the_variable_of_a_setting_is_its_name_in_capitals_or_the_alias_of_the_f
     ],
 )  # fmt: skip
 def test_a_variable_sets_its_field_and_no_other(variable: str, value: str, field: str, expected: object) -> None:
-    assert Settings.load({variable: value, "UNRELATED": "x"}).model_dump() == {**DEFAULTS, field: expected}
+    assert Settings.load({**OWN, variable: value, "UNRELATED": "x"}).model_dump() == {**DEFAULTS, field: expected}
 
 
 @pytest.mark.parametrize("variable", ["app_env", "secret_key", "redis_host", "max_content_length"])
 def test_the_names_of_fields_are_not_variables(variable: str) -> None:
-    assert Settings.load({variable: "7"}).model_dump() == DEFAULTS
+    assert Settings.load({**OWN, variable: "7"}).model_dump() == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -92,6 +117,7 @@ def test_the_names_of_fields_are_not_variables(variable: str) -> None:
         ("MAX_IMAGE_PIXELS", "0"),
         ("REDIS_PORT", "0"),
         ("REDIS_PORT", "65536"),
+        ("DIRECT_ACCESS", "off"),
         ("REDIS_TLS", "maybe"),
         ("REDIS_CLUSTER", "2"),
         ("CACHE_TTL_SECONDS", "-1"),
@@ -127,11 +153,21 @@ def test_every_wrong_value_is_named_at_once() -> None:
 @pytest.mark.parametrize("environment", ["production", "testing"])
 @pytest.mark.parametrize("variable", ["APP_ENV", "FLASK_ENV"])
 @pytest.mark.parametrize("key", [{}, {"SECRET_KEY": ""}, {"SECRET_KEY": "development-only"}])
-def test_the_default_secret_is_refused_outside_development(
+def test_a_secret_of_ones_own_is_required_outside_development(
     variable: str, environment: str, key: dict[str, str]
 ) -> None:
     assert refused({variable: environment, **key}).startswith("SECRET_KEY:")
     assert Settings.load({variable: environment, "SECRET_KEY": "own"}).app_env == environment
+
+
+def test_the_secret_of_earlier_versions_signs_nothing_any_more() -> None:
+    assert refused({"SECRET_KEY": "development-only"}) == "SECRET_KEY: a secret of your own is required"
+
+
+def test_in_development_each_start_has_another_secret() -> None:
+    first, second = (Settings.load({}).secret_key.get_secret_value() for _ in range(2))
+    assert len(first) >= 32
+    assert first != second
 
 
 def test_the_new_name_of_the_environment_goes_before_the_old_one() -> None:
@@ -150,7 +186,7 @@ def test_no_secret_is_in_an_error_nor_in_the_settings_as_text() -> None:
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_variable_counts_as_not_set(empty: str) -> None:
-    assert Settings.load(dict.fromkeys(variables(Settings), empty)).model_dump() == DEFAULTS
+    assert Settings.load({**dict.fromkeys(variables(Settings), empty), **OWN}).model_dump() == DEFAULTS
 
 
 def test_settings_cannot_be_changed() -> None:

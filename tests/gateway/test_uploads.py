@@ -6,14 +6,18 @@ import base64
 import hashlib
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import fakeredis
 import pytest
+from botocore.credentials import ContainerProvider, CredentialResolver, RefreshableCredentials
+from botocore.session import Session
 
 from contract.invocation import StoredImage
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.direct_uploads import TICKET_SECONDS
+from gateway.measuring.direct_uploads import LEAST_SECONDS, MOST_SECONDS, end_of_credentials
+from image_intensity import Options, Region
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, form, measurement, part
 
 if TYPE_CHECKING:
@@ -79,7 +83,46 @@ def test_form_and_ticket_expire_together(gateway: Gateway) -> None:
     expires = datetime.fromisoformat(answer["expires_at"])
     policy = json.loads(base64.b64decode(answer["fields"]["policy"]))
     assert abs((datetime.fromisoformat(policy["expiration"]) - expires).total_seconds()) <= 1
-    assert abs((expires - datetime.now(UTC)).total_seconds() - TICKET_SECONDS) < 5
+    assert abs((expires - datetime.now(UTC)).total_seconds() - LEAST_SECONDS) < 30
+
+
+def seconds_left(answer: dict[str, Any]) -> float:
+    return (datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)).total_seconds()
+
+
+@pytest.mark.parametrize(("size", "seconds"), [(1, 300), (32_000_000, 1300), (100_000_000, 3425)])
+def test_a_form_lives_as_long_as_its_file_may_take(gateway: Gateway, size: int, seconds: int) -> None:
+    assert abs(seconds_left(announce(gateway, size=size)) - seconds) < 30
+
+
+def test_no_form_lives_longer_than_an_hour(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables={"UPLOAD_BUCKET": "bucket", "MAX_UPLOAD_BYTES": "1000000000"})
+    assert abs(seconds_left(announce(gateway, size=1_000_000_000)) - MOST_SECONDS) < 30
+
+
+class Role(ContainerProvider):
+    """The credentials of a function with SnapStart: Lambda's container endpoint, which tells their end."""
+
+    def __init__(self, seconds: int) -> None:
+        self.end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+
+    def load(self) -> RefreshableCredentials:
+        metadata = {"access_key": "a", "secret_key": "s", "token": "t", "expiry_time": self.end.isoformat()}
+        return RefreshableCredentials.create_from_metadata(metadata, lambda: metadata, "container-role")
+
+
+def test_a_form_ends_with_the_credentials_that_signed_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = Role(seconds=1800)
+    monkeypatch.setattr(CredentialResolver, "load_credentials", lambda _: role.load())
+    answer = announce(gateway, size=100_000_000)
+    assert datetime.fromisoformat(answer["expires_at"]) == role.end
+    assert seconds_left(announce(gateway)) < LEAST_SECONDS + 5
+
+
+def test_the_end_of_credentials_is_not_known_of_keys_in_the_environment() -> None:
+    client = Session().create_client("s3", region_name="eu-central-1")
+    assert end_of_credentials(client) is None
+    client.close()
 
 
 def test_no_two_uploads_have_one_key(gateway: Gateway) -> None:
@@ -116,6 +159,19 @@ def test_what_the_cache_knows_need_not_be_uploaded(gateway: Gateway) -> None:
     assert (measured.status_code, measured.headers["X-Cache"]) == (200, "hit")
     # With other options it is not known.
     assert announce(gateway, "?alpha=white")["known"] is False
+    assert announce(gateway, "?region=0,0,1,1")["known"] is False
+
+
+def test_a_ticket_measures_the_region_of_the_request_that_redeems_it(gateway: Gateway) -> None:
+    region = Region(1, 0, 2, 1)
+    gateway.processor.answer = measurement(options=Options(region=region), pixel_count=2)
+    ticket = announce(gateway, "?region=1,0,2,1")["ticket"]
+    answer = redeem(gateway, ticket, "?region=1,0,2,1&detail=full")
+    assert (answer.json()["measurement"]["region"], answer.json()["pixel_count"]) == ("1,0,2,1", 2)
+    assert gateway.processor.invocations[-1].options.region == region
+    assert announce(gateway, "?region=1,0,2,1")["known"] is True
+    for other in ("", "?region=1,0,1,1", "?region=0,1,2,1"):
+        assert announce(gateway, other)["known"] is False
 
 
 def test_a_known_digest_with_another_size_is_not_known(gateway: Gateway) -> None:
@@ -136,7 +192,7 @@ def test_asking_for_an_upload_is_no_measurement(gateway: Gateway) -> None:
 def test_uploads_need_no_cache(make_gateway: Callable[..., Gateway], cache_down: bool) -> None:  # noqa: FBT001 - a parameter of the test
     gateway = make_gateway(variables={"UPLOAD_BUCKET": "bucket"})
     if cache_down:
-        gateway.redis.connection_pool.connection_kwargs["server"].connected = False
+        gateway.server.connected = False
     answer = announce(gateway)
     assert answer["known"] is False
     expected = "bypass" if cache_down else "miss"
@@ -220,6 +276,10 @@ def test_a_form_is_not_announced_by_a_form(gateway: Gateway) -> None:
     assert_problem(post(gateway, "/uploads", form(part()), CONTENT_TYPE), 400, "malformed_request")
 
 
+def test_a_size_may_be_written_as_any_json_number_that_is_whole(gateway: Gateway) -> None:
+    assert announce(gateway, size=20.0)["known"] is False
+
+
 @pytest.mark.parametrize("query", ["?detail=full", "?luma=x", "?luma=mean&luma=mean", "?size=1"])
 def test_unknown_options_of_an_upload_are_errors(gateway: Gateway, query: str) -> None:
     assert_problem(post(gateway, f"/uploads{query}", ANNOUNCED), 400, "malformed_request")
@@ -260,9 +320,11 @@ def test_a_ticket_expires(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> 
     ticket = announce(gateway)["ticket"]
     now = time.time()
     with monkeypatch.context() as later:
-        later.setattr(time, "time", lambda: now + TICKET_SECONDS - 5)
+        later.setattr(time, "time", lambda: now + LEAST_SECONDS - 5)
         assert redeem(gateway, ticket).status_code == 200
-        later.setattr(time, "time", lambda: now + TICKET_SECONDS + 5)
+        later.setattr(time, "time", lambda: now + LEAST_SECONDS + 5)
+        assert_problem(redeem(gateway, ticket), 410, "expired_ticket")
+        later.setattr(time, "time", lambda: now + MOST_SECONDS + 5)
         assert_problem(redeem(gateway, ticket), 410, "expired_ticket")
 
 
@@ -275,3 +337,21 @@ def test_what_the_processor_finds_wrong_with_an_upload_is_passed_on(
     # The problem is not remembered.
     gateway.processor.answer = measurement()
     assert redeem(gateway, announce(gateway)["ticket"]).headers["X-Cache"] == "miss"
+
+
+def test_a_new_secret_ends_old_tickets_and_nothing_else(make_gateway: Callable[..., Gateway]) -> None:
+    server = fakeredis.FakeServer()
+    before, after = (
+        make_gateway(variables={"UPLOAD_BUCKET": "bucket", "SECRET_KEY": secret}, server=server)
+        for secret in ("first", "second")
+    )
+    known = before.upload()
+    ticket = announce(before, sha256="0" * 64)["ticket"]
+    assert redeem(before, ticket).status_code == 200
+    assert_problem(redeem(after, ticket), 400, "invalid_ticket")
+    assert redeem(after, announce(after, sha256="0" * 64)["ticket"]).status_code == 200
+    # The record of the old secret is not believed, so the image is measured once more.
+    again = [after.upload() for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in again] == ["miss", "hit"]
+    assert {answer.json()["average_intensity"] for answer in [known, *again]} == {known.json()["average_intensity"]}
+    assert not [line for line in after.log() if line["level"] in {"WARNING", "ERROR"}]

@@ -40,7 +40,7 @@ def test_an_image_is_answered_by_its_measurement() -> None:
         "original_mode": "RGB",
         "pixel_count": 63,
         "image_size_bytes": len(PNG),
-        "options": {"luma": "bt601", "alpha": "ignore"},
+        "options": {"luma": "bt601", "alpha": "ignore", "region": None},
         "stored_bit_depth": 8,
         "bit_depth": 8,
         "frames": 1,

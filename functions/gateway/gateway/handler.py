@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from gateway.app import create_app
 from gateway.http.rest_api import adapt, lead_to_page
+from gateway.http.trace import XRay
 from gateway.log import make_logger
+from gateway.measuring.aws_jobs import make_jobs
 from gateway.measuring.cache import make_cache
 from gateway.measuring.direct_uploads import make_uploads
 from gateway.measuring.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
 
+# Lambda sets the first for all of an environment's life, and the second anew for each invocation.
+XRAY_DAEMON, TRACE = "AWS_XRAY_DAEMON_ADDRESS", "_X_AMZN_TRACE_ID"
+
 settings = Settings.load(os.environ)
 logger = make_logger(settings)
+cache = make_cache(settings, logger)
 uploads = make_uploads(settings)
+lambda_client = make_lambda_client()
 app = create_app(
     settings,
-    cache=make_cache(settings, logger),
-    processor=LambdaProcessor(make_lambda_client(), settings.processor_function_name, logger),
+    cache=cache,
+    processor=LambdaProcessor(lambda_client, settings.processor_function_name, logger),
     uploads=uploads,
+    jobs=make_jobs(settings, lambda_client, logger),
     logger=logger,
+    trace=XRay(os.environ[XRAY_DAEMON], lambda: os.environ.get(TRACE, "")) if XRAY_DAEMON in os.environ else None,
 )
-if uploads and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-    # A client that is in the snapshot takes no time later.
-    uploads.client()
 lead_to_page(app)
 lambda_handler = adapt(app)
+
+
+def connect_cache() -> None:
+    """Connect the cache on the event loop that serves all requests, which Mangum has made: connections belong to it."""
+    asyncio.get_event_loop().run_until_complete(cache.open())
+
+
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    # Part of Lambda's runtime. A connection that is in a snapshot would be dead when the snapshot is used.
+    from snapshot_restore_py import register_after_restore
+
+    register_after_restore(connect_cache)
+    if uploads:
+        # A client that is in the snapshot takes no time later.
+        uploads.client()
+else:
+    connect_cache()

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
+from pydantic_core import to_json
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
+# No line of ours says which thread or process wrote it. Not to ask saves a tenth of the line's time.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def written(line: dict[str, Any]) -> str:
+    """Return a line of the log as JSON."""
+    return to_json(line, inf_nan_mode="constants", fallback=str).decode()
+
+
+# For Powertools' formatter: `timestamp`, `level`, `message`, `name`, `service`, `request_id`, then extras.
+FORMAT: dict[str, Any] = {
+    "log_record_order": ["timestamp", "level", "message", "name"],
+    # The line of source would take a stack walk and is of little use to an operator.
+    "location": None,
+    "use_rfc3339": True,
+    "utc": True,
+    # Python's own json takes three times as long. No message of ours is JSON, which Powertools would look for.
+    "json_serializer": written,
+    "json_deserializer": str,
+}
+
 
 def make_logger(settings: Settings) -> Logger:
-    """Return the gateway's logger: `timestamp`, `level`, `message`, `name`, `service`, `request_id`, then extras."""
-    return Logger(
-        service=settings.service_name,
-        level=settings.log_level,
-        name="gateway",
-        log_record_order=["timestamp", "level", "message", "name"],
-        # The line of source would take a stack walk and is of little use to an operator.
-        location=None,
-        use_rfc3339=True,
-        utc=True,
-    )
+    """Return the gateway's logger, whose lines are as in `FORMAT`."""
+    return Logger(service=settings.service_name, level=settings.log_level, name="gateway", **FORMAT)

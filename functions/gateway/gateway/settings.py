@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -28,8 +29,14 @@ DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
 # Files that go to S3 first. The processor's memory is chosen for these (docs/decisions/limits.md).
 DEFAULT_MAX_UPLOAD_BYTES = 100_000_000
 DEFAULT_MAX_UPLOAD_PIXELS = 200_000_000
+# Jobs. What their memory is enough for, the workers know: 10 GB on AWS (docs/decisions/image-jobs.md).
+DEFAULT_MAX_JOB_BYTES = 2_000_000_000
+DEFAULT_MAX_JOB_PIXELS = 1_000_000_000
+# S3 takes no more in a form. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+MOST_POSTED_BYTES = 5_368_709_120
 
-DEVELOPMENT_SECRET_KEY = "development-only"  # noqa: S105 - refused outside development
+# Earlier versions signed with it when there was no other. Everybody can read it here.
+KNOWN_SECRET_KEY = "development-only"  # noqa: S105 - it is refused
 
 
 class SettingsError(Exception):
@@ -58,7 +65,7 @@ class Settings(BaseModel):
         "development", validation_alias=AliasChoices("APP_ENV", "FLASK_ENV")
     )
     # It comes after app_env, because its validator needs app_env.
-    secret_key: SecretStr = Field(SecretStr(DEVELOPMENT_SECRET_KEY), validate_default=True)
+    secret_key: SecretStr = Field(SecretStr(""), validate_default=True)
     max_content_length: int = Field(DEFAULT_MAX_CONTENT_LENGTH, ge=1)
     allowed_image_formats: Annotated[
         tuple[ImageFormat, ...], BeforeValidator(lambda value: split(upper(value))), Field(min_length=1)
@@ -73,10 +80,17 @@ class Settings(BaseModel):
     cache_ttl_seconds: int = Field(86_400, ge=0, le=10 * 365 * 86_400)
     refusal_ttl_seconds: int = Field(600, ge=0, le=10 * 365 * 86_400)
     allowed_origins: Annotated[tuple[str, ...], BeforeValidator(split), Field(min_length=1)] = ("*",)
+    origin_secret: SecretStr | None = None
+    # It comes after origin_secret, because its validator needs it.
+    direct_access: bool = Field(default=True, validate_default=True)
     processor_function_name: str = "image-intensity-processor"
     upload_bucket: str = ""
     max_upload_bytes: int = Field(DEFAULT_MAX_UPLOAD_BYTES, ge=1)
     max_upload_pixels: int = Field(DEFAULT_MAX_UPLOAD_PIXELS, ge=1)
+    max_job_bytes: int = Field(DEFAULT_MAX_JOB_BYTES, ge=1, le=MOST_POSTED_BYTES)
+    max_job_pixels: int = Field(DEFAULT_MAX_JOB_PIXELS, ge=1)
+    job_function_name: str = ""
+    job_table: str = ""
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(upper),
@@ -87,11 +101,12 @@ class Settings(BaseModel):
     @field_validator("secret_key")
     @classmethod
     def real_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        """Refuse the default outside development: everybody knows it and could sign upload tickets with it."""
-        if value.get_secret_value() == DEVELOPMENT_SECRET_KEY and info.data.get("app_env") != "development":
-            message = "a secret of your own is required unless APP_ENV is development"
+        """Return the secret, or in development a new one if there is none: what it signs is valid until the end."""
+        secret = value.get_secret_value()
+        if secret == KNOWN_SECRET_KEY or (not secret and info.data.get("app_env") != "development"):
+            message = "a secret of your own is required" + ("" if secret else " unless APP_ENV is development")
             raise ValueError(message)
-        return value
+        return value if secret else SecretStr(secrets.token_hex())
 
     @field_validator("allowed_origins")
     @classmethod
@@ -103,6 +118,15 @@ class Settings(BaseModel):
                 message = "an origin is * or scheme://host[:port], without a path or a wildcard"
                 raise ValueError(message)
         return values
+
+    @field_validator("direct_access")
+    @classmethod
+    def another_way(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic's signature
+        """Refuse to refuse everybody: without a secret, nobody is known to come through CloudFront."""
+        if not value and not info.data.get("origin_secret"):
+            message = "false needs ORIGIN_SECRET, which CloudFront sends"
+            raise ValueError(message)
+        return value
 
     @field_validator("redis_host")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import closing
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from contract.invocation import StoredImage
@@ -23,16 +24,21 @@ PIECE_BYTES = 1 << 20
 NOT_THERE = {"NoSuchKey", "404"}
 
 
-def content(image: bytes | StoredImage, connect: Callable[[], S3Client] | None = None) -> bytes:
+def content(
+    image: bytes | StoredImage,
+    connect: Callable[[], S3Client] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> bytes:
     """Return the bytes of an image. An image in S3 is read with the client that `connect` returns, by default `client`.
 
+    progress: is called with the share of the file that has been read, now and then.
     Raises ProblemError: upload_missing when nothing is there; upload_mismatch when it has another size or SHA-256 than
     announced. At most the announced size is read.
     """
-    return read(image, (connect or client)()) if isinstance(image, StoredImage) else image
+    return read(image, (connect or client)(), progress) if isinstance(image, StoredImage) else image
 
 
-def read(image: StoredImage, s3: S3Client) -> bytes:
+def read(image: StoredImage, s3: S3Client, progress: Callable[[float], None] | None = None) -> bytes:
     """Read an image from S3. Raises ProblemError as `content` does."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - see client
 
@@ -46,13 +52,16 @@ def read(image: StoredImage, s3: S3Client) -> bytes:
     with closing(answer["Body"]) as body:
         if answer["ContentLength"] != image.size:
             mismatch(f"it has {answer['ContentLength']:,} bytes and not {image.size:,}")
-        digest, pieces = hashlib.sha256(), []
+        digest, file = hashlib.sha256(), BytesIO()
         for piece in body.iter_chunks(PIECE_BYTES):
             digest.update(piece)
-            pieces.append(piece)
+            file.write(piece)
+            if progress:
+                progress(file.tell() / image.size)
     if digest.hexdigest() != image.sha256:
         mismatch("it has another SHA-256")
-    return b"".join(pieces)
+    # Without a copy, unlike pieces that are joined: a job may read 2 GB.
+    return file.getvalue()
 
 
 def mismatch(difference: str) -> NoReturn:

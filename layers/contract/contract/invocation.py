@@ -1,7 +1,8 @@
 """The messages between the gateway and the processor: one JSON object each way.
 
     gateway   {"image": "<base64>", "allowed_formats": ["PNG", "JPEG"], "max_pixels": 64000000,
-               "luma": "bt601", "alpha": "ignore", "request_id": "a1b2..."}
+               "luma": "bt601", "alpha": "ignore", "region": null, "request_id": "a1b2..."}
+              "region" is null for the whole image, or {"x": 10, "y": 20, "width": 300, "height": 200}
               or, if the file is in S3, instead of "image":
               "stored": {"bucket": "...", "key": "...", "size": 123, "sha256": "..."}
     processor {"measurement": {...}}  or  {"problem": {"code": "corrupt_image", "detail": "..."}}
@@ -22,7 +23,7 @@ from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from image_intensity import Alpha, Luma, Options
+from image_intensity import Alpha, Luma, Options, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +98,8 @@ class Invocation:
     def from_event(cls, event: dict[str, Any], decode: Callable[[str], bytes] = b64decode) -> Self:
         """Read an event of this version, an older or a newer one. `decode` reads the base64.
 
-        Raises KeyError where the image or a limit is missing, and TypeError or ValueError where a value is invalid.
+        Raises KeyError where the image, a limit or a part of the region is missing, and TypeError or ValueError where a
+        value is invalid.
         """
         return cls(
             image=StoredImage.from_event(event["stored"]) if "stored" in event else decode(event["image"]),
@@ -111,13 +113,16 @@ class Invocation:
 def read_options(event: dict[str, Any]) -> Options:
     """Return the options in an event, with the default for each one that is missing.
 
-    Raises ValueError for an invalid value. To take the default instead would give a wrong number.
+    Raises ValueError, TypeError or KeyError for an invalid value. To take the default would give a wrong number.
     """
     usual = Options()
     luma, alpha = event.get("luma", usual.luma), event.get("alpha", usual.alpha)
     if luma not in get_args(Luma) or alpha not in get_args(Alpha):
         raise ValueError(f"unknown option: luma={luma!r}, alpha={alpha!r}")
-    return Options(luma=luma, alpha=alpha)
+    region = event.get("region", usual.region)
+    if region is not None:
+        region = Region(**{each.name: region[each.name] for each in fields(Region)})
+    return Options(luma=luma, alpha=alpha, region=region)
 
 
 def measurement_answer(measurement: Measurement) -> dict[str, Any]:

@@ -14,11 +14,14 @@ class ProblemCode(StrEnum):
     MALFORMED_REQUEST = "malformed_request"
     UNSUPPORTED_FORMAT = "unsupported_format"
     CORRUPT_IMAGE = "corrupt_image"
+    REGION_OUTSIDE_IMAGE = "region_outside_image"
     INVALID_TICKET = "invalid_ticket"
     UPLOAD_MISMATCH = "upload_mismatch"
+    UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
     UPLOAD_MISSING = "upload_missing"
     EXPIRED_TICKET = "expired_ticket"
     FILE_TOO_LARGE = "file_too_large"
@@ -43,11 +46,14 @@ PROBLEM_TYPES = {
     ProblemCode.MALFORMED_REQUEST: ProblemType(400, "The request is malformed"),
     ProblemCode.UNSUPPORTED_FORMAT: ProblemType(400, "The image format is not supported"),
     ProblemCode.CORRUPT_IMAGE: ProblemType(400, "The image is damaged"),
+    ProblemCode.REGION_OUTSIDE_IMAGE: ProblemType(400, "The region is not inside the image"),
     ProblemCode.INVALID_TICKET: ProblemType(400, "The ticket is not valid"),
     ProblemCode.UPLOAD_MISMATCH: ProblemType(400, "The uploaded file is another one"),
+    ProblemCode.UNAUTHORIZED: ProblemType(401, "Credentials are missing or not valid"),
     ProblemCode.FORBIDDEN: ProblemType(403, "Access is denied"),
     ProblemCode.NOT_FOUND: ProblemType(404, "There is nothing here"),
     ProblemCode.METHOD_NOT_ALLOWED: ProblemType(405, "The method is not allowed"),
+    ProblemCode.REQUEST_TIMEOUT: ProblemType(408, "The request took too long to arrive"),
     ProblemCode.UPLOAD_MISSING: ProblemType(409, "The file was not uploaded"),
     ProblemCode.EXPIRED_TICKET: ProblemType(410, "The ticket has expired"),
     ProblemCode.FILE_TOO_LARGE: ProblemType(413, "The file is too large"),

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
-from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Statistics
+from contract.jobs import Step
+from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Region, Statistics
 
 if TYPE_CHECKING:
     from gateway.measuring.direct_uploads import Offer
+    from gateway.measuring.jobs import Found
     from gateway.measuring.outcome import Outcome
     from image_intensity import Measurement
 
 DEFAULTS = Options()
-EXAMPLE: dict[str, Any] = {
-    "average_intensity": 127.45,
-    "filename": "sample.png",
-    "image_size": [800, 600],
-    "original_mode": "RGB",
-    "pixel_count": 480000,
-    "duration_ms": 25.5,
-    "image_size_bytes": 123456,
-    "request_id": "a1b2c3d4-e5f6-7890-1234-567890abcdef",
-}
-UPLOAD_EXAMPLE: dict[str, Any] = {
-    "known": False,
-    "url": "https://image-intensity-uploads.s3.eu-central-1.amazonaws.com/",
-    "fields": {
-        "Content-Type": "image/png",
-        "x-amz-checksum-algorithm": "SHA256",
-        "x-amz-checksum-sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-        "key": "uploads/0b0e1d5e-4f39-4dcb-8ba2-5d9f7c4d7c1e",
-        "policy": "...",
-        "x-amz-signature": "...",
-    },
-    "ticket": "...",
-    "expires_at": "2026-11-22T13:00:00Z",
-    "request_id": EXAMPLE["request_id"],
-}
+
+
+def region_text(text: str | None) -> str | None:
+    """Return the text of a region, or None for the whole image. Raises ValueError if it is not a region."""
+    return None if text is None else str(Region.read(text))
 
 
 class OptionsQuery(BaseModel):
@@ -57,37 +40,55 @@ class OptionsQuery(BaseModel):
             "`black` or `white`"
         ),
     ] = DEFAULTS.alpha
+    region: Annotated[
+        str | SkipJsonSchema[None],
+        AfterValidator(region_text),
+        Field(
+            description="`x,y,width,height` in pixels, as the file stores them: only this rectangle is measured. All "
+            "of it must be in the image",
+            # Without an example: Swagger UI would send it with every image.
+            json_schema_extra={"pattern": f"^{Region.PATTERN}$"},
+        ),
+    ] = None
 
     @property
     def options(self) -> Options:
         """The options as the contract has them."""
-        return Options(luma=self.luma, alpha=self.alpha)
+        region = None if self.region is None else Region.read(self.region)
+        return Options(luma=self.luma, alpha=self.alpha, region=region)
 
 
-class IntensityQuery(OptionsQuery):
-    """The options of a measurement, and how much of it the answer has."""
+class DetailQuery(BaseModel):
+    """How much of a measurement the answer has. Any other parameter is an error."""
+
+    model_config = ConfigDict(extra="forbid")
 
     detail: Annotated[
-        Literal["full"] | None, Field(description="`full` adds statistics, histogram and how it was measured")
+        Literal["full"] | SkipJsonSchema[None],
+        Field(description="`full` adds statistics, histogram and how it was measured"),
     ] = None
+
+
+class IntensityQuery(DetailQuery, OptionsQuery):
+    """The options of a measurement, and how much of it the answer has."""
 
 
 class Intensity(BaseModel):
     """The average intensity of an image, and what it was computed from."""
 
-    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE}, use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     average_intensity: float
-    """Mean grayscale value (by default ITU-R BT.601 luma) over all pixels of the first frame: 0 black, 255 white; not
-    rounded."""
+    """Mean grayscale value (by default ITU-R BT.601 luma) over all pixels of the first frame, or of the region in it: 0
+    black, 255 white; not rounded."""
     filename: str
-    """The name that was sent with the file."""
+    """The name that was sent with the file; empty if none was."""
     image_size: tuple[int, int]
     """Width and height in pixels, as stored."""
     original_mode: str
     """How the file stores its pixels, as a Pillow mode: 1, L, LA, P, RGB, RGBA, CMYK or I;16."""
     pixel_count: int
-    """Width times height."""
+    """Pixels that were measured: width times height of the image, or of the region."""
     duration_ms: float
     """Milliseconds from the complete upload to the answer."""
     image_size_bytes: int
@@ -129,6 +130,8 @@ class Method(BaseModel):
     """Bits per sample in the file; 16-bit files other than gray without alpha are measured at 8."""
     alpha: Alpha
     """What transparency did."""
+    region: str | None
+    """The rectangle that was measured, `x,y,width,height`, as in the query; null for the whole image."""
     frame: int
     """The frame that was measured, from 0."""
     frames: int
@@ -152,6 +155,7 @@ class Method(BaseModel):
                 "bit_depth": measurement.bit_depth,
                 "stored_bit_depth": measurement.stored_bit_depth,
                 "alpha": measurement.options.alpha,
+                "region": str(measurement.options.region) if measurement.options.region else None,
                 "frame": 0,
                 "frames": measurement.frames,
                 "sha256": sha256,
@@ -163,7 +167,7 @@ class Method(BaseModel):
 class Upload(BaseModel):
     """How to upload a file, and the ticket to have it measured."""
 
-    model_config = ConfigDict(json_schema_extra={"example": UPLOAD_EXAMPLE}, use_attribute_docstrings=True)
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     known: bool
     """Whether this content was measured before. Then there is nothing to upload, and `url` and `fields` are null."""
@@ -212,3 +216,39 @@ class FullIntensity(Intensity):
             histogram=list(measurement.histogram),
             measurement=Method.of(measurement, outcome.sha256),
         )
+
+
+class JobProgress(BaseModel):
+    """How far a job is."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    step: Step
+    """`reading` the file from storage, or `measuring` it."""
+    share: Annotated[float, Field(ge=0, le=1)]
+    """How much of the file has been read, from 0 to 1."""
+
+
+class JobAnswer(BaseModel):
+    """A job, and its result when it is done."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    id: str
+    """Who knows it may ask for the job: GET /jobs/{id}."""
+    status: Literal["queued", "running", "done"]
+    """Whether the job waits for a worker, has one, or has its result. If it has failed, the answer is the problem."""
+    progress: JobProgress | None
+    """How far it is while it is running; else null."""
+    result: FullIntensity | Intensity | None
+    """The measurement, as POST /intensity answers it; null until the job is done."""
+    request_id: str
+    """The same as in the header X-Request-ID."""
+
+    @classmethod
+    def of(cls, found: Found, request_id: str, result: FullIntensity | Intensity | None = None) -> Self:
+        """Return the answer for a job that has not failed."""
+        job_id, job = found
+        progress = job.progress and JobProgress(step=job.progress.step, share=job.progress.share)
+        status: Literal["queued", "running", "done"] = "done" if job.status == "finished" else job.status
+        return cls(id=job_id, status=status, progress=progress, result=result, request_id=request_id)

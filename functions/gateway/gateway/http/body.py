@@ -1,16 +1,18 @@
-"""Reads the body of a request, one file in a multipart form (RFC 7578) or a little JSON, up to a limit."""
+"""Reads the body of a request up to a limit: one file, alone or in a multipart form (RFC 7578), or a little JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from contract.problems import ProblemCode, ProblemError
+from gateway.http.form import Form, FormError, Part
 from gateway.http.problems import reasons
+from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
 
 if TYPE_CHECKING:
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from gateway.http.form import Content
+
 Model = TypeVar("Model", bound=BaseModel)
 
 FIELD = "image"
+# A body of one of these types is the file itself. template.yaml has them as binary, for API Gateway.
+FILE_TYPES = ("image/jpeg", "image/png", "application/octet-stream")
 # The most bytes of boundaries and headers around the file in a form.
 FORM_BYTES = 64 * 1024
 # A declared length with more digits is over every limit, and Python refuses to read very long numbers.
@@ -31,87 +37,101 @@ JSON_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
-    """A file in a request: its name, which is never trusted, and its bytes."""
+    """A file in a request: its name, which is never trusted and may be empty, and its bytes."""
 
     filename: str
-    content: bytes
-
-
-class CompleteMultiPartParser(MultiPartParser):
-    """Starlette's parser, but it refuses a form that was cut off, which Starlette accepts."""
-
-    complete = False
-
-    def __init__(self, headers: Headers, stream: AsyncGenerator[bytes, None], *, max_files: int) -> None:
-        """Parse `stream`, a body of the type in `headers`."""
-        super().__init__(headers, self.to_its_end(stream), max_files=max_files)
-
-    async def to_its_end(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Yield the stream. Raises at its end if the form has no end: here the parser still closes its files."""
-        async for chunk in stream:
-            yield chunk
-        if not self.complete:
-            raise MultiPartException("Its closing boundary is missing.")
-
-    def on_end(self) -> None:
-        """Note the closing boundary."""
-        self.complete = True
+    content: Content
 
 
 async def read_file(request: Request, max_content_length: int, max_upload_bytes: int) -> SentFile:
-    """Read the file in field `image`. Of a body that is too large, at most the limit is in memory.
+    """Read the file in field `image`, or the body that is the file. Of one too large, at most the limit is in memory.
 
-    Raises ProblemError: malformed_request (not a multipart form, or not exactly one file and no other field),
+    Raises ProblemError: malformed_request (neither a form nor a file, or not exactly one file and no other field),
     missing_image (no such file, or one without a name), empty_file, file_too_large. The last one tells about direct
     uploads if they take files of this size, up to `max_upload_bytes`.
     """
     sent_as = media_type(request)
     if sent_as is None:
         raise missing_image("Nothing was sent.")
-    if sent_as != "multipart/form-data":
-        detail = f"Send the image as multipart/form-data, in a file field named {FIELD}."
+    if sent_as not in {"multipart/form-data", *FILE_TYPES}:
+        detail = (
+            f"Send the image as multipart/form-data, in a file field named {FIELD}; or as the body itself, with the "
+            f"Content-Type {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}."
+        )
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
-    parser = CompleteMultiPartParser(request.headers, limited(request, max_content_length + FORM_BYTES), max_files=1)
-    # The file stays in memory, which the limit bounds. A copy on disk would only take time, and a disk on Lambda.
-    parser.spool_max_size = max_content_length + FORM_BYTES
     try:
-        form = await parser.parse()
+        if sent_as in FILE_TYPES:
+            return await whole_body(request, max_content_length)
+        file = await file_in_form(request, max_content_length + FORM_BYTES)
     except TooLargeError as error:
         raise too_large(max_content_length, max_upload_bytes, declared_length(request)) from error
-    except MultiPartException as error:
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error.message}") from error
-    except ValueError as error:
-        # The form names a wrong character set, or one that does not exist.
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
-    try:
-        file = await the_file(form.multi_items())
-    finally:
-        await form.close()
     if len(file.content) > max_content_length:
         raise too_large(max_content_length, max_upload_bytes, len(file.content))
     return file
 
 
-async def the_file(items: list[tuple[str, UploadFile | str]]) -> SentFile:
+async def whole_body(request: Request, limit: int) -> SentFile:
+    """Return the body as a file, by the name in Content-Disposition. Raises ProblemError and TooLargeError."""
+    file = Part(filename=name_in_disposition(request.headers.get("content-disposition", "")))
+    async for piece in limited(request, limit):
+        file.add(memoryview(piece))
+    return sent_file(file)
+
+
+def name_in_disposition(value: str) -> str:
+    """Return the name in a header Content-Disposition (RFC 6266); empty if there is none. Raises ProblemError."""
+    message = Message()
+    # curl and others send names outside of ASCII as UTF-8.
+    message["Content-Disposition"] = value.encode("latin-1").decode(errors="replace")
+    parameters = message.get_params([], "Content-Disposition")
+    names = [value for name, value in parameters if name.lower() == "filename"]
+    try:
+        # A tuple is from filename*, which counts more than the filename for clients that do not know it.
+        return collapse_rfc2231_value(max(names, key=lambda value: isinstance(value, tuple), default=""))
+    except ValueError as error:
+        # It names a character set that does not fit.
+        detail = "The name in Content-Disposition cannot be read."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
+
+
+async def file_in_form(request: Request, limit: int) -> SentFile:
+    """Return the file in a form. Raises ProblemError and TooLargeError."""
+    try:
+        form = Form(request.headers["content-type"])
+        return the_file(await form.read(limited(request, limit)))
+    except FormError as error:
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error}") from error
+    except ValueError as error:
+        # The form names a wrong character set, or one that does not exist.
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
+
+
+def the_file(parts: list[Part]) -> SentFile:
     """Return the one file of a form that has nothing else. Raises ProblemError."""
-    images = [value for name, value in items if name == FIELD]
-    others = sorted({printable(name) for name, _ in items if name != FIELD})
+    images = [part for part in parts if part.name == FIELD]
+    others = sorted({printable(part.name) for part in parts if part.name != FIELD})
     if not images:
-        raise missing_image(f"The form has no field {FIELD}" + (f", only {', '.join(others)}." if others else "."))
+        raise missing_image(
+            f"The form has no field {FIELD}" + (f", only {shortened(', '.join(others))}." if others else ".")
+        )
     if others:
-        detail = f"The form has fields that this service does not know: {', '.join(others)}."
+        detail = f"The form has fields that this service does not know: {shortened(', '.join(others))}."
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     if len(images) > 1:
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send one image at a time.")
     file = images[0]
-    if not isinstance(file, UploadFile):
+    if file.filename is None:
         raise missing_image(f"The field {FIELD} is text, or its file has no name.")
     if not file.filename:
         raise missing_image("No file was chosen: it has no name.")
-    content = await file.read()
-    if not content:
+    return sent_file(file)
+
+
+def sent_file(part: Part) -> SentFile:
+    """Return the file of a part. Raises ProblemError: empty_file."""
+    if not part.size:
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-    return SentFile(printable(file.filename), content)
+    return SentFile(printable(part.filename or ""), part.content)
 
 
 def printable(name: str) -> str:

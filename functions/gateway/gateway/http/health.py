@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway import __version__
+from gateway.http.openapi import HEALTH, problem_responses
 from image_intensity import ImageFormat
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Limits(BaseModel):
     """Pixels of an image in the request itself."""
     max_upload_pixels: int
     """Pixels of one that is uploaded first."""
+    max_job_bytes: int
+    """Bytes of a file that is uploaded first and measured by a job, by POST /jobs; 0 if the service has no jobs."""
+    max_job_pixels: int
+    """Pixels of its image."""
 
 
 class Health(BaseModel):
@@ -61,10 +66,16 @@ class Readiness(BaseModel):
 
 def make_health_router(service: Service) -> APIRouter:
     """Return the routes for the health of `service`."""
-    router = APIRouter(prefix="/health")
+    router = APIRouter(prefix="/health", tags=[HEALTH])
     settings = service.settings
 
-    @router.get("", summary="Is it up?")
+    @router.get(
+        "",
+        operation_id="get_health",
+        summary="Is it up?",
+        response_description="It is up",
+        responses=problem_responses(ProblemCode.PROCESSOR_BUSY),
+    )
     async def health() -> Health:
         """Return the limits in force. No other part is asked."""
         limits = Limits(
@@ -73,26 +84,33 @@ def make_health_router(service: Service) -> APIRouter:
             allowed_image_formats=settings.allowed_image_formats,
             max_image_pixels=settings.max_image_pixels,
             max_upload_pixels=settings.max_upload_pixels,
+            max_job_bytes=service.jobs.max_bytes if service.jobs else 0,
+            max_job_pixels=service.jobs.max_pixels if service.jobs else 0,
         )
         return Health(status="ok", version=__version__, limits=limits)
 
-    @router.get("/ready", summary="Can it measure?", responses={503: {"model": Readiness}})
-    def ready(request: Request, response: Response) -> Readiness:
+    @router.get(
+        "/ready",
+        operation_id="get_readiness",
+        summary="Can it measure?",
+        response_description="It measures",
+        responses={503: {"model": Readiness, "description": "It does not measure"}, **problem_responses()},
+    )
+    async def ready(request: Request, response: Response) -> Readiness:
         """Ask the cache for a key and the processor for a measurement; 503 if the processor gives none."""
-        processor = probe(service.processor, request.state.log.request_id)
+        processor = await probe(service.processor, request.state.log.request_id)
         if processor != "ok":
             response.status_code = 503
-        return Readiness(
-            status="ready" if processor == "ok" else "not_ready", cache=service.cache.health(), processor=processor
-        )
+        status: Literal["ready", "not_ready"] = "ready" if processor == "ok" else "not_ready"
+        return Readiness(status=status, cache=await service.cache.health(), processor=processor)
 
     return router
 
 
-def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:
+async def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:
     """Have the processor measure an image whose intensity is known."""
     try:
-        measurement, _ = processor.measure(replace(PROBE, request_id=request_id))
+        measurement, _ = await processor.measure(replace(PROBE, request_id=request_id))
     except ProblemError as problem:
         return problem.code
     return "ok" if measurement.average_intensity == PROBE_INTENSITY else ProblemCode.PROCESSOR_FAILED

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from gateway.http.request_log import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,19 +38,21 @@ def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
     """Return the errors that pydantic found, in one sentence."""
-    return "; ".join(": ".join(filter(None, [".".join(map(str, item["loc"])), item["msg"]])) for item in errors)
+    return "; ".join(
+        ": ".join(filter(None, [shortened(".".join(map(str, item["loc"]))), item["msg"]])) for item in errors
+    )
 
 
 def problem_response(
     code: ProblemCode, detail: str, log: RequestLog, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Return the answer for a problem, and note its code for the log line."""
+    """Return the answer for a problem, and note its code for the log line. `headers` come before the usual ones."""
     log.problem = code
     retry = {"Retry-After": RETRY_AFTER[code]} if code in RETRY_AFTER else {}
     return JSONResponse(
         problem_content(code, detail, log.request_id),
         PROBLEM_TYPES[code].status,
-        headers={**(headers or {}), **retry},
+        headers={**retry, **(headers or {})},
         media_type=MEDIA_TYPE,
     )
 
@@ -67,10 +70,14 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        path = request.url.path
+        path = shortened(request.url.path)
         details = {
             404: (ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs."),
             405: (ProblemCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {path}."),
         }
         code, detail = details.get(error.status_code, (ProblemCode.MALFORMED_REQUEST, str(error.detail)))
-        return problem_response(code, detail, request.state.log, headers=error.headers)
+        headers = dict(error.headers or {})
+        if "GET" in headers.get("Allow", ""):
+            # gateway.http.head answers it.
+            headers["Allow"] += ", HEAD"
+        return problem_response(code, detail, request.state.log, headers=headers)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-from starlette.datastructures import Headers, MutableHeaders
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
+from gateway.http.security import RAW_HEADERS
 from gateway.measuring.outcome import Report
 
 if TYPE_CHECKING:
@@ -19,9 +21,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from contract.problems import ProblemCode
+    from gateway.http.trace import XRay
+    from image_intensity import Measurement
 
 METRICS_NAMESPACE = "ImageIntensity"
 CALLERS_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# The most characters of a path, or of names in a request, that an answer or a log line has.
+MAX_ECHO = 200
 # nginx's status for a client that has closed its connection before the answer. Only the log shows it.
 CLIENT_CLOSED_REQUEST = 499
 
@@ -34,7 +40,10 @@ class RequestLog:
     started: float = field(default_factory=time.perf_counter)
     report: Report = field(default_factory=Report)
     problem: ProblemCode | None = None
+    measurement: Measurement | None = None
     status: int = 0
+    # Who sent it, as far as it is known: never the key or the token itself.
+    caller: str | None = None
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request began."""
@@ -42,31 +51,35 @@ class RequestLog:
 
     def add(self, report: Report) -> None:
         """Note what the service reports."""
-        self.report = Report(self.report.timings | report.timings, report.cache, report.cache_failures)
+        timings, spans = self.report.timings | report.timings, self.report.spans + report.spans
+        self.report = Report(timings, spans, report.cache, report.cache_failures)
 
 
 class RequestLogMiddleware:
     """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics."""
 
-    def __init__(self, app: ASGIApp, logger: Logger, service_name: str) -> None:
-        """Wrap `app`."""
+    def __init__(self, app: ASGIApp, logger: Logger, service_name: str, trace: XRay | None) -> None:
+        """Wrap `app`. trace: sends the subsegments of requests; None: there are none."""
         self.app = app
         self.logger = logger
-        self.service_name = service_name
+        # One object for all requests: it is filled and emptied at the end of each, without waiting in between.
+        metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=service_name)
+        self.metrics = None if is_metrics_disabled() else metrics
+        self.trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        log = RequestLog(request_id(scope))
+        log = RequestLog(request_id(scope), caller=api_gateways_caller(scope))
         scope.setdefault("state", {})["log"] = log
         self.logger.thread_safe_append_keys(request_id=log.request_id)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 log.status = message["status"]
-                add_headers(MutableHeaders(scope=message), log)
+                message["headers"] = [*message["headers"], *headers_of(log)]
             await send(message)
 
         try:
@@ -76,27 +89,31 @@ class RequestLogMiddleware:
         finally:
             self.write_log_line(scope, log)
             self.emit_metrics(log)
+            if self.trace:
+                self.trace(log)
 
     def write_log_line(self, scope: Scope, log: RequestLog) -> None:
         """Write the one line of this request."""
         line = {
             "method": scope["method"],
-            "path": scope["path"],
+            "path": shortened(scope["path"]),
             "ip": (scope.get("client") or ("",))[0],
             "status_code": log.status,
             "duration_ms": round(log.elapsed_ms(), 3),
             "cache": log.report.cache,
         }
+        if log.caller:
+            line["caller"] = log.caller
         if log.problem:
             line["problem"] = log.problem.value
         self.logger.info("request", extra={"extra_info": line})
 
     def emit_metrics(self, log: RequestLog) -> None:
         """Print the request's metrics in CloudWatch's embedded format."""
-        # Requests overlap, so each has a metrics object of its own.
-        metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=self.service_name)
+        metrics, report = self.metrics, log.report
+        if not metrics:
+            return
         metrics.add_metric("Requests", MetricUnit.Count, 1)
-        report = log.report
         if report.cache == "hit":
             metrics.add_metric("CacheHits", MetricUnit.Count, 1)
         if report.cache == "miss":
@@ -108,6 +125,11 @@ class RequestLogMiddleware:
         metrics.flush_metrics()
 
 
+def shortened(text: str) -> str:
+    """Return what a client has chosen, cut if it is longer than answers and logs should be."""
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
+
+
 def request_id(scope: Scope) -> str:
     """Return the caller's own request id if it is well formed, else API Gateway's, else a new one."""
     callers = Headers(scope=scope).get("x-request-id", "")
@@ -117,10 +139,19 @@ def request_id(scope: Scope) -> str:
     return api_gateways or str(uuid.uuid4())
 
 
-def add_headers(headers: MutableHeaders, log: RequestLog) -> None:
-    """Add the headers that every answer has."""
-    headers["X-Request-ID"] = log.request_id
-    if log.report.cache:
-        headers["X-Cache"] = log.report.cache
+def api_gateways_caller(scope: Scope) -> str | None:
+    """Return whom API Gateway let in: the id of an API key, the subject of a token, or the ARN of an IAM identity."""
+    context = scope.get("aws.event", {}).get("requestContext", {})
+    identity, authorizer = context.get("identity") or {}, context.get("authorizer") or {}
+    caller: str | None = identity.get("apiKeyId") or authorizer.get("principalId") or identity.get("userArn")
+    return caller
+
+
+def headers_of(log: RequestLog) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer has, as ASGI has them."""
     timings = {**log.report.timings, "total": log.elapsed_ms()}
-    headers["Server-Timing"] = ", ".join(f"{name};dur={duration:.1f}" for name, duration in timings.items())
+    timing = ", ".join([f"{name};dur={duration:.1f}" for name, duration in timings.items()])
+    headers = [*RAW_HEADERS, (b"x-request-id", log.request_id.encode()), (b"server-timing", timing.encode())]
+    if log.report.cache:
+        headers.append((b"x-cache", log.report.cache.encode()))
+    return headers

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # From these, Mangum makes the address of the server, which is not used here; and it raises if they are odd.
 ADDRESS = {"host", "x-forwarded-port"}
+# An answer in gzip would leave API Gateway as base64. CloudFront compresses.
+DROPPED = {*ADDRESS, "accept-encoding"}
 
 
 class RestApi(APIGateway):
@@ -27,7 +29,7 @@ class RestApi(APIGateway):
     def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
         """Adapt `event`."""
         headers = {
-            name: {header: value for header, value in (event.get(name) or {}).items() if header.lower() not in ADDRESS}
+            name: {header: value for header, value in (event.get(name) or {}).items() if header.lower() not in DROPPED}
             for name in ("headers", "multiValueHeaders")
         }
         super().__init__(event | headers, context, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,40 +13,37 @@ BREAK_SECONDS = 5.0
 
 
 class Breaker:
-    """Closed: everybody may try. Open, after a failure: one request may try every `BREAK_SECONDS`."""
+    """Closed: everybody may try. Open, after a failure: one request may try every `BREAK_SECONDS`.
+
+    It is for one event loop. Nothing here waits, so no lock is needed.
+    """
 
     def __init__(self, what: str, logger: Logger) -> None:
         """Start closed. `what` is the name in the log."""
         self.what = what
         self.logger = logger
         self.open_until: float | None = None
-        # Requests on several threads may see the failure at the same moment.
-        self.lock = Lock()
 
     def allows(self) -> bool:
         """Return whether to try. After the rest, only the first caller may, and the others wait for its result."""
-        with self.lock:
-            now = time.monotonic()
-            if self.open_until is None:
-                return True
-            if now < self.open_until:
-                return False
-            self.open_until = now + BREAK_SECONDS
+        if self.open_until is None:
             return True
+        now = time.monotonic()
+        if now < self.open_until:
+            return False
+        self.open_until = now + BREAK_SECONDS
+        return True
 
     def failed(self, error: Exception) -> None:
         """Open. A whole outage is one line in the log."""
-        with self.lock:
-            was_open = self.open_until is not None
-            self.open_until = time.monotonic() + BREAK_SECONDS
+        was_open = self.open_until is not None
+        self.open_until = time.monotonic() + BREAK_SECONDS
         if not was_open:
             reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
             self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
 
     def succeeded(self) -> None:
         """Close."""
-        with self.lock:
-            was_open = self.open_until is not None
+        if self.open_until is not None:
             self.open_until = None
-        if was_open:
             self.logger.info("%s works again", self.what)

@@ -5,32 +5,20 @@ It may be absent, down, slow, full, or hold wrong records: every request is answ
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from gateway.measuring.breaker import Breaker
-from gateway.measuring.records import MAX_RECORD_BYTES, Records, Refusal, name_of
+from gateway.measuring.records import Records, Refusal, name_of
 from image_intensity import Options, version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    import redis
     from aws_lambda_powertools import Logger
-    from redis.cluster import RedisCluster
 
     from gateway.measuring.outcome import CacheOutcome
     from gateway.measuring.records import Record
     from gateway.settings import Settings
-
-    Client = redis.Redis | RedisCluster
-
-# The most time for one operation, with name lookup and connecting. A request may lose 300 ms to a failing cache, and it
-# has two operations: a read, then a write.
-DEADLINE_SECONDS = 0.14
-SOCKET_TIMEOUT_SECONDS = 0.1
-# So many operations run at a time. Further ones wait, within their deadline.
-THREADS = 16
 
 
 class Lookup(NamedTuple):
@@ -44,119 +32,120 @@ class Lookup(NamedTuple):
 class Cache(Protocol):
     """Measurements and refusals by the SHA-256 of the content and the options. No method raises."""
 
-    def get(self, sha256: str, options: Options) -> Lookup:
+    async def open(self) -> None:
+        """Connect ahead of the first request, if there is something to connect to."""
+
+    async def get(self, sha256: str, options: Options) -> Lookup:
         """Look up the content with this digest (hexadecimal)."""
 
-    def put(self, sha256: str, record: Record, options: Options) -> bool:
+    async def put(self, sha256: str, record: Record, options: Options) -> bool:
         """Keep a record of the content under `options`. Returns False if the cache was asked and failed."""
 
-    def health(self) -> Literal["ok", "off", "down"]:
+    async def health(self) -> Literal["ok", "off", "down"]:
         """Return whether the cache answers now."""
 
 
 class NoCache:
     """The cache when none is configured."""
 
-    def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
+    async def open(self) -> None:
+        """Connect to nothing."""
+
+    async def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
         """Know nothing."""
         return Lookup("bypass")
 
-    def put(self, sha256: str, record: Record, options: Options) -> bool:  # noqa: ARG002 - the Protocol's
+    async def put(self, sha256: str, record: Record, options: Options) -> bool:  # noqa: ARG002 - the Protocol's
         """Keep nothing."""
         return True
 
-    def health(self) -> Literal["ok", "off", "down"]:
+    async def health(self) -> Literal["ok", "off", "down"]:
         """Be off."""
         return "off"
 
 
-class RedisCache:
-    """Redis, Valkey or ElastiCache, through redis-py.
+class Store(Protocol):
+    """Where values are kept: a Redis server, a table of DynamoDB, or a file here. A method may raise anything."""
 
-    The first operation makes the client, so a dead server does not delay the start.
-    """
+    async def read(self, name: str) -> bytes:
+        """Return the value, of which one byte more than `MAX_RECORD_BYTES` is enough; nothing if there is none."""
+
+    async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
+        """Keep a value for some seconds, and return whether it is kept.
+
+        replace: whether a value that is there already gives way. If not, this value is not kept.
+        """
+
+
+class RecordCache:
+    """The cache whose signed records are in a store. After a failure it leaves the store alone for some seconds."""
 
     def __init__(
-        self,
-        connect: Callable[[], Client],
-        settings: Settings,
-        logger: Logger,
-        deadline_seconds: float | None = None,
+        self, store: Store, settings: Settings, logger: Logger, connect: Callable[[], Awaitable[None]] | None = None
     ) -> None:
-        """Keep records in the server that `connect` returns a client for.
+        """Keep records in `store`.
 
-        settings: how long records are kept, and the key that signs them. deadline_seconds: the most time for one
-        operation; without it, `DEADLINE_SECONDS`.
+        settings: how long records are kept, and the key that signs them. connect: connects the store ahead of the
+        first request, in a few seconds at most; without it, there is nothing to connect.
         """
-        self.deadline_seconds = DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds
+        self.store = store
         self.connect = connect
         self.settings = settings
+        self.logger = logger
         self.records = Records(settings.secret_key.get_secret_value())
-        self.client: Client | None = None
-        # redis-py has a timeout for each read and write, and none for the name lookup. A thread can be left alone when
-        # the deadline for everything is over.
-        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cache")
         self.reads = Breaker("reading the cache", logger)
-        # Two breakers, because a full Redis refuses writes and still answers reads.
+        # Two breakers, because a full store refuses writes and still answers reads.
         self.writes = Breaker("writing the cache", logger)
 
-    def get(self, sha256: str, options: Options) -> Lookup:
+    async def open(self) -> None:
+        """Connect. If that fails, it counts for nothing: the first request asks the store, as it does without this."""
+        if not self.connect:
+            return
+        try:
+            await self.connect()
+        except Exception as error:  # noqa: BLE001 - the cache is optional
+            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
+            self.logger.warning("connecting the cache failed; going on without", extra={"error": reason})
+
+    async def get(self, sha256: str, options: Options) -> Lookup:
         """Return the record. A value that is not a record of ours is a miss."""
         if not self.reads.allows():
             return Lookup("bypass")
+        name = name_of(sha256, options)
         try:
-            name = name_of(sha256, options)
-            # Not more than one byte over the limit: somebody may have put megabytes there.
-            raw = self.run(lambda client: client.getrange(name, 0, MAX_RECORD_BYTES))
+            raw = await self.store.read(name)
         except Exception as error:  # noqa: BLE001 - the cache is optional: the request goes on
-            if "WRONGTYPE" not in str(error):
-                self.reads.failed(error)
-                return Lookup("bypass", failed=True)
-            # Another program has put its value under our key. The cache works, and our record will replace the value.
-            raw = b""
+            self.reads.failed(error)
+            return Lookup("bypass", failed=True)
         self.reads.succeeded()
         record = self.records.read(name, raw, options)
         return Lookup("hit", record) if record else Lookup("miss")
 
-    def put(self, sha256: str, record: Record, options: Options) -> bool:
+    async def put(self, sha256: str, record: Record, options: Options) -> bool:
         """Write the record with its time to live."""
         refused = isinstance(record, Refusal)
         seconds = self.settings.refusal_ttl_seconds if refused else self.settings.cache_ttl_seconds
         if not seconds or not self.writes.allows():
             return True
+        # The name has the version that measured: during a deployment, the processor's may differ from this code's.
+        measured_by = None if isinstance(record, Refusal) else version(record.algorithm, record.decoders)
+        name = name_of(sha256, options, measured_by)
         try:
-            # The name has the version that measured: during a deployment, the processor's may differ from this code's.
-            measured_by = None if isinstance(record, Refusal) else version(record.algorithm, record.decoders)
-            name = name_of(sha256, options, measured_by)
-            content = self.records.write(name, record)
             # A refusal under narrow limits must not replace a measurement that was made under wide ones.
-            self.run(lambda client: client.set(name, content, ex=seconds, nx=refused))
+            await self.store.write(name, self.records.write(name, record), seconds, replace=not refused)
         except Exception as error:  # noqa: BLE001 - as above
             self.writes.failed(error)
             return False
         self.writes.succeeded()
         return True
 
-    def health(self) -> Literal["ok", "off", "down"]:
-        """Ask for a key that does not exist. This neither asks the breakers nor changes them."""
+    async def health(self) -> Literal["ok", "off", "down"]:
+        """Ask for a name that does not exist. This neither asks the breakers nor changes them."""
         try:
-            self.run(lambda client: client.getrange(name_of("health", Options()), 0, 0))
+            await self.store.read(name_of("health", Options()))
         except Exception:  # noqa: BLE001 - as above
             return "down"
         return "ok"
-
-    def run(self, command: Callable[[Client], Any]) -> Any:  # noqa: ANN401 - redis-py's own type of an answer
-        """Run one command. Raises the errors of redis-py, or TimeoutError after the deadline."""
-        future = self.threads.submit(self.execute, command)
-        try:
-            return future.result(self.deadline_seconds)
-        finally:
-            future.cancel()
-
-    def execute(self, command: Callable[[Client], Any]) -> Any:  # noqa: ANN401 - as above
-        """Run one command, on a worker thread."""
-        self.client = self.client or self.connect()
-        return command(self.client)
 
 
 def make_cache(settings: Settings, logger: Logger) -> Cache:
@@ -164,29 +153,7 @@ def make_cache(settings: Settings, logger: Logger) -> Cache:
     if not settings.redis_host or not settings.cache_ttl_seconds:
         return NoCache()
     # Only if there is a cache, since it takes long; and at the start, because the first operation has a deadline.
-    import redis.cluster  # noqa: F401, PLC0415
+    from gateway.measuring.redis_store import RedisStore, connect  # noqa: PLC0415
 
-    return RedisCache(lambda: connect(settings), settings, logger)
-
-
-def connect(settings: Settings) -> Client:
-    """Return a client for the settings. If the server has closed an idle connection, the client connects again once."""
-    import redis  # noqa: PLC0415 - see make_cache
-    from redis.backoff import NoBackoff  # noqa: PLC0415
-    from redis.cluster import RedisCluster  # noqa: PLC0415
-    from redis.retry import Retry  # noqa: PLC0415
-
-    password = settings.redis_password
-    client = RedisCluster if settings.redis_cluster else redis.Redis
-    return client(
-        host=settings.redis_host,
-        port=settings.redis_port,
-        username=settings.redis_username,
-        password=password.get_secret_value() if password else None,
-        ssl=settings.redis_tls,
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-        # RESP2: the newer protocol costs a round trip and has nothing that is needed here.
-        protocol=2,
-    )
+    store = RedisStore(lambda: connect(settings))
+    return RecordCache(store, settings, logger, store.open)

@@ -13,9 +13,10 @@ import uuid
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast
+from urllib.parse import urlsplit
 
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from contract.invocation import StoredImage
 from contract.problems import ProblemCode, ProblemError
@@ -29,8 +30,17 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 PREFIX = "uploads/"
-# How long a form and its ticket are valid. To upload 100 MB in one hour takes 0.25 Mbit/s.
-TICKET_SECONDS = 3600
+# How long a form and its ticket are valid: five minutes, and longer for a larger file, up to an hour. Within this time
+# a form can be sent to S3 again and again, which costs the service each time.
+LEAST_SECONDS = 300
+MOST_SECONDS = 3600
+# 0.25 Mbit/s.
+SLOWEST_BYTES_PER_SECOND = 32_000
+
+
+def whole(value: object) -> object:
+    """Return the integer that a number like 3.0 is: in JSON there is only one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class UploadRequest(BaseModel):
@@ -40,7 +50,8 @@ class UploadRequest(BaseModel):
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
     """Its name; the answer to the measurement has it again."""
-    size: Annotated[int, Field(ge=0)]
+    # An empty file has a problem of its own, so the document says 1 and a size of 0 gets that far.
+    size: Annotated[int, Field(ge=0, json_schema_extra={"minimum": 1}), BeforeValidator(whole)]
     """Its length in bytes."""
     content_type: Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$", max_length=127)]
     """The type that it will be sent as, for example image/png. Only the content decides which format it is."""
@@ -71,6 +82,11 @@ class Ticket(BaseModel):
         """Return a ticket for `upload`, with a new key that cannot be guessed."""
         key = f"{PREFIX}{uuid.uuid4()}"
         return cls(key=key, filename=upload.filename, size=upload.size, sha256=upload.sha256.lower())
+
+    @property
+    def seconds(self) -> int:
+        """How long form and ticket are valid."""
+        return min(LEAST_SECONDS + self.size // SLOWEST_BYTES_PER_SECOND, MOST_SECONDS)
 
 
 class Form(NamedTuple):
@@ -111,8 +127,13 @@ class DirectUploads:
 
     def offer(self, ticket: Ticket, content_type: str | None) -> Offer:
         """Return the answer to an announcement, with a form if a file of `content_type` is to be uploaded."""
-        expires_at = datetime.fromtimestamp(int(time.time()) + TICKET_SECONDS, UTC)
-        return Offer(self.sign(ticket), expires_at, self.form(ticket, content_type) if content_type else None)
+        # The first one takes a moment to be made, which no form should lose.
+        client = self.client() if content_type else None
+        expires_at = datetime.fromtimestamp(int(time.time()) + ticket.seconds, UTC)
+        if not content_type:
+            return Offer(self.sign(ticket), expires_at, None)
+        form = self.form(ticket, content_type)
+        return Offer(self.sign(ticket), min(expires_at, end_of_credentials(client) or expires_at), form)
 
     def redeem(self, text: str) -> tuple[str, StoredImage]:
         """Return the name of a ticket's file, and where it is. Raises ProblemError: invalid_ticket, expired_ticket."""
@@ -136,9 +157,14 @@ class DirectUploads:
             ticket.key,
             Fields=dict(exact),
             Conditions=[*conditions, ["content-length-range", ticket.size, ticket.size]],
-            ExpiresIn=TICKET_SECONDS,
+            ExpiresIn=ticket.seconds,
         )
         return Form(post["url"], post["fields"])
+
+    def origin(self) -> str:
+        """Return where forms are sent to, as a Content-Security-Policy names it."""
+        address = urlsplit(self.client().generate_presigned_post(self.bucket, PREFIX)["url"])
+        return f"{address.scheme}://{address.netloc}"
 
     def sign(self, ticket: Ticket) -> str:
         """Return the ticket as text, for the sender."""
@@ -148,13 +174,22 @@ class DirectUploads:
     def read(self, text: str) -> Ticket:
         """Return the content of a ticket. Raises ProblemError: invalid_ticket, expired_ticket."""
         try:
-            return Ticket.model_validate(self.serializer.loads(text, max_age=TICKET_SECONDS))
+            content, signed_at = self.serializer.loads(text, max_age=MOST_SECONDS, return_timestamp=True)
+            ticket = Ticket.model_validate(content)
         except SignatureExpired as error:
-            detail = "The ticket has expired. Call POST /uploads for a new one, and upload the file again."
-            raise ProblemError(ProblemCode.EXPIRED_TICKET, detail) from error
+            raise expired() from error
         except (BadData, ValidationError) as error:
             detail = "This is not a ticket of this service, or it was changed. Call POST /uploads for one."
             raise ProblemError(ProblemCode.INVALID_TICKET, detail) from error
+        if time.time() - signed_at.timestamp() > ticket.seconds:
+            raise expired()
+        return ticket
+
+
+def expired() -> ProblemError:
+    """Return the problem of a ticket that was valid."""
+    detail = "The ticket has expired. Call POST /uploads for a new one, and upload the file again."
+    return ProblemError(ProblemCode.EXPIRED_TICKET, detail)
 
 
 def too_large_for_service(limit: int) -> ProblemError:
@@ -178,6 +213,16 @@ def make_s3_client() -> S3Client:
     from botocore.session import Session  # noqa: PLC0415 - see DirectUploads
 
     return cast("S3Client", Session().create_client("s3", config=signing_config()))
+
+
+def end_of_credentials(client: Any) -> datetime | None:  # noqa: ANN401 - what is asked has no public type
+    """Return when the credentials end that `client` signs with, and with them its forms; None if that is not known.
+
+    A role's credentials end by themselves. botocore renews them, but has no public name for their end.
+    """
+    credentials = client._request_signer._credentials  # noqa: SLF001 - see above
+    end: datetime | None = getattr(credentials, "_expiry_time", None)
+    return end
 
 
 def signing_config() -> Config:

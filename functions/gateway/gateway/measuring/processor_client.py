@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from json import loads
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+)
 from botocore.session import Session
 from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -18,6 +28,7 @@ from image_intensity import Measurement
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from types_boto3_lambda import LambdaClient
+    from types_boto3_lambda.type_defs import InvocationResponseTypeDef
 
     from contract.invocation import Invocation
     from image_intensity import Options
@@ -62,6 +73,11 @@ LAMBDA_PAYLOAD_BYTES = 6_291_456
 # API Gateway ends a request after 29 s. These two together leave time to send our own answer.
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 25
+# A connection that was closed before is found out within this time; with this, all still ends before 29 s.
+DEAD_CONNECTION_SECONDS = 1
+
+# So many invocations run at a time. Further ones wait.
+INVOCATIONS = 40
 
 # Lambda's errors when it cannot start a further invocation, or cannot start it yet.
 BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ENILimitReachedException", "ResourceNotReadyException"}
@@ -71,10 +87,10 @@ FAILED_DETAIL = "The image processor failed. This is not the image's fault as fa
 
 
 class Processor(Protocol):
-    """Measures images: on Lambda, or in this process."""
+    """Measures images: on Lambda, or on this machine."""
 
-    def measure(self, invocation: Invocation) -> Answer:
-        """Return the measurement of an image under the options of the invocation. Blocks.
+    async def measure(self, invocation: Invocation) -> Answer:
+        """Return the measurement of an image under the options of the invocation.
 
         Raises ProblemError: what is wrong with the image or its upload, or processor_failed, processor_busy,
         processor_timeout.
@@ -89,19 +105,27 @@ class LambdaProcessor:
         self.client = client
         self.function_name = function_name
         self.logger = logger
+        # botocore waits on a thread. These threads are for invocations only: nothing else waits for a slow processor.
+        self.threads = ThreadPoolExecutor(INVOCATIONS, thread_name_prefix="processor")
 
-    def measure(self, invocation: Invocation) -> Answer:
+    async def measure(self, invocation: Invocation) -> Answer:
         """Invoke the function once, without a retry: only the caller knows whether it still wants the answer."""
+        # The context has the request's id, for the log.
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self.threads, run, self.measure_now, invocation)
+
+    def measure_now(self, invocation: Invocation) -> Answer:
+        """Invoke the function, and wait for its answer."""
         payload = invocation.to_json(b64encode)
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file that makes {len(payload):,} bytes of JSON does not fit into one Lambda invocation."
             raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
-        return self.read_answer(self.invoke(payload), invocation.options)
+        return read_answer(self.invoke(payload), invocation.options, self.logger)
 
     def invoke(self, payload: bytes) -> bytes:
         """Return the function's answer. Raises ProblemError: processor_busy, processor_timeout, processor_failed."""
         try:
-            response = self.client.invoke(FunctionName=self.function_name, Payload=payload)
+            response = self.send(payload)
             answer = response["Payload"].read()
         except (ReadTimeoutError, ConnectTimeoutError) as error:
             raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
@@ -118,34 +142,62 @@ class LambdaProcessor:
             raise self.failure(report)
         return answer
 
-    def read_answer(self, answer: bytes, options: Options) -> Answer:
-        """Return the measurement in an answer. Raises ProblemError: the one in the answer, or processor_failed.
+    def send(self, payload: bytes) -> InvocationResponseTypeDef:
+        """Invoke the function, and once more over a new connection if a connection was closed at once.
 
-        An older processor ignores an option that it does not know. Then the answer has other `options` than the
-        invocation, and its number is not the one that was asked for.
+        While an environment is frozen, the other side closes its connections, which it sees only when it uses one.
+        Measuring is pure, so a second invocation does no harm. One that took longer was under way: the caller has no
+        time for another.
         """
+        begun = time.perf_counter()
         try:
-            message = MESSAGE.validate_json(answer, strict=True)
-        except ValidationError as error:
-            raise self.failure(f"not an answer of the contract: {answer[:500]!r}") from error
-        if isinstance(message, ProblemMessage):
-            raise ProblemError(message.problem.code, message.problem.detail)
-        measurement = message.measurement
-        if measurement.options != options:
-            raise self.failure(f"asked for {options}, measured with {measurement.options}")
-        return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
+            return self.client.invoke(FunctionName=self.function_name, Payload=payload)
+        except ConnectionClosedError:
+            if time.perf_counter() - begun > DEAD_CONNECTION_SECONDS:
+                raise
+            return self.client.invoke(FunctionName=self.function_name, Payload=payload)
 
     def failure(self, reason: str) -> ProblemError:
         """Log the reason, and return the problem, which does not tell it."""
-        self.logger.error("processor failed", extra={"error": reason})
-        return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
+        return failure(reason, self.logger)
 
 
-def make_lambda_client(endpoint_url: str | None = None) -> LambdaClient:
+def read_answer(answer: bytes, options: Options, logger: Logger) -> Answer:
+    """Return the measurement in an answer, perhaps of an older processor. Raises ProblemError as `read_measurement`."""
+    measurement = read_measurement(answer, options, logger)
+    return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
+
+
+def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measurement:
+    """Return the measurement in an answer. Raises ProblemError: the one in the answer, or processor_failed.
+
+    An older processor ignores an option that it does not know. Then the answer has other `options` than the
+    invocation, and its number is not the one that was asked for.
+    """
+    try:
+        message = MESSAGE.validate_json(answer, strict=True)
+    except ValidationError as error:
+        raise failure(f"not an answer of the contract: {answer[:500]!r}", logger) from error
+    if isinstance(message, ProblemMessage):
+        raise ProblemError(message.problem.code, message.problem.detail)
+    if message.measurement.options != options:
+        raise failure(f"asked for {options}, measured with {message.measurement.options}", logger)
+    return message.measurement
+
+
+def failure(reason: str, logger: Logger) -> ProblemError:
+    """Log the reason, and return the problem, which does not tell it."""
+    logger.error("processor failed", extra={"error": reason})
+    return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
+
+
+def make_lambda_client(
+    endpoint_url: str | None = None, read_timeout_seconds: float = READ_TIMEOUT_SECONDS
+) -> LambdaClient:
     """Return a client with our timeouts, for AWS, or for the address in `endpoint_url` or AWS_ENDPOINT_URL_LAMBDA."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
+        read_timeout=read_timeout_seconds,
         retries={"total_max_attempts": 1},
     )
     # boto3 would return the same client. Importing it takes twice as long, for S3 transfers that are not used here.

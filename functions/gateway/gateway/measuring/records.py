@@ -1,18 +1,19 @@
 """What the cache keeps of a content: its measurement, or why there is none. Every record is signed.
 
 Whoever can write to Redis could otherwise put a wrong number there. A record whose signature, name or version is not
-ours is no record: the image is measured again. The signature comes from `SECRET_KEY`, so it protects nothing while that
-is the development key, which everybody knows.
+ours is no record: the image is measured again. The signature comes from `SECRET_KEY`. In development there may be none:
+then each start has a random one, and finds no record of an earlier start.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 from itsdangerous import BadSignature, Signer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.problems import ProblemCode, ProblemError
 from image_intensity import Measurement, version
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
 
 # The longest measurement has 256 counts of 200 million pixels and weighs 6 KB with all numbers at their longest.
 MAX_RECORD_BYTES = 16_384
+# So many of the last records that were read need not be checked again if the cache still has them, byte for byte.
+RECORDS_IN_MEMORY = 256
 # What says something of the file itself, or of the work that it makes. It will be so again when the file comes back.
 REMEMBERED = {
     ProblemCode.UNSUPPORTED_FORMAT,
     ProblemCode.CORRUPT_IMAGE,
     ProblemCode.TOO_MANY_PIXELS,
+    ProblemCode.REGION_OUTSIDE_IMAGE,
     ProblemCode.PROCESSOR_TIMEOUT,
 }
 
@@ -49,7 +53,8 @@ class Refusal:
 
 
 Record = Measurement | Refusal
-CONTENT: TypeAdapter[Record] = TypeAdapter(Record)
+# Nearly all are measurements. To try both kinds each time, as pydantic does by default, takes twice as long.
+CONTENT: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(union_mode="left_to_right")])
 
 
 class Records:
@@ -58,26 +63,41 @@ class Records:
     def __init__(self, secret_key: str) -> None:
         """Sign with keys that are derived from `secret_key`."""
         self.secret_key = secret_key
+        self.remembered = lru_cache(RECORDS_IN_MEMORY)(self.checked)
 
     def write(self, name: str, record: Record) -> bytes:
         """Return the record as it is kept under `name`: JSON, a point and the signature of both."""
-        return self.signer(name).sign(CONTENT.dump_json(record))
+        return self.signer(name).sign(written(record))
 
     def read(self, name: str, raw: bytes, options: Options) -> Record | None:
         """Return the record that `raw` is, or None if it is not ours: too long, not signed, of another version."""
-        if len(raw) > MAX_RECORD_BYTES:
-            return None
+        return self.remembered(name, raw, options) if 0 < len(raw) <= MAX_RECORD_BYTES else None
+
+    def checked(self, name: str, raw: bytes, options: Options) -> Record | None:
+        """Return the record that `raw` is, or None if it is not ours. The same bytes under the same name stay so."""
         try:
             content = self.signer(name).unsign(raw)
             record = CONTENT.validate_json(content, strict=True)
         except (BadSignature, ValidationError):
             return None
         # A record of another gateway may lack a field, which would then have its default. Ours is just as we write it.
-        return record if is_current(record, options) and CONTENT.dump_json(record) == content else None
+        return record if is_current(record, options) and written(record) == content else None
 
     def signer(self, name: str) -> Signer:
         """Return the signer for one name: a record that was copied under another name is not valid there."""
         return Signer(self.secret_key, salt=f"cache record {name}", digest_method=hashlib.sha256)
+
+
+def written(record: Record) -> bytes:
+    """Return a record as JSON. CONTENT would look for its kind first, which takes as long as the writing."""
+    kind: type = type(record)
+    return writer(kind).dump_json(record)
+
+
+@cache
+def writer(kind: type) -> TypeAdapter[Any]:
+    """Return what writes records of one kind."""
+    return TypeAdapter(kind)
 
 
 def is_current(record: Record, options: Options) -> bool:
@@ -89,4 +109,5 @@ def is_current(record: Record, options: Options) -> bool:
 
 def name_of(sha256: str, options: Options, measured_by: str | None = None) -> str:
     """Return the name of a record. It has the version, so a new algorithm or decoder does not find the old records."""
-    return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}:{sha256}"
+    region = f":{options.region}" if options.region else ""
+    return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}{region}:{sha256}"

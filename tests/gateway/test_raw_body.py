@@ -1,0 +1,104 @@
+"""A body that is the file itself: `curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg'`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.http.body import FILE_TYPES
+from tests.gateway.driver import IMAGE, assert_problem, chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gateway.driver import Gateway
+
+PNG: dict[str, str | bytes] = {"content-type": "image/png"}
+LARGE = {"MAX_CONTENT_LENGTH": "1000", "MAX_UPLOAD_BYTES": "5000", "UPLOAD_BUCKET": "bucket"}
+
+
+@pytest.mark.parametrize("content_type", [*FILE_TYPES, "IMAGE/JPEG", "image/png; charset=binary"])
+def test_the_body_is_measured_as_it_is_and_has_no_name(gateway: Gateway, content_type: str) -> None:
+    response = gateway.post(IMAGE, content_type=content_type)
+    assert response.status_code == 200
+    assert response.json()["filename"] == ""
+    assert [bytes(image) for image in gateway.processor.images] == [IMAGE]  # type: ignore[arg-type]
+
+
+def test_a_body_that_arrives_in_pieces_is_put_together(gateway: Gateway) -> None:
+    pieces = [IMAGE[:3], b"", IMAGE[3:4], IMAGE[4:]]
+    assert gateway.converse(chunks(*pieces), {"content-type": "image/png"}).status == 200
+    assert [bytes(image) for image in gateway.processor.images] == [IMAGE]  # type: ignore[arg-type]
+
+
+def test_it_is_the_same_content_as_in_a_form(gateway: Gateway) -> None:
+    assert gateway.upload().headers["x-cache"] == "miss"
+    assert gateway.post(IMAGE, content_type="image/png").headers["x-cache"] == "hit"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename="photo 1.jpg"', "photo 1.jpg"),
+        ("attachment; filename=photo.jpg", "photo.jpg"),
+        ('inline; filename="a\\"b.png"', 'a"b.png'),
+        ("attachment; filename*=UTF-8''Foto%20%C3%A4.png", "Foto ä.png"),
+        ("attachment; filename=\"x.png\"; filename*=UTF-8''%E5%86%99.png", "写.png"),
+        ('attachment; filename="Foto ä.png"', "Foto ä.png"),
+        ("attachment", ""),
+        ("", ""),
+        ("filename", ""),
+    ],
+)
+def test_its_name_may_be_in_content_disposition(gateway: Gateway, disposition: str, name: str) -> None:
+    headers = {"content-type": "image/png", "content-disposition": disposition}
+    assert gateway.converse(chunks(IMAGE), headers).json()["filename"] == name
+
+
+def test_a_body_without_bytes_is_an_empty_file(gateway: Gateway) -> None:
+    assert_problem(gateway.post(b"", content_type="image/jpeg"), 400, "empty_file")
+
+
+def test_a_body_of_exactly_the_limit_passes_and_a_byte_more_does_not(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables=LARGE)
+    assert gateway.post(bytes(1000), content_type="image/png").status_code == 200
+    problem = assert_problem(gateway.post(bytes(1001), content_type="image/png"), 413, "file_too_large")
+    assert "1,000 bytes" in problem["detail"]
+    assert "POST /uploads" in problem["detail"]
+
+
+def test_a_body_over_the_limit_is_refused_while_it_arrives(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables=LARGE)
+    answer = gateway.converse(chunks(*[bytes(600)] * 50), {"content-type": "image/png"})
+    assert_problem(answer, 413, "file_too_large")
+    assert answer.consumed == 1200
+
+
+def test_a_body_that_declares_too_much_is_not_read(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables=LARGE)
+    answer = gateway.converse(chunks(bytes(600)), {"content-type": "image/png", "content-length": "9999"})
+    assert_problem(answer, 413, "file_too_large")
+    assert answer.consumed == 0
+
+
+def test_another_type_is_told_both_ways_to_send_an_image(gateway: Gateway) -> None:
+    # As `curl --data-binary @photo.jpg` sends it by itself.
+    response = gateway.post(IMAGE, content_type="application/x-www-form-urlencoded")
+    detail = assert_problem(response, 400, "malformed_request")["detail"]
+    assert "multipart/form-data" in detail
+    assert all(kind in detail for kind in FILE_TYPES)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40)
+    | st.tuples(st.sampled_from(["idna", "utf-7", "unicode_escape", "nothing", ""]), st.text("%80aF'", max_size=9)).map(
+        lambda both: f"attachment; filename*={both[0]}''{both[1]}"
+    )
+)
+def test_no_content_disposition_is_a_fault(gateway: Gateway, disposition: str) -> None:
+    named = gateway.converse(chunks(IMAGE), {**PNG, "content-disposition": disposition.encode("latin-1")})
+    assert named.status in {200, 400}
