@@ -1,9 +1,10 @@
-"""What a request costs beside decoding: the Lambda handlers on REST API events, in one process and without the network.
+"""What a request costs beside decoding: the Lambda handlers on REST API events in one process, and a Redis beside it.
 
 `python -m tests.bench.request [BYTES ...]` prints, for JPEGs of 12 megapixels and 100 KB, 1 MB and 4.3 MB, the median
 time of a hit and of a miss without the processor's measuring, and both as shares of measuring that file. "JSON" is what
 Lambda's own runtime does around the two handlers, parsing events and writing answers: our code cannot replace it.
-All times are processor time of all threads, in milliseconds. So other work of the machine hardly changes them.
+All times are processor time of all threads, in milliseconds. So other work of the machine hardly changes them, and the
+Redis server does not count.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import time
 from base64 import b64encode
 from contextlib import redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import fakeredis
 import numpy as np
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -30,12 +31,13 @@ import processor.handler
 from gateway.app import create_app
 from gateway.http.rest_api import adapt
 from gateway.log import make_logger
-from gateway.measuring.cache import RedisCache
+from gateway.measuring.cache import make_cache
 from gateway.measuring.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
 from tests.bench.__main__ import ours
 from tests.bench.images import encode, photo
 from tests.core.samples import measured
+from tests.gateway.redis_server import redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,9 +105,13 @@ def main() -> None:
     """Print the table."""
     os.environ |= {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
-    settings = Settings.load({"POWERTOOLS_LOG_LEVEL": "ERROR"})
-    logger, runtime, client, redis = make_logger(settings), Runtime(), make_lambda_client(), fakeredis.FakeRedis()
-    redis.get("")
+    with TemporaryDirectory() as folder, redis_server(Path(folder)) as server, server.connect() as redis:
+        report(Settings.load({"POWERTOOLS_LOG_LEVEL": "ERROR", **server.address}), redis.flushall)
+
+
+def report(settings: Settings, forget: Callable[[], object]) -> None:
+    """Print the table. `forget` empties the cache that the settings name."""
+    logger, runtime, client = make_logger(settings), Runtime(), make_lambda_client()
 
     def invoke(request: Any, **_: object) -> Any:  # noqa: ANN401 - botocore's, which says None
         # It replaces the network only: everything that botocore does, signing too, is part of a miss.
@@ -115,10 +121,9 @@ def main() -> None:
         return AWSResponse(request.url, 200, HTTPHeaders(), io.BytesIO(answer))
 
     client.meta.events.register("before-send.lambda.Invoke", invoke)
-    cache = RedisCache(lambda: redis, settings, logger)
     app = create_app(
         settings,
-        cache=cache,
+        cache=make_cache(settings, logger),
         processor=LambdaProcessor(client, settings.processor_function_name, logger),
         logger=logger,
     )
@@ -126,7 +131,7 @@ def main() -> None:
     print("|", " | ".join(COLUMNS), "|")  # noqa: T201 - a report
     print("|", " | ".join("---" for _ in COLUMNS), "|")  # noqa: T201
     for size in map(int, sys.argv[1:] or (100_000, 1_000_000, 4_300_000)):
-        ms = median_ms(jpeg(size), lambda event: runtime.call(handler, event), runtime.take, redis.flushall)
+        ms = median_ms(jpeg(size), lambda event: runtime.call(handler, event), runtime.take, forget)
         cells = [f"{size // 1000}", f"{ms['measure']:.1f}"]
         for name in ("hit", "miss"):
             parts = (ms[name], ms[name] - ms[f"{name} JSON"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import threading
 import time
 import zlib
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from struct import pack
@@ -122,7 +124,7 @@ def test_an_address_of_ipv6_is_printed_as_browsers_take_it() -> None:
 def test_ctrl_c_lets_a_request_under_way_finish() -> None:
     content = black(7000)
     body = b"--b\r\nContent-Disposition: form-data; name=image; filename=a\r\n\r\n" + content + b"\r\n--b--\r\n"
-    head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     with running_server() as server:
         with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2])), timeout=20) as client:
             client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
@@ -135,7 +137,7 @@ def test_ctrl_c_lets_a_request_under_way_finish() -> None:
 
 
 def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
-    head = b"POST /intensity HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
+    head = b"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
     with running_server() as server:
         port = int(server.address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as half:
@@ -144,6 +146,33 @@ def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
             begun = time.monotonic()
             assert server.interrupt() == 0
             assert time.monotonic() - begun < 10
+        assert server.output("err") == ""
+
+
+def test_a_secret_file_is_made_by_the_first_start_and_kept(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    for _ in range(2):
+        with running_server(SECRET_KEY_FILE=str(file), APP_ENV="production") as server:
+            assert upload(server.address, picture()).status_code == 200
+            secret = file.read_text()
+            assert server.interrupt() == 0
+    assert len(secret) >= 32
+    assert file.read_text() == secret
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_few_open_files_are_enough_and_many_clients_no_flood_of_log(tmp_path: Path) -> None:
+    with starting_server(tmp_path, WORKERS="1") as server, ExitStack() as stack:
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+        server.wait_for_address()
+        port = int(server.address.rpartition(":")[2])
+        for _ in range(200):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        assert [upload(server.address, picture(seed=seed)).status_code for seed in range(10)] == [200] * 10
+        assert server.interrupt() == 0
+        assert server.output("err") == ""
+        assert len(server.output("out").splitlines()) == 11
 
 
 def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
@@ -183,9 +212,10 @@ def test_the_page_and_its_files_are_served(server: str) -> None:
     assert {"app.js", "style.css"} <= names
     assert any(name.startswith("vendor/") for name in names)
     for name in names:
-        file = httpx.get(f"{server}/{name}")
+        plain = {"Accept-Encoding": "identity"}
+        file = httpx.get(f"{server}/{name}", headers=plain)
         assert file.content == (site / name).read_bytes()
-        assert httpx.head(f"{server}/{name}").headers["content-length"] == str(len(file.content))
+        assert httpx.head(f"{server}/{name}", headers=plain).headers["content-length"] == str(len(file.content))
         assert ("javascript" in file.headers["content-type"]) == name.endswith(".js")
 
 
@@ -288,9 +318,9 @@ def test_an_early_refusal_reaches_a_client_that_is_still_sending(server: str) ->
     """Most clients write everything before they read. Their connection must not be closed before."""
     port = int(server.rpartition(":")[2])
     body = bytes(4_000_000)
-    head = f"POST /intensity HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    head = f"POST /intensity HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(head.encode() + b"Content-Type: image/png\r\n\r\n")
+        client.sendall(head.encode() + b"Content-Type: text/plain\r\n\r\n")
         client.sendall(body)
         received = b"".join(iter(lambda: client.recv(65_536), b""))
     assert received.startswith(b"HTTP/1.1 400 ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +16,7 @@ from tests.support import ministack
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
 PATIENCE = 30
 
@@ -33,11 +35,10 @@ def wait_until_gone(processes: list[Path]) -> None:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """The folder for temporary files."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    return folder
+def temporary() -> Iterator[Path]:
+    """The folder for temporary files. A folder of pytest's has too long a path for sockets."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.mark.parametrize(

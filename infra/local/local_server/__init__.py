@@ -1,1 +1,1 @@
-"""The whole service in one process: page, API, processor and cache, without Docker and AWS."""
+"""The whole service on one machine: page, API, processor and cache, without Docker and AWS."""

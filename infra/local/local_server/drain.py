@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
+from contract.problems import ProblemError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,7 +30,7 @@ class DrainMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
-        if scope["type"] != "http" or "expect" in Headers(scope=scope):
+        if scope["type"] != "http" or b"expect" in dict(scope["headers"]):
             await self.app(scope, receive, send)
             return
         more = True
@@ -47,8 +47,8 @@ class DrainMiddleware:
                 dropped += len((await receive_noting_end()).get("body", b""))
 
         async def send_after_body(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                with suppress(TimeoutError):
+            if more and message["type"] == "http.response.start":
+                with suppress(TimeoutError, ProblemError):
                     async with asyncio.timeout(DRAIN_SECONDS):
                         await drain()
             await send(message)

@@ -1,18 +1,24 @@
-"""The processor in this process: the code of the Lambda, without the network."""
+"""The processor in this process: the code of the Lambda, without the network. For Windows, which has no broker."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
+from contract.jobs import Progress
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.processor_client import BUSY_DETAIL, FAILED_DETAIL, Answer
 from processor.handler import measure_invocation
 from processor.storage import client, client_config, content
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools import Logger
 
     from contract.invocation import Invocation
@@ -20,10 +26,12 @@ if TYPE_CHECKING:
 
 # A request may wait this long for its turn. On Lambda, the gateway allows the same time for waiting and measuring.
 QUEUE_SECONDS = 25
+# So many measurements wait or run at a time.
+THREADS = 40
 
 
 class InProcessProcessor:
-    """Measures on the calling thread, as many images at a time as there are cores.
+    """Measures on threads, as many images at a time as there are cores.
 
     Decoding a JPEG releases Python's lock. Decoding a PNG with 8 bits per sample does not, and everything else waits.
     """
@@ -34,9 +42,20 @@ class InProcessProcessor:
         self.connect = (lambda: storage.client(client_config())) if storage else client
         # More at a time would not be faster, and each takes its memory.
         self.turns = BoundedSemaphore(os.cpu_count() or 1)
+        self.threads = ThreadPoolExecutor(THREADS)
 
-    def measure(self, invocation: Invocation) -> Answer:
+    async def measure(self, invocation: Invocation) -> Answer:
         """Measure one image. Raises ProblemError: what is wrong with it, processor_busy or processor_failed."""
+        run = copy_context().run
+        return await asyncio.get_running_loop().run_in_executor(self.threads, run, self.measure_now, invocation)
+
+    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer:
+        """Measure the image of a job, as any other. Raises ProblemError as `measure` does."""
+        progress(Progress(step="measuring", share=0.0))
+        return await self.measure(invocation)
+
+    def measure_now(self, invocation: Invocation) -> Answer:
+        """Measure one image on this thread."""
         if not self.turns.acquire(timeout=QUEUE_SECONDS):
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
         try:

@@ -1,69 +1,111 @@
-"""Serving an application with uvicorn, in this process or in one that is started anew after each change."""
+"""Serving an application with uvicorn, on uvloop and httptools where the system has them."""
 
 from __future__ import annotations
 
-import os
-import socket
-from functools import partial
+import asyncio
+import logging
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.supervisors import ChangeReload
 
-from gateway.settings import SettingsError
-from local_server.app import REPOSITORY, make_app
+from gateway.http.body import FORM_BYTES
+from local_server.bodies import BUDGET_BYTES, Budget, BudgetMiddleware, PatienceMiddleware
+from local_server.connection import Clients, Connection, Patience
+from local_server.drain import DrainMiddleware
+from local_server.settings import SHUTDOWN_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import socket
+    from collections.abc import Callable
 
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
-    from local_server.storage import Storage
+# The most connections of one process, if the limit on open files allows so many.
+MAX_CONNECTIONS = 2000
+# Files that a process has open besides its connections: 16 when it starts, the log, and files of the page.
+OTHER_FILES = 32
+# Of a body that the application does not read, discard at most this many files of the largest size.
+DISCARD_FACTOR = 20
+# So many of the largest bodies have room in memory in any case.
+LARGEST_BODIES = 4
 
-CODE = ("core", "functions", "infra/local", "layers")
-# Ctrl+C waits this long for the requests under way.
-SHUTDOWN_SECONDS = 5
+
+class Server(uvicorn.Server):
+    """The server of one process."""
+
+    def __init__(self, config: uvicorn.Config, clients: Clients, on_start: Callable[[], object]) -> None:
+        """Serve what `config` says. `on_start` is called when clients are served."""
+        super().__init__(config)
+        self.clients = clients
+        self.on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve."""
+        # Where the connections find it.
+        self.lifespan.state["clients"] = self.clients
+        await super().startup(sockets)
+        self.watch = asyncio.create_task(self.clients.watch())
+        self.on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the requests under way finish for a while, then leave."""
+        for server in self.servers:
+            server.close()
+        for each in sockets or []:
+            each.close()
+        for connection in list(self.clients.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                await self.clients.all_gone.wait()
+        self.watch.cancel()
+        # What is still under way is cancelled when the loop ends. uvicorn would print a traceback for each.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
-def run(app: FastAPI, sockets: list[socket.socket]) -> None:
-    """Serve `app` until a signal ends that."""
+def make_server(
+    app: ASGIApp,
+    max_content_length: int,
+    on_start: Callable[[], object] = lambda: None,
+    *,
+    patience: Patience | None = None,
+    max_connections: int | None = None,
+) -> Server:
+    """Return the server of `app`, which takes files of up to `max_content_length` bytes.
+
+    on_start: called when clients are served. patience, max_connections: for tests.
+    """
+    clients = Clients(patience or Patience(), max_connections or connection_limit())
+    body = max_content_length + FORM_BYTES
+    budget = Budget(max(BUDGET_BYTES, LARGEST_BODIES * body), clients)
+    draining = DrainMiddleware(BudgetMiddleware(app, budget, body), limit=DISCARD_FACTOR * max_content_length)
     config = uvicorn.Config(
-        app,
-        log_level="warning",
+        PatienceMiddleware(draining),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_level="error",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        # Who sent a request is whoever is connected. Only make_app knows proxies that may say otherwise.
+        proxy_headers=False,
     )
-    uvicorn.Server(config).run(sockets=sockets)
+    return Server(config, clients, on_start)
 
 
-def run_reloading(storage: Storage | None, sockets: list[socket.socket]) -> None:
-    """Serve in another process, and in a new one after each change of the code."""
-    folders = [str(REPOSITORY / folder) for folder in CODE]
-    # uvicorn watches only for an application that it has by name. The processes call `target` and do not use the name.
-    config = uvicorn.Config("local_server.app:make_app", reload=True, reload_dirs=folders, log_level="warning")
-    ChangeReload(config, target=partial(make_and_run, dict(os.environ), storage), sockets=sockets).run()
+def connection_limit() -> int:
+    """Return how many connections this process may have, after raising its limit on open files as far as it may."""
+    if sys.platform == "win32":
+        # There is no such limit to ask for.
+        return MAX_CONNECTIONS
+    import resource  # noqa: PLC0415 - Windows has none
 
-
-def make_and_run(environment: Mapping[str, str], storage: Storage | None, sockets: list[socket.socket]) -> None:
-    """Make the application anew, and serve it until a signal ends that."""
-    run(make_app(environment, storage), sockets)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at the address. Raises SettingsError if that is not possible."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        # Without this, the port of a server that has just stopped is in use for another minute.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # From now on, clients wait for an answer. Before, they were refused.
-        listener.listen()
-    except (OSError, UnicodeError) as error:
-        # A UnicodeError comes from a host name with an empty or too long part.
-        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
-        message = f"port {port} of {host}: {reason}. Choose another: PORT=5001 make run"
-        raise SettingsError(message) from error
-    listener.set_inheritable(True)
-    return listener
+    # A request may need a second file while it is answered.
+    wanted = OTHER_FILES + 2 * MAX_CONNECTIONS
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    return MAX_CONNECTIONS if allowed == resource.RLIM_INFINITY else max(1, (min(wanted, allowed) - OTHER_FILES) // 2)

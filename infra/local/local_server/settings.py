@@ -1,12 +1,33 @@
-"""The settings of the local run: the gateway's, and where to listen."""
+"""The settings of the local run: the gateway's, and where and how to serve."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from gateway.settings import Settings, split
+from gateway.settings import Settings, SettingsError, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPOSITORY = Path(__file__).parents[3]
+# Ctrl+C waits this long for the requests under way.
+SHUTDOWN_SECONDS = 5
+
+
+class StartError(Exception):
+    """The service cannot start. The message is one line."""
+
+
+SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+# No limit.
+OFF = "0"
+# What one address may do in production if the setting does not say it. The page sends a few images at a time.
+ADDRESS_IN_PRODUCTION = "20/second"
 
 
 class LocalSettings(Settings):
@@ -14,6 +35,75 @@ class LocalSettings(Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=0, le=65535)
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    workers: int = Field(0, ge=0, le=256)
+    secret_key_file: str = ""
+    api_keys: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    rate_limit_per_key: str = "10/second;10000/day"
+    rate_limit_per_address: str = Field("", validate_default=True)
+    trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     processor_endpoints: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
+    job_endpoint: str = ""
     ministack: str = ""
     reload: bool = False
+
+    @field_validator("api_keys")
+    @classmethod
+    def digests(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no SHA-256: no key could ever be valid. A comma alone would leave the door open."""
+        if not values or not all(SHA256.fullmatch(value) for value in values):
+            message = "the SHA-256 of each key, 64 hexadecimal digits, separated by commas"
+            raise ValueError(message)
+        return values
+
+    @field_validator("rate_limit_per_key", "rate_limit_per_address")
+    @classmethod
+    def rates(cls, value: str, info: ValidationInfo) -> str:
+        """Refuse what is not a limit. Without one for addresses, `APP_ENV` decides."""
+        if not value:
+            return ADDRESS_IN_PRODUCTION if info.data.get("app_env") == "production" else OFF
+        if value == OFF:
+            return OFF
+        # Not at the top of the file: the library takes 80 ms, and most runs have no limits.
+        from local_server.rate_limits import parse_rates  # noqa: PLC0415
+
+        try:
+            parse_rates(value)
+        except ValueError:
+            message = f"a limit is written as 10/second or 10/second;10000/day, and {OFF} is none"
+            raise ValueError(message) from None
+        return value
+
+    @property
+    def hosts(self) -> tuple[str, ...] | None:
+        """The names that the header Host may have, besides those of the loopback interface; None: any."""
+        # Not at the top of the file: the parent of a run does without it, and starts sooner.
+        from gateway.http.hosts import is_loopback  # noqa: PLC0415
+
+        anyone = not self.allowed_hosts and not is_loopback(self.host)
+        return None if anyone or "*" in self.allowed_hosts else self.allowed_hosts
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings as the gateway does. SECRET_KEY may also be in a file, which the first start makes.
+
+        Raises SettingsError.
+        """
+        file = environment.get("SECRET_KEY_FILE", "").strip()
+        if file and not environment.get("SECRET_KEY", "").strip():
+            environment = {**environment, "SECRET_KEY": kept_secret(Path(file))}
+        return super().load(environment)
+
+
+def kept_secret(file: Path) -> str:
+    """Return the secret in `file`; if there is no such file, make it with a random one. Raises SettingsError."""
+    try:
+        if not file.exists():
+            # A start that is killed here leaves no half of a secret.
+            new = file.with_name(f"{file.name}.new")
+            new.touch(mode=0o600)
+            new.write_text(secrets.token_hex())
+            new.replace(file)
+        return file.read_text().strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"SECRET_KEY_FILE: {error}") from error

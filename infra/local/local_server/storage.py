@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import secrets
-import signal
-import subprocess
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from pathlib import Path
 from socket import socket
-from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, cast
-
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
+from typing import TYPE_CHECKING, cast
 
 from local_server.bucket import FIRST_REGION, make_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from asyncio.subprocess import Process
+    from pathlib import Path
 
+    from botocore.config import Config
     from types_boto3_s3 import S3Client
+
+    from local_server.children import Children
 
 KEY = "local"
 START_SECONDS = 30
-STOP_SECONDS = 5
-# Windows has no SIGHUP.
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+PROBE_SECONDS = 0.05
 
 
 class StorageError(Exception):
@@ -39,18 +32,27 @@ class StorageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A running MiniStack: its port on the loopback interface, and the secret key that it accepts."""
+    """A MiniStack: its port on the loopback interface, and the secret key that it accepts."""
 
     port: int
     secret: str = field(repr=False)
 
-    def client(self, config: Config) -> S3Client:
+    @property
+    def address(self) -> str:
+        """Where it is, for clients on this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, config: Config | None = None) -> S3Client:
         """Return a client for this storage. The AWS variables and proxies of the environment do not matter to it."""
+        # Not at the top of the file: loading it takes longer than all else that the parent of a run does at its start.
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.session import Session  # noqa: PLC0415
+
         session = Session(session_vars={"profile": (None, None, None, None)})
         client = session.create_client(
             "s3",
-            config=config.merge(Config(proxies={})),
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            config=(config or Config()).merge(Config(proxies={})),
+            endpoint_url=self.address,
             region_name=FIRST_REGION,
             aws_access_key_id=KEY,
             aws_secret_access_key=self.secret,
@@ -58,58 +60,16 @@ class Storage:
         return cast("S3Client", client)
 
 
-@contextmanager
-def running(program: str) -> Iterator[Storage]:
-    """Run MiniStack's S3 on the loopback interface, with the bucket for uploads.
-
-    Everything that was uploaded is deleted at the end. Raises StorageError.
-    """
-    with held_back() as release, TemporaryDirectory(prefix="image-intensity-") as folder:
-        storage = Storage(free_port(), secrets.token_hex())
-        log = Path(folder, "log")
-        with log.open("w") as output, start(program, storage, folder, output) as process:
-            try:
-                release()
-                wait_for(storage.port, process, log)
-                prepare(storage)
-                yield storage
-            finally:
-                stop(process)
-
-
-@contextmanager
-def held_back() -> Iterator[Callable[[], None]]:
-    """Hold back Ctrl+C, and other signals that end the server, until the yielded function is called.
-
-    Without this, a signal that arrives while MiniStack is being started would leave MiniStack running.
-    """
-    held: list[int] = []
-    usual = {number: signal.signal(number, lambda caught, _: held.append(caught)) for number in ENDING}
-
-    def release() -> None:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-        while held:
-            signal.raise_signal(held.pop())
-
-    try:
-        yield release
-    finally:
-        release()
-
-
-def free_port() -> int:
-    """Return a port on the loopback interface that is free now."""
+def new_storage() -> Storage:
+    """Return a storage that is still to be started, at a port that is free now."""
     with socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+        return Storage(probe.getsockname()[1], secrets.token_hex())
 
 
-def start(program: str, storage: Storage, folder: str, output: IO[str]) -> subprocess.Popen[bytes]:
-    """Start MiniStack for `storage`, with its files in `folder`. Raises StorageError."""
+async def start(program: str, storage: Storage, children: Children, folder: Path) -> Process:
+    """Start MiniStack for `storage`, with its files in `folder`, which exists. Raises StorageError."""
     variables = {
-        "PATH": os.environ.get("PATH", os.defpath),
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": storage.secret,
         "AWS_DEFAULT_REGION": FIRST_REGION,
@@ -120,50 +80,47 @@ def start(program: str, storage: Storage, folder: str, output: IO[str]) -> subpr
         "GATEWAY_PORT": str(storage.port),
         # In files and not in memory. The file with MiniStack's process id is in the same folder.
         "S3_PERSIST": "1",
-        "S3_DATA_DIR": folder,
-        "TMPDIR": folder,
+        "S3_DATA_DIR": str(folder),
+        "TMPDIR": str(folder),
         # This server would listen on a fixed port.
         "IOT_MTLS_ENABLED": "0",
     }
     try:
-        # In a session of its own, so that Ctrl+C does not reach it: the server still has requests to finish.
-        return subprocess.Popen(  # noqa: S603 - the program that the settings name
-            program, env=variables, stdout=output, stderr=output, start_new_session=True
-        )
+        with (folder / "log").open("w") as log:
+            return await children.start(program, variables=variables, stdout=log, stderr=log)
     except OSError as error:
         raise StorageError(f"{program}: {error.strerror}") from error
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End MiniStack, by force if it does not end by itself."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until MiniStack answers. Raises StorageError if it ends instead, or takes too long."""
+async def prepare(storage: Storage, process: Process, folder: Path) -> None:
+    """Wait until MiniStack answers, and make the bucket. Raises StorageError if it ends instead, or takes too long."""
     end = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < end:
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/_ministack/health")
-            connection.getresponse()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-        finally:
-            connection.close()
-    lines = log.read_text().splitlines() or ["it does not answer"]
-    raise StorageError(lines[-1])
+    while not await asyncio.to_thread(answers, storage.port):
+        if process.returncode is not None or time.monotonic() > end:
+            lines = (folder / "log").read_text().splitlines() or ["it does not answer"]
+            raise StorageError(lines[-1])
+        await asyncio.sleep(PROBE_SECONDS)
+    await asyncio.to_thread(prepare_bucket, storage)
 
 
-def prepare(storage: Storage) -> None:
+def prepare_bucket(storage: Storage) -> None:
     """Make the bucket. Raises StorageError."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as above
+
     try:
-        make_bucket(storage.client(Config()))
+        make_bucket(storage.client())
     except (BotoCoreError, ClientError) as error:
         raise StorageError(str(error)) from error
+
+
+def answers(port: int) -> bool:
+    """Return whether MiniStack answers at the port. Blocks for at most a second."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/_ministack/health")
+        connection.getresponse()
+    except OSError:
+        return False
+    finally:
+        connection.close()
+    return True

@@ -1,0 +1,160 @@
+"""Jobs on this machine: each is a task of the HTTP worker that was asked, and measures as all images here are measured.
+
+The record of a job is in Redis, or in a file that all workers of the run share. It is signed: whoever can write to
+Redis could otherwise put a wrong number there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Protocol
+
+from itsdangerous import BadSignature, Signer
+
+from contract.invocation import measurement_answer, problem_answer
+from contract.jobs import BEAT_SECONDS, KEPT_SECONDS, Progress
+from contract.problems import ProblemError
+from gateway.measuring.jobs import Jobs
+from gateway.measuring.processor_client import failure
+from local_server.connection import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools import Logger
+
+    from contract.invocation import Invocation
+    from contract.jobs import Job
+    from gateway.measuring.cache import Store
+    from gateway.measuring.processor_client import Answer
+    from gateway.settings import Settings
+
+# How often the answer is offered to a store that fails.
+LAST_WRITES = 10
+
+
+class SignedStore:
+    """Values in another store, each with a signature of itself and of its name. What has none is not there."""
+
+    def __init__(self, store: Store, secret_key: str) -> None:
+        """Keep values in `store`, signed with keys that are derived from `secret_key`."""
+        self.store, self.secret_key = store, secret_key
+
+    async def read(self, name: str) -> bytes:
+        """Return the value; nothing if there is none of ours. Raises what the store raises."""
+        try:
+            return self.signer(name).unsign(await self.store.read(name))
+        except BadSignature:
+            return b""
+
+    async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
+        """Keep a value for some seconds, and return whether it is kept. Raises what the store raises."""
+        return await self.store.write(name, self.signer(name).sign(content), seconds, replace=replace)
+
+    def signer(self, name: str) -> Signer:
+        """Return the signer for one name."""
+        return Signer(self.secret_key, salt=f"job {name}", digest_method=hashlib.sha256)
+
+
+class JobProcessor(Protocol):
+    """Measures the images of jobs: a broker's process, an emulator, or this process."""
+
+    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer:
+        """Return the measurement, and call `progress` when the image's turn has come, and at times after that.
+
+        Raises ProblemError.
+        """
+
+
+class TaskQueue:
+    """Begins each job at once, as a task. Where jobs wait for each other, the processor makes them wait."""
+
+    def __init__(
+        self, store: Store, processor: JobProcessor, logger: Logger, beat_seconds: float = BEAT_SECONDS
+    ) -> None:
+        """Measure with `processor`, and renew records in `store` every `beat_seconds`."""
+        self.store, self.processor, self.logger, self.beat_seconds = store, processor, logger, beat_seconds
+        # asyncio itself would not keep them.
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def send(self, name: str, job: Job, invocation: Invocation) -> None:
+        """Begin a job."""
+        context = copy_context()
+        # It goes on when the client of this request has gone.
+        context.run(current.set, None)
+        task = asyncio.get_running_loop().create_task(self.work(name, job, invocation), context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def work(self, name: str, job: Job, invocation: Invocation) -> None:
+        """Measure, and say so in the record, until it has the answer."""
+        running = Running(job)
+        beating = asyncio.create_task(self.beat(name, running))
+        try:
+            answer = await self.answer(invocation, running.went_on)
+        finally:
+            beating.cancel()
+            await asyncio.wait({beating})
+        finished = running.job.finished(answer)
+        # The answer took minutes. A store that is away for a moment must not lose it.
+        for _ in range(LAST_WRITES):
+            if await self.keep(name, finished):
+                return
+            await asyncio.sleep(self.beat_seconds)
+
+    async def answer(self, invocation: Invocation, progress: Callable[[Progress], None]) -> dict[str, Any]:
+        """Return the answer of the processor, as the contract has it."""
+        try:
+            return measurement_answer((await self.processor.measure_job(invocation, progress)).measurement)
+        except ProblemError as problem:
+            return problem_answer(problem)
+        except Exception as error:  # noqa: BLE001 - nobody waits who could be told
+            return problem_answer(failure(f"{type(error).__name__}: {error}", self.logger))
+
+    async def beat(self, name: str, running: Running) -> None:
+        """Say every few seconds, and when the turn of the job comes, that this worker lives."""
+        while True:
+            await self.keep(name, running.alive())
+            running.news.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.beat_seconds):
+                    await running.news.wait()
+
+    async def keep(self, name: str, job: Job) -> bool:
+        """Write a record, and return whether that went well."""
+        try:
+            return await self.store.write(name, job.to_json(), KEPT_SECONDS, replace=True)
+        except Exception as error:  # noqa: BLE001 - the next beat tries again
+            self.logger.warning("the store of jobs failed", extra={"error": f"{type(error).__name__}: {error}"})
+            return False
+
+
+class Running:
+    """A job that this worker has, and how far it is. news: is set when it has begun."""
+
+    def __init__(self, job: Job) -> None:
+        """Begin with a job that waits."""
+        self.job, self.progress = job, Progress(step="reading", share=0.0)
+        self.news = asyncio.Event()
+
+    def went_on(self, progress: Progress) -> None:
+        """Note how far the job is."""
+        self.progress = progress
+        if self.job.status == "queued":
+            self.job = self.job.taken()
+            self.news.set()
+
+    def alive(self) -> Job:
+        """Return the record as it is to be kept now."""
+        return self.job.waiting() if self.job.status == "queued" else self.job.alive(self.progress)
+
+
+def make_local_jobs(settings: Settings, store: Store, processor: JobProcessor, logger: Logger) -> Jobs:
+    """Return the jobs of this server."""
+    secret = settings.secret_key.get_secret_value()
+    signed = SignedStore(store, secret)
+    queue = TaskQueue(signed, processor, logger)
+    return Jobs(signed, queue, secret, settings.max_job_bytes, settings.max_job_pixels, logger)

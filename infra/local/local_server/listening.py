@@ -1,0 +1,32 @@
+"""The socket that clients connect to. The parent binds it, and all workers accept connections from it."""
+
+from __future__ import annotations
+
+import socket
+
+from gateway.settings import SettingsError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at the address. Raises SettingsError if that is not possible."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        # Without this, the port of a server that has just stopped is in use for another minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # From now on, clients wait for an answer. Before, they were refused.
+        listener.listen()
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError comes from a host name with an empty or too long part.
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        message = f"port {port} of {host}: {reason}. Choose another: PORT=5001 make run"
+        raise SettingsError(message) from error
+    return listener
+
+
+def address_of(listener: socket.socket, host: str) -> str:
+    """Return the address for a person to open."""
+    # A URL has an IPv6 address in brackets.
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{'localhost' if name == '127.0.0.1' else name}:{listener.getsockname()[1]}"

@@ -1,0 +1,81 @@
+"""The log of the local run: lines for people on a terminal, JSON elsewhere, and none for health checks that pass."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+from gateway.log import FORMAT, make_logger, written
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from gateway.settings import Settings
+
+HEALTH = ("/health", "/health/ready")
+ERROR = 400
+
+
+def make_local_logger(settings: Settings) -> Logger:
+    """Return the gateway's logger, for a person if standard output is a terminal."""
+    logger = make_logger(settings)
+    for handler in logger.handlers:
+        handler.addFilter(is_news)
+        people = sys.stdout.isatty()
+        handler.setFormatter(LinesForPeople() if people else LinesForPrograms(settings.service_name))
+    return logger
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Return whether a record is more than a health check that has passed. There is one every few seconds."""
+    request = getattr(record, "extra_info", {})
+    return request.get("path") not in HEALTH or request["status_code"] >= ERROR
+
+
+class LinesForPrograms(LambdaPowertoolsFormatter):
+    """The gateway's lines. That of a request, which is the frequent one, is made in half of the time."""
+
+    def __init__(self, service_name: str) -> None:
+        """Write lines of the service with this name."""
+        super().__init__(service=service_name, **FORMAT)
+        self.service_name = service_name
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line of JSON."""
+        request = getattr(record, "extra_info", None)
+        if not request:
+            return super().format(record)
+        line = {
+            "timestamp": self.formatTime(record),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "name": record.name,
+            "service": self.service_name,
+            **self.thread_safe_get_current_keys(),
+            "extra_info": request,
+        }
+        return written(line)
+
+
+class LinesForPeople(LambdaPowertoolsFormatter):
+    """One line for each request: when, what, the answer, how long it took, and whether the cache knew it.
+
+    The logger gives Powertools' formatter the request id, so this is one.
+    """
+
+    others = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a request, or what has failed and why."""
+        request = getattr(record, "extra_info", None)
+        if not request:
+            error = getattr(record, "error", "")
+            return self.others.format(record) + (f": {error}" if error else "")
+        # A client may send characters that move the cursor of a terminal, or a line that looks like one of ours.
+        path = request["path"].encode("unicode_escape").decode()
+        time = self.others.formatTime(record, self.others.datefmt)
+        line = f"{time} {request['method']:4} {path} {request['status_code']} {request['duration_ms']:.1f} ms"
+        return " ".join([line, *filter(None, [request["cache"], request.get("problem")])])

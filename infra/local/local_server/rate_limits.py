@@ -1,0 +1,100 @@
+"""How many requests a key and an address may make, counted in Redis or, without one, in a file of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from limits import RateLimitItem, parse_many
+from limits.aio.storage import RedisClusterStorage, RedisStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from gateway.measuring.breaker import Breaker
+from local_server.settings import OFF
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from limits.aio.storage import Storage
+
+    from local_server.settings import LocalSettings
+
+# A request loses at most this much to a Redis that does not answer. Then nothing is counted for some seconds. The cache
+# has less: on a busy machine, a short deadline would end the limits just when they are needed.
+DEADLINE_SECONDS = 1
+# Who has one IPv6 address has at least the network of this many bits (RFC 6177), and could come from all of it.
+IPV6_NETWORK_BITS = 64
+
+
+def parse_rates(text: str) -> list[RateLimitItem]:
+    """Return the limits in a text such as `10/second; 10000/day`, shortest window first. Raises ValueError."""
+    return [] if text == OFF else sorted(parse_many(text), key=RateLimitItem.get_expiry)
+
+
+class RateLimits:
+    """The limits, and who has used how much of them. If the requests cannot be counted, everyone may enter."""
+
+    def __init__(self, storage: Storage, per_key: str, per_address: str, logger: Logger) -> None:
+        """Count in `storage`. per_key and per_address: see `parse_rates`."""
+        self.limiter = FixedWindowRateLimiter(storage)
+        self.per_key = parse_rates(per_key)
+        self.per_address = parse_rates(per_address)
+        self.breaker = Breaker("counting requests", logger)
+
+    async def seconds_to_wait(self, key: str | None, address: str) -> int:
+        """Count one request of the holder of `key` from an IP address. Return 0 if it may enter, else for how long not.
+
+        key: the name of the API key; None without one.
+        """
+        if not self.breaker.allows():
+            return 0
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                seconds = await self.count(key, address)
+        except Exception as error:  # noqa: BLE001 - the request goes on, and the breaker logs it
+            self.breaker.failed(error)
+            return 0
+        self.breaker.succeeded()
+        return seconds
+
+    async def count(self, key: str | None, address: str) -> int:
+        """Count one request, as `seconds_to_wait` does. A request that is refused counts in no longer window."""
+        limits = [(limit, "address", network_of(address)) for limit in self.per_address]
+        if key:
+            limits += [(limit, "key", key) for limit in self.per_key]
+        for limit, kind, name in limits:
+            if not await self.limiter.hit(limit, kind, name):
+                window = await self.limiter.get_window_stats(limit, kind, name)
+                return max(1, math.ceil(window.reset_time - time.time()))
+        return 0
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        # A Unix socket has none.
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
+
+
+def redis_storage(settings: LocalSettings) -> Storage:
+    """Return the counters in the Redis or Valkey of the settings. It connects when it is first used."""
+    password = settings.redis_password
+    credentials: dict[str, Any] = {
+        "username": settings.redis_username,
+        "password": password.get_secret_value() if password else None,
+    }
+    address = f"{settings.redis_host}:{settings.redis_port}"
+    if settings.redis_cluster:
+        credentials["ssl"] = settings.redis_tls
+        return RedisClusterStorage(f"async+redis+cluster://{address}", implementation="redispy", **credentials)
+    scheme = "async+rediss" if settings.redis_tls else "async+redis"
+    return RedisStorage(f"{scheme}://{address}", implementation="redispy", **credentials)

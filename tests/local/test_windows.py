@@ -1,0 +1,53 @@
+"""Without what only Unix has, the service runs in one process: so it can be used on Windows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from tests.core.samples import encoded, pixels
+from tests.server import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What Windows does not have is hidden. The library for events is asyncio's for this system nevertheless.
+PROGRAM = """
+import asyncio, os, signal, socket, sys, types
+for name in ("fcntl", "grp", "pty", "pwd", "resource", "termios", "uvloop"):
+    sys.modules[name] = None
+import local_server.__main__ as run, local_server.serving as serving
+for module, names in ((socket, ["send_fds", "recv_fds"]), (signal, ["SIGHUP", "SIGKILL"]),
+                      (os, ["killpg", "fork", "sched_getaffinity", "sysconf"])):
+    for name in names:
+        delattr(module, name)
+run.sys = serving.sys = types.SimpleNamespace(platform="win32", exit=sys.exit)
+run.main()
+"""
+
+
+def test_it_serves_and_measures_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with out.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment(), stdout=file, stderr=file)
+    try:
+        end = time.monotonic() + 30
+        while not (said := out.read_text()).endswith("stops it)\n"):
+            assert process.poll() is None, said
+            assert time.monotonic() < end, said
+            time.sleep(0.05)
+        files = {"image": ("a.png", encoded(pixels("RGB"), "PNG"))}
+        answers = [httpx.post(f"{said.split()[3]}/intensity", files=files, timeout=30) for _ in range(2)]
+        assert [(answer.status_code, answer.headers["x-cache"]) for answer in answers] == [(200, "miss"), (200, "hit")]
+        process.send_signal(2)
+        assert process.wait(20) == 0
+        assert "Traceback" not in out.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert os.name == "posix"
