@@ -1,268 +1,284 @@
 /**
- * The page: choose an image, look at it, ask the service for its average intensity.
+ * The page: choose images, look at them, ask the service for their average intensity.
  *
- * One rule keeps a number from ever standing beside the wrong picture: every chosen file has one AbortController.
- * Choosing another file, Clear or Cancel aborts it, and whatever was under way for the file (a check, an upload, an
- * answer) ends there.
+ * One rule keeps a number from ever standing beside the wrong picture: preview and result always show the same row, and
+ * whatever is under way for a row ends when another image takes its place.
  */
 
-import { endpoint, post, Problem, readMeasurement } from "./service.js";
-import { measureByUpload, read } from "./upload.js";
+import { comparedWith, showComparison, startCompare } from "./compare.js";
+import { check, limitsInWords, loadLimits, startChoosing } from "./files.js";
+import { showList, startList } from "./list.js";
+import { Run } from "./measuring.js";
+import { dismiss, endProgress, say, showProgress, showStage, tellMany, tellOne } from "./message.js";
+import { chosenOptions, link, startOptions } from "./options.js";
+import { showPreview } from "./preview.js";
+import { clearRegion } from "./region.js";
+import { showResult, startResult } from "./result.js";
+import { add, drop, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, target } from "./rows.js";
+import { asCsv, asJson, copyOnClick, download } from "./saving.js";
+import { endpoint, Problem } from "./service.js";
+import { count, showName, size, totals } from "./words.js";
 
-const SIGNATURES = { PNG: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], JPEG: [0xff, 0xd8, 0xff] };
-const HEALTH_TIMEOUT_MS = 5_000;
-const CHOOSE = "Choose image file";
-
-const CACHE = {
-  hit: "hit (answered from the cache)",
-  miss: "miss (measured now)",
-  bypass: "bypass (measured now, no cache in use)",
-};
-
+const CHOOSE = "Choose image files";
+// In between, the page draws and answers. A browser takes about half a millisecond to look at one file.
+const SLICE_MS = 8;
 const byId = (id) => document.getElementById(id);
-const form = byId("form");
+const onClick = (id, heard) => byId(id).addEventListener("click", heard);
 const input = byId("file");
 const analyzeButton = byId("analyze");
-const cancelButton = byId("cancel");
-const alertBox = byId("alert");
 
-/** What the server accepts. Until /health has said so, or if it never does, the server is left to judge the size. */
-const limits = { inline: Infinity, upload: 0 /* no direct uploads */, formats: Object.keys(SIGNATURES) };
-
-/** The file on screen: { file, url, abort, face }, or null. `face` is what Cancel goes back to. */
-let chosen = null;
+/** What is being measured, or null. */
+let run = null;
+/** Counts choices: reading a file takes a moment, and a later choice may overtake it. */
+let choices = 0;
+/** The list from before a reload, when it is there. */
+let restored;
 
 start();
 
 function start() {
-  input.addEventListener("change", () => input.files[0] && choose(input.files[0]));
-  // The same file chosen again fires no "change", though it may have been edited: forget it when the dialog opens.
-  input.addEventListener("click", () => { input.value = ""; });
-  form.addEventListener("submit", (event) => { event.preventDefault(); analyze(); });
-  form.addEventListener("reset", forget);
-  cancelButton.addEventListener("click", cancel);
-  byId("dismiss").addEventListener("click", dismissAlert);
-  document.addEventListener("keydown", (event) => event.key === "Escape" && dismissAlert());
-  acceptDrops();
-  for (const link of document.querySelectorAll("a[data-api]")) link.href = endpoint(link.getAttribute("href"));
-  loadLimits();
+  startChoosing(choose);
+  byId("form").addEventListener("submit", (event) => { event.preventDefault(); analyze(); });
+  byId("form").addEventListener("reset", clear);
+  onClick("cancel", cancel);
+  onClick("dismiss", () => dismiss(input));
+  document.addEventListener("keydown", (event) => event.key === "Escape" && dismiss(input));
+  for (const anchor of document.querySelectorAll("a[data-api]")) anchor.href = endpoint(anchor.getAttribute("href"));
+  startOptions();
+  startCompare(() => show(page.shown));
+  copyOnClick(byId("copy-link"), link);
+  startResult();
+  startList({ select, retry, refer: compareWith, remove });
+  startListButtons();
+  show(null);
+  refresh();
+  restored = restore().then(() => { refresh(); resume(); });
+  loadLimits().then(() => { byId("limits").textContent = limitsInWords(); });
 }
 
-async function loadLimits() {
-  try {
-    const response = await fetch(endpoint("health"), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
-    const served = (await response.json()).limits;
-    if (served.max_content_length > 0) limits.inline = served.max_content_length;
-    if (served.max_upload_bytes > 0) limits.upload = served.max_upload_bytes;
-    if (served.allowed_image_formats?.length) limits.formats = served.allowed_image_formats;
-  } catch {
-    // Not worth an alert: the server checks everything itself, and says so.
-  }
+/** Go on asking for the jobs from before a reload. */
+function resume() {
+  const found = openJobs().map(({ id, ...image }) => ({ ...image, job: id, file: null, status: "chosen", answer: null, problem: null }));
+  if (!found.length) return;
+  take(found);
+  measure(page.batch);
 }
 
 // ---- Choosing -------------------------------------------------------------------------------------------------------
 
-async function choose(file) {
-  forget();
-  const choice = { file, url: null, abort: new AbortController(), face: "hint" };
-  const { signal } = choice.abort;
-  chosen = choice;
+async function choose(files, { thenMeasure = false } = {}) {
+  if (!files.length) return;
+  choices += 1;
+  const choice = choices;
+  const found = await inspectAll(files);
+  await restored;
+  if (choice !== choices) return;
+  const usable = found.filter(({ refused }) => !refused);
+  if (!usable.length) return refuse(found);
+  dismiss();
+  take(found);
+  if (thenMeasure) analyze();
+}
+
+async function inspectAll(files) {
+  const rows = [];
+  let begun = performance.now();
+  for (const file of files) {
+    rows.push(inspect(file));
+    if (performance.now() - begun < SLICE_MS) continue;
+    await pause();
+    begun = performance.now();
+  }
+  return Promise.all(rows);
+}
+
+/** A row for a file; `refused` if no service would measure it. */
+async function inspect(file) {
+  const name = file.webkitRelativePath || file.name;
+  const row = { name, size: file.size, modified: file.lastModified, file, status: "chosen", answer: null, problem: null };
   try {
-    await check(file);
-    if (!signal.aborted) showChoice(choice);
+    row.format = await check(file);
   } catch (problem) {
-    if (signal.aborted) return;
-    form.reset();
-    showAlert(problem);
+    if (!(problem instanceof Problem)) throw problem;
+    Object.assign(row, { status: "failed", refused: true, problem });
   }
+  return row;
 }
 
-/** A file's format; throws what is wrong with it. Its content decides: a name or a declared type proves nothing. */
-async function check(file) {
-  if (file.size === 0) throw new Problem(`“${file.name}” is empty.`);
-  const format = await formatOf(file);
-  if (!limits.formats.includes(format)) {
-    throw new Problem(`“${file.name}” is not a ${limits.formats.join(" or ")} image, whatever its name says.`);
+/** Nothing of it can be measured. What was chosen before stays as it was, with its result. */
+function refuse(found) {
+  input.value = "";
+  const [{ problem }] = found;
+  if (found.length === 1) say("error", problem.message);
+  else say("error", `None of the ${count(found.length)} files can be measured. The first: ${problem.message}`);
+}
+
+/** Put rows on the page. One image that was not measured yet is replaced; several are added to. */
+function take(found) {
+  const open = page.batch.filter(({ status }) => status === "chosen");
+  const isMany = run ? run.rows.length > 1 : open.length > 1;
+  if (!isMany) {
+    run?.cancel();
+    takeAway(page.batch.filter(({ status, refused }) => status === "chosen" || refused));
+    page.batch = [];
+    endRun();
   }
-  const limit = Math.max(limits.inline, limits.upload);
-  if (file.size > limit) {
-    throw new Problem(`“${file.name}” is too large: it has ${count(file.size)} bytes, the limit is ${count(limit)}.`);
-  }
-  return format;
+  const rows = add(found);
+  for (const row of rows) if (row.refused) keep(row);
+  if (run) run.add(rows.filter(({ status }) => status === "chosen"));
+  // Of several images, the list is what counts; of one, its result.
+  if (page.batch.length > 1) byId("panels").before(byId("list"));
+  else byId("panels").after(byId("list"));
+  if (!isMany || !page.shown) show(rows.find(({ refused }) => !refused));
+  refresh(rows);
 }
 
-async function formatOf(file) {
-  const start = await read(file, 0, 8);
-  return Object.keys(SIGNATURES).find((format) => SIGNATURES[format].every((byte, index) => start[index] === byte));
+/** Take rows off the page, and end what is under way for them. */
+function takeAway(rows) {
+  for (const row of rows) run?.remove(row);
+  drop(rows);
 }
 
-function acceptDrops() {
-  const highlight = (on) => document.body.classList.toggle("dropping", on);
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  // The whole window accepts: beside a smaller target the browser would leave the page and open the file.
-  window.addEventListener("dragover", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    highlight(true);
-  });
-  window.addEventListener("dragleave", (event) => event.relatedTarget || highlight(false));
-  window.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    highlight(false);
-    const { files } = event.dataTransfer;
-    if (files.length !== 1) return showAlert(new Problem("Drop one image file at a time."));
-    input.files = files;
-    choose(files[0]);
-  });
-}
-
-/** Back to the start: abort what is under way, and show nothing of the last file. */
-function forget() {
-  chosen?.abort.abort();
-  if (chosen?.url) URL.revokeObjectURL(chosen.url);
-  chosen = null;
-  showName(null);
-  byId("picture").replaceChildren();
-  byId("no-preview").hidden = true;
-  byId("preview-hint").hidden = false;
-  showOnly("hint");
-  analyzeButton.disabled = true;
-  dismissAlert();
+/** Back to the start. A list of results stays: it has a button of its own. */
+function clear() {
+  choices += 1;
+  run?.cancel();
+  endRun();
+  const isList = !byId("list").hidden;
+  takeAway(page.batch.filter(({ status, refused }) => !isList || status === "chosen" || refused));
+  page.batch = [];
+  dismiss();
+  clearRegion();
+  show(null);
+  refresh();
 }
 
 // ---- Measuring ------------------------------------------------------------------------------------------------------
 
-async function analyze() {
-  // Disabled at once and for as long as the request runs: a second click finds nothing to start.
-  if (analyzeButton.disabled) return;
-  const choice = chosen;
-  const { signal } = choice.abort;
-  const hadFocus = document.activeElement === analyzeButton;
-  analyzeButton.disabled = true;
-  dismissAlert();
-  try {
-    const answer = await measure(choice.file, signal);
-    if (signal.aborted) return;
-    choice.face = "result";
-    showResult(answer);
-  } catch (problem) {
-    if (signal.aborted) return;
-    choice.face = "hint";
-    showOnly("hint");
-    showAlert(problem);
+function analyze() {
+  const rows = target();
+  // A second click finds nothing to start. The button keeps the focus, so it is not really disabled.
+  if (run || !rows.length) return;
+  measure(rows);
+}
+
+function measure(rows) {
+  dismiss();
+  const onStage = (row, ...stage) => run.rows.length === 1 && showStage(row, ...stage);
+  run = new Run({ options: chosenOptions(), onChange: changed, onStage, onEnd: finish });
+  byId("progress").hidden = false;
+  if (rows.length === 1) show(rows[0]);
+  run.add(rows);
+  refresh([]);
+  byId("progress").scrollIntoView({ block: "nearest" });
+}
+
+function changed(rows) {
+  const ended = rows.filter(({ status }) => status === "measured" || status === "failed");
+  if (!ended.every(keep)) say("info", "The browser has no room to keep this list over a reload. Download it to be sure.");
+  const isNew = refreshReference();
+  if (rows.includes(page.shown)) show(page.shown);
+  if (run?.rows.length > 1) showProgress(run);
+  showList(isNew || rows.includes(page.reference) ? page.rows : rows);
+}
+
+function finish(rows) {
+  endRun();
+  refresh([]);
+  if (rows.length > 1) return tellMany([...rows, ...page.batch.filter(({ refused }) => refused)]);
+  if (!rows.length) return;
+  tellOne(rows[0]);
+  reveal();
+}
+
+/** Number and plot on the screen: on a phone they may be below it. */
+function reveal() {
+  const what = byId(page.shown?.answer ? "plot" : "no-result");
+  if (what.getBoundingClientRect().bottom > window.innerHeight || byId("message").getBoundingClientRect().top < 0) {
+    byId("message").scrollIntoView({ block: "start" });
   }
-  analyzeButton.disabled = false;
-  // Disabling it took the focus away, and so does hiding Cancel: who works by keyboard would start again at the top.
-  const { activeElement } = document;
-  if (activeElement === cancelButton || (hadFocus && activeElement === document.body)) analyzeButton.focus();
+  what.scrollIntoView({ block: "nearest" }); // where there is no room for all of them
 }
 
-async function measure(file, signal) {
-  const isLarge = file.size > limits.inline;
-  showStage(isLarge ? "Reading…" : "Uploading…", 0);
-  const format = await check(file); // again: the limits may have arrived meanwhile, and the file may have changed
-  signal.throwIfAborted();
-  if (isLarge) return measureByUpload(file, `image/${format.toLowerCase()}`, signal, showStage);
-  const form = new FormData();
-  form.append("image", file);
-  const showSent = (sent) => (sent < 1 ? showStage("Uploading…", sent) : showStage("Measuring…"));
-  return readMeasurement(await post(endpoint("intensity"), form, signal, showSent));
-}
-
-/** Back to before Analyze: the file stays chosen, and so does what was measured of it. */
+/** Back to before Analyze: the files stay chosen, and so does what was measured of them. */
 function cancel() {
-  chosen.abort.abort();
-  chosen.abort = new AbortController();
-  showOnly(chosen.face);
-  analyzeButton.disabled = false;
-  analyzeButton.focus();
+  const { rows } = run;
+  run.cancel();
+  endRun();
+  show(page.shown);
+  refresh([]);
+  if (rows.length > 1) say("info", `Cancelled. ${totals(rows)}.`);
+  analyzeButton.focus({ preventScroll: true });
+}
+
+function endRun() {
+  run = null;
+  endProgress(analyzeButton);
+}
+
+// ---- The list -------------------------------------------------------------------------------------------------------
+
+function startListButtons() {
+  const dated = (ending) => `intensity-${new Date().toISOString().slice(0, 10)}.${ending}`;
+  onClick("download-csv", () => download(dated("csv"), "text/csv", asCsv(page.rows)));
+  onClick("download-json", () => download(dated("json"), "application/json", asJson(page.rows)));
+  onClick("retry-failed", () => !run && measure(retryable()));
+  onClick("refer", () => compareWith(page.shown));
+  onClick("clear-list", () => {
+    takeAway([...page.rows]);
+    clear();
+    input.focus({ preventScroll: true });
+  });
+}
+
+function select(row) {
+  show(row);
+  showList();
+  byId(row.answer ? "plot" : "no-result").scrollIntoView({ block: "nearest" });
+}
+
+function retry(row) {
+  if (run) run.add([row]);
+  else measure([row]);
+}
+
+function compareWith(row) {
+  refer(row);
+  show(page.shown);
+  showList();
+}
+
+function remove(row) {
+  const wasShown = row === page.shown;
+  takeAway([row]);
+  if (wasShown) show(page.batch[0] ?? null);
+  refresh();
 }
 
 // ---- Showing --------------------------------------------------------------------------------------------------------
 
-function showChoice(choice) {
-  choice.url = URL.createObjectURL(choice.file);
-  // A new element for every file, so that a late "error" of the last one cannot speak about this one.
-  const picture = new Image();
-  picture.alt = `Preview of ${choice.file.name}`;
-  picture.draggable = false; // dropping it on the page would choose it again
-  picture.addEventListener("error", () => {
-    if (choice.abort.signal.aborted) return;
-    picture.remove(); // CMYK, 16 bits, too many pixels, damage: the server decides, not the browser
-    byId("no-preview").hidden = false;
-  });
-  picture.src = choice.url;
-  byId("picture").replaceChildren(picture);
-  byId("preview-hint").hidden = true;
-  showName(choice.file.name);
-  analyzeButton.disabled = false;
+function show(row) {
+  page.shown = row;
+  const reference = comparedWith(row, page.reference);
+  byId("refer").hidden = !row?.answer || row === page.reference;
+  showPreview(row, () => showComparison(row, reference));
+  showResult(row, reference);
+  showComparison(row, reference);
 }
 
-/** The visible label is the file's name; what it is for stays part of the accessible name. */
-function showName(name) {
-  byId("file-name").textContent = name ?? CHOOSE;
-  input.setAttribute("aria-label", name ? `${CHOOSE}, chosen: ${name}` : CHOOSE);
-}
-
-/** What is being done, and the share of it that is done, 0 to 1, where that is known. */
-function showStage(stage, share = null) {
-  const bar = byId("bar");
-  // Screen readers read the stage when it changes: only then is it written.
-  if (byId("stage").textContent !== stage) byId("stage").textContent = stage;
-  byId("percent").textContent = share === null ? "" : `${Math.floor(share * 100)} %`;
-  if (share === null) bar.removeAttribute("value");
-  else bar.value = share;
-  if (!byId("progress").hidden) return;
-  showOnly("progress");
-  // On a phone it is below the picture. In Chromium, the Tab key goes on from here too: to Cancel.
-  byId("progress").scrollIntoView({ block: "nearest" });
-}
-
-function showResult(answer) {
-  const value = answer.average_intensity;
-  const [width, height] = answer.image_size;
-  const fields = {
-    rounded: value.toFixed(2),
-    exact: String(value),
-    filename: answer.filename,
-    dimensions: `${width} × ${height} (${count(answer.pixel_count)} pixels)`,
-    bytes: `${count(answer.image_size_bytes)} bytes`,
-    mode: answer.original_mode,
-    duration: `${answer.duration_ms} ms`,
-    cache: CACHE[answer.cache] ?? "unknown",
-    request: answer.request_id,
-  };
-  for (const [field, text] of Object.entries(fields)) {
-    document.querySelector(`[data-field="${field}"]`).textContent = text;
-  }
-  // Set by script, one property at a time: that is what a strict Content-Security-Policy allows.
-  byId("swatch").style.backgroundColor = `rgb(${value} ${value} ${value})`;
-  byId("marker").style.left = `${(value / 255) * 100}%`;
-  showOnly("result");
-  document.querySelector(".answer").scrollIntoView({ block: "nearest" });
-}
-
-/** One of the three faces of the result panel. */
-function showOnly(face) {
-  for (const id of ["hint", "progress", "result"]) byId(id).hidden = id !== face;
-}
-
-function showAlert(problem) {
-  byId("alert-message").textContent = problem.message;
-  byId("alert-request").hidden = !problem.requestId;
-  byId("alert-request-id").textContent = problem.requestId ?? "";
-  alertBox.hidden = false;
-  alertBox.scrollIntoView({ block: "nearest" });
-}
-
-function dismissAlert() {
-  const hadFocus = alertBox.contains(document.activeElement);
-  alertBox.hidden = true;
-  byId("alert-message").textContent = "";
-  if (hadFocus) input.focus();
-}
-
-function count(number) {
-  return number.toLocaleString("en");
+/** Bring the controls, and these rows of the list, up to date. */
+function refresh(rows = page.rows) {
+  const { length } = target();
+  const bytes = page.batch.reduce((sum, row) => sum + row.size, 0);
+  const name = page.batch.length === 1 ? page.batch[0].name : `${count(page.batch.length)} images`;
+  if (page.batch.length) showName(byId("file-name"), name);
+  else byId("file-name").textContent = CHOOSE;
+  byId("file-size").textContent = page.batch.length ? size(bytes) : "";
+  // The visible label is the file's name; what it is for stays part of the accessible name.
+  input.setAttribute("aria-label", page.batch.length ? `${CHOOSE}, chosen: ${name}` : CHOOSE);
+  analyzeButton.textContent = length > 1 ? `Analyze ${count(length)}` : "Analyze";
+  analyzeButton.disabled = !length && !run;
+  analyzeButton.setAttribute("aria-disabled", String(Boolean(run) || !length));
+  byId("retry-failed").hidden = Boolean(run) || retryable().length < 2;
+  showList(rows);
 }

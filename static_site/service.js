@@ -1,15 +1,19 @@
 /** How the page talks to the service: one kind of request, what answers mean, and what to say when there is none. */
 
+/** Where the API key is kept, if there is one (key.js). */
+export const KEY_STORED = "api-key";
 // How long nothing may happen: no byte sent, no answer. Not the whole request, which takes minutes on a slow line.
 // API Gateway gives up after 29 s, so more than that is never its answer.
 const PATIENCE_MS = 45_000;
 
 /** Something to tell the user, in a sentence. */
 export class Problem extends Error {
-  constructor(message, { code = null, requestId = null } = {}) {
+  constructor(message, { code = null, requestId = null, status = null, retryAfter = null } = {}) {
     super(message);
     this.code = code;
     this.requestId = requestId;
+    this.status = status;
+    this.retryAfter = retryAfter; // seconds, if the service said when to try again
   }
 }
 
@@ -24,9 +28,47 @@ export function endpoint(path) {
 
 /**
  * POST a form, or anything else as JSON; resolves to the finished request whatever its status. `onSent` hears the share
- * that has left, 0 to 1. (fetch could not report it.)
+ * that has left, 0 to 1. To the service goes the API key, where it wants one; to the storage, never.
  */
-export function post(url, content, signal, onSent) {
+export async function post(url, content, signal, onSent) {
+  const sendWith = (headers) => send(url, content, headers, signal, onSent);
+  if (!url.startsWith(endpoint(""))) return sendWith({});
+  let refused = null;
+  if (!knowsKey()) {
+    refused = await sendWith({});
+    if (!wantsKey(refused)) return refused;
+  }
+  keys ??= await load(() => import("./key.js"));
+  return keys.withKey(sendWith, signal, refused);
+}
+
+/** What asks for a key and sends it, from the first request on that wants one: most services want none. */
+let keys = null;
+
+function knowsKey() {
+  try {
+    return Boolean(keys || sessionStorage.getItem(KEY_STORED));
+  } catch {
+    return false; // storage is off
+  }
+}
+
+/** A firewall answers 403 as well, but asks for nothing (RFC 9110, section 11.6.1). */
+export function wantsKey(request) {
+  return request.status === 403 && /^ApiKey\b/i.test(request.getResponseHeader("WWW-Authenticate") ?? "");
+}
+
+/** A part of this page that is loaded when it is first needed. `part` imports it. */
+export async function load(part) {
+  try {
+    return await part();
+  } catch {
+    throw new NoAnswer("A part of this page cannot be reached. Check the connection and reload the page.");
+  }
+}
+
+/** Send one request, with these headers. (fetch could not report what has left.) */
+function send(url, content, headers, signal, onSent) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const request = new XMLHttpRequest();
@@ -50,6 +92,7 @@ export function post(url, content, signal, onSent) {
     request.setRequestHeader("Accept", "application/json, application/problem+json");
     const isForm = content instanceof FormData;
     if (!isForm) request.setRequestHeader("Content-Type", "application/json");
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     wait();
     request.send(isForm ? content : JSON.stringify(content));
   });
@@ -72,7 +115,11 @@ export function readAnswer(request, isRight, what) {
   }
   const requestId = body?.request_id ?? request.getResponseHeader("X-Request-ID");
   if (request.status < 300 && body && isRight(body)) return { ...body, request_id: requestId };
-  throw new Problem(explanation(request, body, what), { code: body?.code, requestId });
+  const { status } = request;
+  // Only these have it. To ask for a header that another origin does not show is an error in the browser's console.
+  const mayHave = status === 429 || status === 503;
+  const retryAfter = (mayHave && Number(request.getResponseHeader("Retry-After"))) || null;
+  throw new Problem(explanation(request, body, what), { code: body?.code, requestId, status, retryAfter });
 }
 
 function explanation(request, body, what) {
@@ -80,6 +127,8 @@ function explanation(request, body, what) {
     if (typeof sentence === "string" && sentence) return sentence;
   }
   if (request.status < 400) return `The answer was not ${what}. Is this the Image Intensity Service's address?`;
+  if (request.status === 401 || request.status === 403) return `The service refuses this page (HTTP ${request.status}).`;
+  if (request.status === 429) return "Too many requests. Try again in a moment (HTTP 429).";
   if (request.status === 413) return "The file is too large for the service (HTTP 413).";
   return `The service failed without an explanation (HTTP ${request.status}). Try again in a moment.`;
 }

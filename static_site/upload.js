@@ -6,7 +6,12 @@
  * in a refusal; and what was measured before, whoever sent it, is not sent again.
  */
 
+import { limits, read } from "./files.js";
+import { measureByJob } from "./jobs.js";
 import { endpoint, NoAnswer, post, Problem, readAnswer, readMeasurement } from "./service.js";
+// The browser's own crypto.subtle takes the whole file at once, and is not there on plain http.
+import { sha256 } from "./vendor/noble-hashes-2.4.0/sha2.js";
+import { quoted } from "./words.js";
 
 // About 10 ms of hashing; in between the page answers to its user.
 const CHUNK_BYTES = 512 * 1024;
@@ -15,26 +20,37 @@ const PAUSES_MS = [1_000, 2_000, 4_000, 8_000];
 const FORM_EXPIRED = "form_expired";
 // What was signed or stored is no longer good for anything: a new form and ticket are.
 const OUTDATED = [FORM_EXPIRED, "expired_ticket", "upload_missing"];
+// What a job may be able to do, with the same ticket.
+const TOO_MUCH_FOR_A_REQUEST = ["too_many_pixels", "processor_timeout"];
 // S3's names for content that is not what the form was signed for.
 const OTHER_CONTENT = ["BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "EntityTooLarge", "EntityTooSmall"];
 
 /**
- * Upload `file` if the service does not know its content, and have it measured. `onStage` hears what is being done and,
- * where that is known, the share of it that is done (0 to 1).
+ * Upload `file` if the service does not know its content, and have it measured with the options in `query`. `onStage`
+ * hears what is being done and, where that is known, the share of it that is done (0 to 1).
  */
-export async function measureByUpload(file, contentType, signal, onStage) {
+export async function measureByUpload(file, contentType, query, signal, onStage) {
   const persist = (step) => untilAnswered(step, file, signal, onStage);
-  const sha256 = await persist(() => hash(file, signal, onStage));
+  const sha256 = await hash(file, signal, onStage);
   const announcement = { filename: file.name, size: file.size, content_type: contentType, sha256 };
 
   async function measure() {
-    const slot = await persist(() => announce(announcement, signal));
+    // Not repeated: while nothing is on its way, nothing is lost, and who is offline hears it at once.
+    const slot = await announce(announcement, signal);
     if (!slot.known) {
       onStage("Uploading…", 0);
       await persist(() => store(file, slot, signal, onStage));
     }
     onStage("Measuring…");
-    return persist(() => measureStored(slot.ticket, signal, onStage));
+    const byJob = () => persist(() => measureByJob(file, slot.ticket, query, signal, onStage));
+    if (file.size > limits.upload) return byJob();
+    try {
+      return await persist(() => measureStored(slot.ticket, query, signal, onStage));
+    } catch (problem) {
+      // A job has more time and memory.
+      if (!limits.job || !TOO_MUCH_FOR_A_REQUEST.includes(problem.code)) throw problem;
+      return byJob();
+    }
   }
 
   try {
@@ -48,7 +64,6 @@ export async function measureByUpload(file, contentType, signal, onStage) {
 }
 
 async function hash(file, signal, onStage) {
-  const { sha256 } = await loadHashes();
   const state = sha256.create();
   for (let start = 0; start < file.size; start += CHUNK_BYTES) {
     const end = Math.min(start + CHUNK_BYTES, file.size);
@@ -57,18 +72,6 @@ async function hash(file, signal, onStage) {
     onStage("Reading…", end / file.size);
   }
   return Array.from(state.digest(), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * The library that hashes, loaded when it is first needed: most images need none of it. The browser's own crypto.subtle
- * takes the whole file at once, and is not there on plain http.
- */
-async function loadHashes() {
-  try {
-    return await import("./vendor/noble-hashes-2.4.0/sha2.js");
-  } catch {
-    throw new NoAnswer("A part of this page cannot be reached. Check the connection and reload the page.");
-  }
 }
 
 async function announce(announcement, signal) {
@@ -86,8 +89,9 @@ async function store(file, { url, fields, request_id: requestId }, signal, onSta
 
 /** What the storage has against an upload: an XML document, in which all but the code is for programmers. */
 function refusal(request, file, requestId) {
-  const answer = new DOMParser().parseFromString(request.responseText, "application/xml");
-  const [code, message] = ["Code", "Message"].map((name) => answer.querySelector(`Error > ${name}`)?.textContent ?? "");
+  // Not by DOMParser: to what is no XML, Chromium adds a message with an inline style, which the policy forbids.
+  const text = (name) => request.responseText.match(new RegExp(`<${name}>([^<]*)</${name}>`))?.[1] ?? "";
+  const [code, message] = ["Code", "Message"].map(text);
   const reason = [`HTTP ${request.status}`, code].filter(Boolean).join(", ");
   const sentence = `The storage did not accept the upload (${reason}). Try again in a moment.`;
   if (code === "RequestTimeout") return new NoAnswer(sentence); // it is us that it did not hear from
@@ -100,12 +104,12 @@ function refusal(request, file, requestId) {
 }
 
 function otherContent(file, requestId) {
-  return new Problem(`“${file.name}” was changed while it was sent. Choose it again.`, { requestId });
+  return new Problem(`${quoted(file.name)} was changed while it was sent. Choose it again.`, { requestId });
 }
 
-async function measureStored(ticket, signal, onStage) {
+async function measureStored(ticket, query, signal, onStage) {
   // Not before it is sent: after a lost connection, it is not known to be back until then.
-  const request = await post(endpoint("intensity"), { ticket }, signal, () => onStage("Measuring…"));
+  const request = await post(endpoint("intensity") + query, { ticket }, signal, () => onStage("Measuring…"));
   return readMeasurement(request);
 }
 
@@ -133,13 +137,4 @@ function wait(ms, signal) {
     }, ms);
     signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
   });
-}
-
-/** Some bytes of a file, or the Problem that there are none: a folder, no permission, changed or removed meanwhile. */
-export async function read(file, start, end) {
-  try {
-    return new Uint8Array(await file.slice(start, end).arrayBuffer());
-  } catch {
-    throw new Problem(`“${file.name}” cannot be read. If it was changed or moved, choose it again.`);
-  }
 }

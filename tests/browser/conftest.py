@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from tests.browser.screen import Screen
 from tests.support import executable, ministack
@@ -32,17 +32,23 @@ expect.set_options(timeout=15_000)
 
 
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    """The machine's Chromium, once for this folder.
+def playwright() -> Iterator[Playwright]:
+    """What starts browsers, once for this folder.
 
     Not for the whole session: while Playwright's synchronous API is open its event loop counts as running in this
     thread, and every later test that calls `asyncio.run` would fail.
     """
-    path = executable("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """The machine's Chromium."""
+    path = executable("chromium", "chromium-browser", "google-chrome")
+    browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="package")

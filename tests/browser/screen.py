@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LOADS = 5
+
+
+def _note_broken(broken: list[str], request: Request) -> None:
+    if "ERR_NETWORK_CHANGED" in (request.failure or ""):
+        broken.append(request.url)
 
 
 class Screen:
@@ -18,13 +27,17 @@ class Screen:
         self.page = page
         self.uploads: list[Request] = []
         self.errors: list[str] = []
-        self.file = page.get_by_label("Choose image file")
-        self.picker = page.locator("label")
-        self.analyze = page.get_by_role("button", name="Analyze")
-        self.clear = page.get_by_role("button", name="Clear")
+        self.file = page.get_by_label("Choose image files")
+        self.picker = page.locator("#file-name")
+        self.analyze = page.locator("#analyze")
+        self.clear = page.get_by_role("button", name="Clear", exact=True)
         self.cancel = page.get_by_role("button", name="Cancel")
-        self.alert = page.get_by_role("alert")
+        self.alert = page.locator("#message.error")
         self.dismiss = page.get_by_role("button", name="Dismiss")
+        self.said = page.locator("#said")
+        self.stage = page.locator("#stage")
+        self.message = page.locator("#message")
+        self.rows = page.locator("#rows tr")
         self.preview = page.locator("#picture img")
         self.result = page.locator("#result")
         self.progress = page.get_by_role("progressbar")
@@ -34,11 +47,26 @@ class Screen:
 
     def open(self, address: str = "/") -> None:
         """Load the page."""
-        self.page.goto(address)
+        self._load(address, "load")
 
     def open_and_wait_for_limits(self, address: str = "/") -> None:
         """Load the page and wait until it has asked for the limits of the service, successfully or not."""
-        self.page.goto(address, wait_until="networkidle")
+        self._load(address, "networkidle")
+
+    def _load(self, address: str, until: Literal["load", "networkidle"]) -> None:
+        """Load the page, again if a container that came or went on this machine broke its requests.
+
+        Chromium ends the requests of all pages when a network interface comes or goes.
+        """
+        for _ in range(LOADS):
+            broken: list[str] = []
+            note = partial(_note_broken, broken)
+            self.page.on("requestfailed", note)
+            self.page.goto(address, wait_until=until)
+            self.page.remove_listener("requestfailed", note)
+            if not broken:
+                return
+            self.errors.clear()
 
     def choose(self, path: Path) -> None:
         """Choose a file that the page accepts."""

@@ -29,7 +29,7 @@ def analyze_with_answer(screen: Screen, photo: Path, status: int, body: str, con
     def answer(route: Route) -> None:
         route.fulfill(status=status, body=body, content_type=content_type)
 
-    screen.page.route("**/intensity", answer, times=1)
+    screen.page.route("**/intensity?*", answer, times=1)
     screen.open()
     screen.choose(photo)
     screen.analyze.click()
@@ -76,7 +76,7 @@ def test_an_answer_that_is_not_the_services_own_is_explained(
 
 
 def test_a_broken_connection_says_that_the_service_cannot_be_reached(screen: Screen, photo: Path) -> None:
-    screen.page.route("**/intensity", lambda route: route.abort("connectionreset"))
+    screen.page.route("**/intensity?*", lambda route: route.abort("connectionreset"))
     screen.open()
     screen.choose(photo)
     screen.analyze.click()
@@ -85,10 +85,10 @@ def test_a_broken_connection_says_that_the_service_cannot_be_reached(screen: Scr
 
 def test_a_service_that_never_answers_is_given_up_on(screen: Screen, photo: Path) -> None:
     screen.page.clock.install()
-    screen.page.route("**/intensity", lambda _: None)
+    screen.page.route("**/intensity?*", lambda _: None)
     screen.open()
     screen.choose(photo)
-    with screen.page.expect_request("**/intensity"):
+    with screen.page.expect_request("**/intensity?*"):
         screen.analyze.click()
     screen.page.clock.fast_forward(40_000)
     expect(screen.progress).to_be_visible()
@@ -104,12 +104,44 @@ def test_after_an_error_the_same_image_can_be_analyzed_again(screen: Screen, pho
     expect(screen.alert).to_be_hidden()
 
 
-def test_an_error_takes_the_last_result_off_the_page(screen: Screen, photo: Path) -> None:
+def test_a_lost_connection_leaves_the_last_result_and_says_that_it_is_from_before(screen: Screen, photo: Path) -> None:
     screen.open()
     screen.measure(photo)
-    screen.page.route("**/intensity", lambda route: route.abort())
+    number = screen.exact
+    screen.page.route("**/intensity?*", lambda route: route.abort())
     screen.analyze.click()
-    expect(screen.alert).to_be_visible()
+    expect(screen.alert).to_contain_text("photo.jpg")
+    expect(screen.alert).to_contain_text("cannot be reached")
+    expect(screen.result).to_be_visible()
+    expect(screen.page.get_by_text("This result is from before: the last attempt failed.")).to_be_visible()
+    assert screen.exact == number
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+def test_what_a_service_with_a_door_answers_is_said_plainly(screen: Screen, photo: Path, status: int) -> None:
+    detail = "This service needs an API key."
+    body = json.dumps({**PROBLEM, "status": status, "detail": detail})
+    analyze_with_answer(screen, photo, status=status, content_type="application/problem+json", body=body)
+    expect(screen.alert).to_contain_text(detail)
+    expect(screen.alert).to_contain_text("problem-1")
+    expect(screen.analyze).to_be_enabled()
+
+
+def test_an_error_is_an_alert_and_only_its_sentence_is_read_aloud(screen: Screen, photo: Path) -> None:
+    analyze_with_problem(screen, photo)
+    live = screen.page.locator("[role=alert], [role=status], [aria-live]")
+    assert live.evaluate_all("regions => regions.map(({ id }) => id)") == ["stage", "alert", "said"]
+    sentence = "“\u2068photo.jpg\u2069” could not be measured. The image could not be measured just now."
+    expect(screen.page.get_by_role("alert")).to_have_text(sentence)
+
+
+def test_a_damaged_image_is_named_and_the_result_says_that_there_is_none(screen: Screen, photo: Path) -> None:
+    photo.write_bytes(photo.read_bytes()[:-100])
+    screen.open()
+    screen.choose(photo)
+    screen.analyze.click()
+    expect(screen.alert).to_contain_text("photo.jpg")
+    expect(screen.page.get_by_text("This image could not be measured.")).to_be_visible()
     expect(screen.result).to_be_hidden()
 
 

@@ -115,7 +115,7 @@ def test_the_api_may_be_at_another_origin(
 ) -> None:
     screen.open(page_for(server))
     screen.measure(photo)
-    assert screen.uploads[0].url == f"{server}/intensity"
+    assert screen.uploads[0].url == f"{server}/intensity?detail=full"
     # Headers that the browser shows to another origin only if they are exposed.
     expect(screen.field("cache")).to_contain_text("measured now")
     expect(screen.page.get_by_role("link", name="API documentation")).to_have_attribute("href", f"{server}/docs")
@@ -132,7 +132,7 @@ def test_the_api_may_be_under_a_path(screen: Screen, page_for: Callable[..., str
     screen.choose(photo)
     screen.analyze.click()
     expect(screen.alert).to_contain_text("Reached")
-    assert screen.uploads[0].url == "https://api.example.test/prod/intensity"
+    assert screen.uploads[0].url == "https://api.example.test/prod/intensity?detail=full"
     expect(screen.page.get_by_role("link", name="openapi.json")).to_have_attribute(
         "href", "https://api.example.test/prod/openapi.json"
     )

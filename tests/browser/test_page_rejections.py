@@ -23,7 +23,7 @@ def expect_refused(screen: Screen, path: Path, reason: str) -> None:
     expect(screen.alert).to_contain_text(reason)
     expect(screen.analyze).to_be_disabled()
     expect(screen.preview).to_have_count(0)
-    expect(screen.picker).to_have_text("Choose image file")
+    expect(screen.picker).to_have_text("Choose image files")
     assert screen.uploads == []
 
 
@@ -72,7 +72,7 @@ def test_without_health_the_server_judges_the_size_and_its_answer_is_shown(scree
     path = tmp_path / "large.png"
     path.write_bytes(PNG_SIGNATURE.ljust(limit + 1, b"\0"))
     screen.choose(path)
-    with screen.page.expect_response("**/intensity") as answer:
+    with screen.page.expect_response("**/intensity?*") as answer:
         screen.analyze.click()
     assert answer.value.status == 413
     expect(screen.alert).to_contain_text(answer.value.json()["detail"])
@@ -92,7 +92,7 @@ def test_an_image_that_the_browser_cannot_show_is_left_to_the_server(screen: Scr
     screen.open()
     screen.choose(path)
     expect(screen.page.get_by_text("No preview")).to_be_visible()
-    with screen.page.expect_response("**/intensity") as answer:
+    with screen.page.expect_response("**/intensity?*") as answer:
         screen.analyze.click()
     assert (answer.value.status, answer.value.json()["code"]) == (400, "corrupt_image")
     expect(screen.alert).to_contain_text(answer.value.json()["detail"])
@@ -108,7 +108,7 @@ def test_a_file_that_changed_after_it_was_chosen_is_asked_for_again(screen: Scre
     assert screen.uploads == []
 
 
-def test_a_refused_file_takes_the_last_result_off_the_page(
+def test_a_refused_file_leaves_the_last_result_as_it_was(
     screen: Screen, photo: Path, picture: Callable[..., Path], tmp_path: Path
 ) -> None:
     empty = tmp_path / "empty.png"
@@ -117,7 +117,10 @@ def test_a_refused_file_takes_the_last_result_off_the_page(
     screen.measure(photo)
     screen.file.set_input_files(empty)
     expect(screen.alert).to_contain_text("empty")
-    expect(screen.result).to_be_hidden()
+    expect(screen.result).to_be_visible()
+    expect(screen.field("filename")).to_have_text("photo.jpg")
+    expect(screen.picker).to_have_text("photo.jpg")
+    expect(screen.preview).to_have_attribute("alt", "Preview of photo.jpg")
     screen.measure(picture("next.png"))
     expect(screen.alert).to_be_hidden()
 

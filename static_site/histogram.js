@@ -1,0 +1,121 @@
+/**
+ * The histogram: 256 counts as one SVG path, with mean, median and standard deviation, a value under the pointer or the
+ * arrow keys, and all of it as a table.
+ */
+
+import { count, level, percent } from "./words.js";
+
+const HEIGHT = 100; // of the viewBox, whose width is 256: one unit for a gray value
+const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 16, PageDown: -16 };
+const REMEMBERED = "log-scale";
+const byId = (id) => document.getElementById(id);
+
+/** What is shown: an answer of the service, and the one that it is compared with, or null. */
+let shown = null;
+let compared = null;
+
+export function startHistogram() {
+  const plot = byId("plot");
+  plot.addEventListener("pointermove", (event) => point(event));
+  plot.addEventListener("pointerdown", (event) => point(event));
+  plot.addEventListener("keydown", moveByKey);
+  byId("log").checked = localStorageSays(REMEMBERED) === "true";
+  byId("log").addEventListener("change", () => {
+    try { localStorage.setItem(REMEMBERED, byId("log").checked); } catch { /* storage is off */ }
+    draw();
+  });
+  byId("table").addEventListener("toggle", fillTable);
+}
+
+function localStorageSays(name) {
+  try { return localStorage.getItem(name); } catch { return null; }
+}
+
+/** Show the histogram of an answer, over that of `reference` if there is one. */
+export function showHistogram(answer, reference = null) {
+  shown = answer;
+  compared = reference;
+  byId("readout").textContent = "Point, or use the arrow keys";
+  byId("cursor").setAttribute("visibility", "hidden");
+  byId("plot").removeAttribute("aria-valuetext");
+  byId("plot").setAttribute("aria-valuenow", Math.round(answer.average_intensity));
+  draw();
+  byId("table").open = false;
+}
+
+/** The path of counts, each a bar of one unit. `most`: the count of a bar of full height. */
+export function outline(counts, isLogarithmic = false, most = Math.max(...counts)) {
+  const scale = isLogarithmic ? Math.log1p : Number;
+  const unit = HEIGHT / (scale(most) || 1);
+  const bars = Array.from(counts, (number) => `V${(HEIGHT - scale(number) * unit).toFixed(2)}h1`);
+  return `M0 ${HEIGHT}${bars.join("")}V${HEIGHT}Z`;
+}
+
+/** The first and the last bar as thick lines: bars of one unit at the edge would hardly be seen. */
+function clippedBars(counts, isLogarithmic) {
+  const scale = isLogarithmic ? Math.log1p : Number;
+  const most = scale(Math.max(...counts));
+  const bars = [[1, counts[0]], [255, counts[255]]].filter(([, number]) => number);
+  return bars.map(([x, number]) => `M${x} ${HEIGHT}v-${((HEIGHT * scale(number)) / most).toFixed(2)}`).join("");
+}
+
+function draw() {
+  if (!shown) return;
+  const { histogram, statistics, average_intensity: mean } = shown;
+  const isLogarithmic = byId("log").checked;
+  byId("bars").setAttribute("d", outline(histogram, isLogarithmic));
+  // Clipped values in a color of their own; the share beside the number says the same in words.
+  byId("clipped").setAttribute("d", clippedBars(histogram, isLogarithmic));
+  byId("reference-bars").setAttribute("d", compared ? outline(compared.histogram, isLogarithmic) : "");
+  for (const [id, value] of [["mean", mean], ["median", statistics.median]]) {
+    for (const end of ["x1", "x2"]) byId(id).setAttribute(end, value + 0.5);
+  }
+  const low = Math.max(0, mean - statistics.standard_deviation);
+  byId("deviation").setAttribute("x", low + 0.5);
+  byId("deviation").setAttribute("width", Math.min(255, mean + statistics.standard_deviation) - low);
+}
+
+function point(event) {
+  const { left, width } = byId("plot").getBoundingClientRect();
+  select(Math.floor(((event.clientX - left) / width) * 256));
+}
+
+function moveByKey(event) {
+  const now = Number(byId("plot").getAttribute("aria-valuenow"));
+  const next = { Home: 0, End: 255 }[event.key] ?? (event.key in STEPS ? now + STEPS[event.key] : null);
+  if (next === null) return;
+  event.preventDefault();
+  select(next);
+}
+
+function select(wanted) {
+  if (!shown) return;
+  const value = Math.min(255, Math.max(0, wanted));
+  const text = inWords(value);
+  byId("plot").setAttribute("aria-valuenow", value);
+  byId("plot").setAttribute("aria-valuetext", text);
+  byId("readout").textContent = text;
+  byId("cursor").setAttribute("x", value);
+  byId("cursor").setAttribute("visibility", "visible");
+}
+
+function inWords(value) {
+  const number = shown.histogram[value];
+  const all = shown.histogram.reduce((sum, other) => sum + other, 0);
+  const unit = shown.measurement.alpha === "weight" ? "by weight" : `pixel${number === 1 ? "" : "s"}`;
+  const other = compared ? `; in the reference ${count(compared.histogram[value])}` : "";
+  return `Gray ${value}: ${count(number)} ${unit}, ${percent(number / all)}${other}`;
+}
+
+/** The table, made when it is opened: 256 rows that few people need. */
+function fillTable() {
+  if (!byId("table").open || !shown) return;
+  const body = byId("table-body");
+  const all = shown.histogram.reduce((sum, other) => sum + other, 0);
+  const rows = shown.histogram.map((number, value) => {
+    const row = document.createElement("tr");
+    for (const text of [level(value), count(number), percent(number / all)]) row.insertCell().textContent = text;
+    return row;
+  });
+  body.replaceChildren(...rows);
+}

@@ -1,0 +1,145 @@
+/**
+ * The list of images. The document holds only the rows that are in view and some beyond, so 500 images cost no more than 30:
+ * sorting moves data, and what scrolls out of view is removed.
+ */
+
+import { page } from "./rows.js";
+import { forgetPictures, makeRow, removeRow, updateRow } from "./table-row.js";
+import { totals } from "./words.js";
+
+// Rows beyond each edge of the view. The Tab key reaches them, and a short list is there as a whole.
+const BEYOND = 10;
+const byId = (id) => document.getElementById(id);
+const byName = new Intl.Collator("en", { numeric: true });
+/** The table rows in the document, by the id of what they show. */
+const elements = new Map();
+const outdated = new Set();
+let isScheduled = false;
+let sorting = { column: null, isDescending: false };
+/** All rows are as high as this one (CSS pixels). */
+let rowHeight = 52;
+
+const VALUES = {
+  name: (row) => row.name,
+  average: (row) => row.answer?.average_intensity,
+  difference: (row) => row.answer?.average_intensity,
+  deviation: (row) => row.answer?.statistics?.standard_deviation,
+  black: (row) => row.answer?.statistics?.share_black,
+  white: (row) => row.answer?.statistics?.share_white,
+  size: (row) => row.answer?.pixel_count,
+  status: (row) => row.status,
+};
+
+/** `actions`: what a click on a row or on a button in it does, by name. */
+export function startList(actions) {
+  for (const button of document.querySelectorAll("[data-sort]")) {
+    button.addEventListener("click", () => sortBy(button.dataset.sort));
+  }
+  byId("rows").addEventListener("click", ({ target }) => {
+    const row = page.rows.find(({ id }) => String(id) === target.closest("tr")?.dataset.id);
+    const action = target.closest("button")?.dataset.action ?? "select";
+    if (row) actions[action](row);
+  });
+  byId("list-view").addEventListener("scroll", schedule, { passive: true });
+  new ResizeObserver(schedule).observe(byId("list-view"));
+}
+
+/** Bring the list up to date: rows that came, went or changed. Without an argument, all of them. */
+export function showList(changed = page.rows) {
+  byId("list").hidden = !isWorthShowing();
+  for (const row of changed) outdated.add(row);
+  schedule();
+}
+
+/** One image has its place above. A list begins with the second, or with what a reload has left. */
+function isWorthShowing() {
+  return page.rows.length > 1 || page.rows.some((row) => row !== page.shown || !row.file);
+}
+
+function schedule() {
+  if (!isScheduled) requestAnimationFrame(draw);
+  isScheduled = true;
+}
+
+function draw() {
+  isScheduled = false;
+  if (byId("list").hidden) return clear();
+  const { first, rows } = inView();
+  removeAllBut(rows);
+  place(rows, first);
+  byId("above").style.height = `${first * rowHeight}px`;
+  byId("below").style.height = `${(page.rows.length - first - rows.length) * rowHeight}px`;
+  byId("table-of-rows").setAttribute("aria-rowcount", page.rows.length + 1);
+  showTotals();
+  outdated.clear();
+  const [element] = elements.values();
+  const { height } = element.getBoundingClientRect();
+  if (Math.abs(height - rowHeight) < 0.1) return;
+  rowHeight = height; // another size of text or of window
+  schedule();
+}
+
+function clear() {
+  removeAllBut([]);
+  outdated.clear();
+  forgetPictures();
+}
+
+function inView() {
+  const { scrollTop, clientHeight } = byId("list-view");
+  const number = Math.ceil(clientHeight / rowHeight) + 2 * BEYOND;
+  const last = Math.max(0, page.rows.length - number);
+  const first = Math.min(last, Math.max(0, Math.floor(scrollTop / rowHeight) - BEYOND));
+  return { first, rows: page.rows.slice(first, first + number) };
+}
+
+function removeAllBut(rows) {
+  const ids = new Set(rows.map(({ id }) => id));
+  for (const [id, element] of elements) {
+    if (ids.has(id)) continue;
+    // Who goes through the list by keyboard goes on in it.
+    if (element.contains(document.activeElement)) byId("list-view").focus({ preventScroll: true });
+    removeRow(element);
+    elements.delete(id);
+  }
+}
+
+/** The rows into the document, in their order. `first` is the place of the first one in the list. */
+function place(rows, first) {
+  const body = byId("rows");
+  let next = body.firstElementChild;
+  rows.forEach((row, index) => {
+    const isNew = !elements.has(row.id);
+    if (isNew) elements.set(row.id, makeRow(row));
+    const element = elements.get(row.id);
+    if (isNew || outdated.has(row)) updateRow(element, row);
+    element.ariaRowIndex = first + index + 2; // the headings are the first
+    if (element === next) next = next.nextElementSibling;
+    else body.insertBefore(element, next);
+  });
+}
+
+function showTotals() {
+  const averages = page.rows.filter(({ answer }) => answer).map(({ answer }) => answer.average_intensity);
+  byId("totals").textContent = totals(page.rows);
+  const mean = averages.reduce((sum, average) => sum + average, 0) / averages.length;
+  byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}` : "";
+}
+
+function sortBy(column) {
+  sorting = { column, isDescending: sorting.column === column && !sorting.isDescending };
+  for (const button of document.querySelectorAll("[data-sort]")) {
+    const order = sorting.isDescending ? "descending" : "ascending";
+    if (button.dataset.sort === column) button.closest("th").setAttribute("aria-sort", order);
+    else button.closest("th").removeAttribute("aria-sort");
+  }
+  const sign = sorting.isDescending ? -1 : 1;
+  page.rows.sort((one, other) => compared(VALUES[column](one), VALUES[column](other), sign));
+  draw();
+}
+
+/** Rows without a value come last, whichever way the others go. */
+function compared(one, other, sign) {
+  if (one === undefined || other === undefined) return (one === undefined) - (other === undefined);
+  return sign * (typeof one === "string" ? byName.compare(one, other) : one - other);
+}

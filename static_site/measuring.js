@@ -1,0 +1,135 @@
+/**
+ * Measuring images, a few at a time.
+ *
+ * Each row (rows.js) that is measured has one AbortController: whatever ends it, ends its check, its upload and its answer,
+ * so that no late answer is ever shown.
+ */
+
+import { check, limits } from "./files.js";
+import { query } from "./options.js";
+import { endpoint, load, post, readMeasurement } from "./service.js";
+
+// A browser opens six connections to a server. The rest is for the page itself.
+const AT_ONCE = 4;
+// How often a service that says when to come back is asked again, if there are many images.
+const RETURNS = 5;
+
+/** Ask the service for the measurement of a file. `onStage` hears what is done, and the share of it where it is known. */
+export async function measure(file, options, signal, onStage) {
+  const isLarge = file.size > limits.inline;
+  onStage(isLarge ? "Reading…" : "Uploading…", 0);
+  const format = await check(file); // again: the limits may have arrived meanwhile, and the file may have changed
+  signal.throwIfAborted();
+  if (isLarge) {
+    // With the library that hashes for it. Most images need neither.
+    const { measureByUpload } = await load(() => import("./upload.js"));
+    return measureByUpload(file, `image/${format.toLowerCase()}`, query(options), signal, onStage);
+  }
+  const form = new FormData();
+  form.append("image", file);
+  const showSent = (sent) => (sent < 1 ? onStage("Uploading…", sent) : onStage("Measuring…"));
+  return readMeasurement(await post(endpoint("intensity") + query(options), form, signal, showSent));
+}
+
+/** Measures rows. `onChange(rows)` hears of every change of rows, `onStage` what is done, `onEnd(rows)` that all ended. */
+export class Run {
+  #waiting = [];
+  #active = new Set();
+  rows = [];
+
+  constructor({ options, onChange, onStage, onEnd }) {
+    Object.assign(this, { options, onChange, onStage, onEnd });
+  }
+
+  add(rows) {
+    for (const row of rows) row.status = "waiting";
+    this.onChange(rows);
+    this.rows.push(...rows);
+    this.#waiting.push(...rows);
+    this.#fill();
+  }
+
+  /** Take a row out, wherever it is. */
+  remove(row) {
+    row.abort?.abort();
+    this.rows = this.rows.filter((other) => other !== row);
+    this.#waiting = this.#waiting.filter((other) => other !== row);
+    this.#fill();
+  }
+
+  /** End everything. Rows without an answer are as they were before; `onEnd` is not called. */
+  cancel() {
+    this.onEnd = () => {};
+    const open = [...this.#waiting, ...this.#active];
+    this.#waiting = [];
+    for (const row of open) {
+      row.abort?.abort();
+      row.status = row.answer ? "measured" : "chosen";
+    }
+    this.onChange(open);
+  }
+
+  get done() {
+    return this.rows.length - this.#waiting.length - this.#active.size;
+  }
+
+  #fill() {
+    while (this.#active.size < AT_ONCE && this.#waiting.length) this.#measure(this.#waiting.shift());
+    if (!this.#active.size && !this.#waiting.length) this.onEnd(this.rows);
+  }
+
+  async #measure(row) {
+    row.abort = new AbortController();
+    const { signal } = row.abort;
+    this.#active.add(row);
+    row.status = "measuring";
+    this.onChange([row]);
+    const outcome = await this.#outcome(row, signal);
+    this.#active.delete(row);
+    if (!signal.aborted) {
+      Object.assign(row, outcome);
+      this.onChange([row]);
+    }
+    this.#fill();
+  }
+
+  async #outcome(row, signal) {
+    const onStage = (stage, share = null) => signal.aborted || this.onStage(row, stage, share);
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const done = row.job ? await this.#follow(row.job, signal, onStage) : { answer: await measure(row.file, this.options, signal, onStage) };
+        return { status: "measured", problem: null, options: this.options, job: null, ...done };
+      } catch (problem) {
+        const returns = problem.retryAfter && this.rows.length > 1 && tries < RETURNS && !signal.aborted;
+        if (!returns) return { ...failure(row, problem), job: null };
+        onStage("The service is busy. Waiting…");
+        await pause(problem.retryAfter * 1_000, signal);
+      }
+    }
+  }
+
+  /** The answer of a job from before a reload, and its options. */
+  async #follow(job, signal, onStage) {
+    const { follow, optionsOf } = await load(() => import("./jobs.js"));
+    const answer = await follow(job, signal, onStage);
+    return { answer, options: optionsOf(answer) };
+  }
+}
+
+/**
+ * What a row is after a problem. If the image itself is at fault, it has no number. If the connection or the service is,
+ * the number from before is as right as it was.
+ */
+function failure(row, problem) {
+  const { status, code } = problem;
+  const isImage = status ? status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status) : Boolean(code);
+  const answer = isImage ? null : row.answer;
+  return { status: answer ? "measured" : "failed", answer, problem };
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
+  });
+}

@@ -1,0 +1,88 @@
+/**
+ * The options of a measurement: they are remembered, and the page's address carries them, so that a link does.
+ *
+ * An address wins over what is remembered: who opens a link wants what its sender had.
+ */
+
+import { regionAsText, regionInWords, startRegion } from "./region.js";
+
+const DEFAULTS = { luma: "bt601", alpha: "ignore" };
+const REMEMBERED = "options";
+const byId = (id) => document.getElementById(id);
+const SHORT = {
+  bt601: "Rec. 601 luma",
+  bt709: "Rec. 709 luma",
+  mean: "mean of red, green and blue",
+  ignore: "transparency ignored",
+  weight: "transparency counts as weight",
+  black: "transparency on black",
+  white: "transparency on white",
+};
+
+/** Start with the options of the address, or else the remembered ones. A region is not remembered: it is of one series. */
+export function startOptions() {
+  const address = new URLSearchParams(location.search);
+  const remembered = recall();
+  for (const name of Object.keys(DEFAULTS)) {
+    const select = byId(name);
+    select.value = [address.get(name), remembered[name], DEFAULTS[name]].find((value) => isKnown(select, value));
+    select.addEventListener("change", () => { remember(); show(); });
+  }
+  startRegion(address.get("region"), show);
+  show();
+}
+
+/** The options in force, by the API's names. */
+export function chosenOptions() {
+  const region = regionAsText();
+  return { ...selected(), ...(region && { region }) };
+}
+
+function selected() {
+  return Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, byId(name).value]));
+}
+
+/** The query of a request with these options: those that are not the default, and all of the answer. */
+export function query(options) {
+  const asked = Object.entries(options).filter(([name, value]) => value && value !== DEFAULTS[name]);
+  return `?${new URLSearchParams([...asked, ["detail", "full"]])}`.replaceAll("%2C", ",");
+}
+
+/** "Rec. 601 luma, transparency ignored". */
+export function optionsInWords({ luma, alpha, region }) {
+  const part = region ? `, region ${regionInWords(region.split(",").map(Number))}` : "";
+  return `${SHORT[luma]}, ${SHORT[alpha]}${part}`;
+}
+
+/** The address of this page with the options in force. */
+export function link() {
+  const url = new URL(location.href);
+  const parts = Object.entries(chosenOptions()).filter(([name, value]) => value !== DEFAULTS[name]);
+  url.search = new URLSearchParams(parts).toString().replaceAll("%2C", ",");
+  return url.href;
+}
+
+function show() {
+  byId("options-summary").textContent = optionsInWords(chosenOptions());
+  history.replaceState(null, "", link());
+}
+
+function isKnown(select, value) {
+  return [...select.options].some((option) => option.value === value);
+}
+
+function recall() {
+  try {
+    return JSON.parse(localStorage.getItem(REMEMBERED)) ?? {};
+  } catch {
+    return {}; // storage is off, or has something else
+  }
+}
+
+function remember() {
+  try {
+    localStorage.setItem(REMEMBERED, JSON.stringify(selected()));
+  } catch {
+    // Storage is off: the address still carries them.
+  }
+}

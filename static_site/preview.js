@@ -1,0 +1,108 @@
+/** The chosen image as the browser shows it, and what has to be said about that. One picture is held at a time. */
+
+import { orientationOf, toStored } from "./exif.js";
+import { drawOn, drawOnNothing } from "./region.js";
+import { showName } from "./words.js";
+
+// A picture with fewer pixels on its longer side is shown enlarged: a gray card of 3 by 3 would be a dot.
+const SMALL = 240;
+const byId = (id) => document.getElementById(id);
+
+/** What is shown: { row, url, picture, orientation }. */
+let shown = null;
+/** One pixel, to read it. */
+let canvas = null;
+
+/** Show a row's picture, or the place to drop one. `onReady` hears of a picture that can be seen. */
+export function showPreview(row, onReady = () => {}) {
+  if (row && row.file && shown?.file === row.file) return;
+  release();
+  byId("drop").hidden = Boolean(row);
+  byId("preview-name").hidden = !row;
+  byId("no-preview").hidden = !row || Boolean(row.file);
+  byId("picture-tools").hidden = !row;
+  if (!row) return;
+  showName(byId("preview-name"), row.name);
+  if (row.file) show(row, onReady);
+  else byId("no-preview").textContent = "The picture is no longer here: a reload keeps results, not images.";
+}
+
+function release() {
+  if (shown) URL.revokeObjectURL(shown.url);
+  shown = null;
+  byId("picture").replaceChildren();
+  byId("turned").hidden = true;
+  forgetPixel();
+  drawOnNothing();
+}
+
+function show(row, onReady) {
+  const picture = new Image();
+  const mine = { row, file: row.file, url: URL.createObjectURL(row.file), picture, orientation: 1 };
+  shown = mine;
+  picture.alt = `Preview of ${row.name}`;
+  picture.draggable = false; // dropping it on the page would choose it again
+  // A new element for every file, so that a late "error" of the last one cannot speak about this one.
+  picture.addEventListener("error", () => {
+    if (shown !== mine) return;
+    picture.remove(); // CMYK, 16 bits, too many pixels, damage: the server decides, not the browser
+    byId("no-preview").textContent = "No preview: this browser cannot show the image. It can still be analyzed.";
+    byId("no-preview").hidden = false;
+  });
+  picture.addEventListener("load", async () => {
+    enlarge(picture);
+    const orientation = await orientationOf(row.file).catch(() => 1);
+    if (shown !== mine) return;
+    mine.orientation = orientation;
+    byId("turned").hidden = orientation === 1;
+    drawOn(mine);
+    watchPixels(mine);
+    onReady(mine);
+  });
+  picture.src = mine.url;
+  const stage = document.createElement("div");
+  stage.className = "stage";
+  stage.append(picture);
+  byId("picture").replaceChildren(stage);
+}
+
+function enlarge(picture) {
+  const { naturalWidth: width, naturalHeight: height } = picture;
+  const factor = Math.floor(SMALL / Math.max(width, height));
+  if (factor < 2) return;
+  picture.style.width = `${width * factor}px`;
+  picture.style.imageRendering = "pixelated";
+}
+
+// ---- The pixel under the pointer ------------------------------------------------------------------------------------
+// As this browser shows it: after color management and in 8 bits. It is a help for looking, and not a measurement, which
+// only the service makes.
+
+/** Say which pixel is under the pointer while it is over the stage of the preview. */
+function watchPixels({ picture, orientation }) {
+  const stage = picture.parentElement;
+  canvas ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  stage.addEventListener("pointermove", (event) => sayPixel(picture, orientation, event));
+  stage.addEventListener("pointerleave", forgetPixel);
+}
+
+function forgetPixel() {
+  byId("pixel").textContent = "";
+}
+
+function sayPixel(picture, orientation, { clientX, clientY }) {
+  const { left, top, width, height } = picture.getBoundingClientRect();
+  const { naturalWidth, naturalHeight } = picture;
+  const x = Math.floor(((clientX - left) / width) * naturalWidth);
+  const y = Math.floor(((clientY - top) / height) * naturalHeight);
+  if (x < 0 || y < 0 || x >= naturalWidth || y >= naturalHeight) return forgetPixel();
+  canvas.clearRect(0, 0, 1, 1);
+  canvas.drawImage(picture, x, y, 1, 1, 0, 0, 1, 1);
+  const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
+  const stored = orientation >= 5 ? [naturalHeight, naturalWidth] : [naturalWidth, naturalHeight];
+  const [storedX, storedY] = toStored([x, y, 1, 1], orientation, ...stored);
+  const gray = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+  const opacity = alpha < 255 ? `, alpha ${alpha}` : "";
+  byId("pixel").textContent =
+    `Pixel ${storedX}, ${storedY}: red ${red}, green ${green}, blue ${blue}${opacity}, gray ${gray}. The browser's own (color-managed, 8 bits).`;
+}

@@ -1,0 +1,176 @@
+/**
+ * A rectangle of the image to measure: drawn or moved on the preview, moved and sized by keyboard, or typed.
+ *
+ * It is kept in pixels as stored, as the service takes it (`region=x,y,w,h`). The preview may be turned; exif.js converts.
+ */
+
+import { toShown, toStored } from "./exif.js";
+import { count } from "./words.js";
+
+const NAMES = ["x", "y", "width", "height"];
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const NEAR_PX = 14; // of the screen: so close to a corner, a drag sizes the rectangle
+const byId = (id) => document.getElementById(id);
+
+/** [x, y, width, height] in stored pixels, or null for the whole image. */
+let region = null;
+/** The picture on show: { stage, orientation, width, height }, as stored; or null. */
+let shown = null;
+let heard = () => {};
+
+/** `text`: the region of the page's address, or null. `onChange` hears of every other one. */
+export function startRegion(text, onChange) {
+  const typed = text?.split(",").map(Number);
+  if (typed?.length === 4 && isRegion(typed)) region = typed;
+  heard = onChange;
+  byId("region-on").addEventListener("click", () => set(region ? null : middle()));
+  for (const name of NAMES) byId(`region-${name}`).addEventListener("change", type);
+  show();
+}
+
+/** "10,20,300,200", or null. */
+export function regionAsText() {
+  return region?.join(",") ?? null;
+}
+
+export function regionInWords([x, y, width, height]) {
+  return `${count(width)} × ${count(height)} pixels at ${count(x)}, ${count(y)}`;
+}
+
+export function clearRegion() {
+  if (region) set(null);
+}
+
+/** Put the rectangle on the picture of the preview. */
+export function drawOn({ picture, orientation }) {
+  const size = [picture.naturalWidth, picture.naturalHeight];
+  const [width, height] = orientation >= 5 ? size.reverse() : size;
+  const layer = document.createElement("div");
+  layer.className = "layer";
+  const box = document.createElement("div");
+  Object.assign(box, { className: "box", tabIndex: 0, role: "group" });
+  box.ariaLabel = "Region: arrow keys move it, with Shift they size it";
+  layer.append(box);
+  picture.parentElement.append(layer);
+  layer.addEventListener("pointerdown", drag);
+  box.addEventListener("keydown", moveByKey);
+  shown = { layer, orientation, width, height };
+  show();
+}
+
+export function drawOnNothing() {
+  shown = null;
+}
+
+function isRegion([x, y, width, height]) {
+  return [x, y, width, height].every(Number.isInteger) && x >= 0 && y >= 0 && width > 0 && height > 0;
+}
+
+function middle() {
+  if (!shown) return [0, 0, 100, 100];
+  const { width, height } = shown;
+  const quarter = (length) => Math.floor(length / 4);
+  return [quarter(width), quarter(height), Math.max(1, Math.floor(width / 2)), Math.max(1, Math.floor(height / 2))];
+}
+
+function set(next) {
+  region = next;
+  show();
+  heard();
+}
+
+function show() {
+  byId("region-on").textContent = region ? "Measure the whole image" : "Select a region";
+  byId("region-fields").hidden = !region;
+  if (region) NAMES.forEach((name, index) => { byId(`region-${name}`).value = region[index]; });
+  if (!shown) return;
+  const { layer, orientation, width, height } = shown;
+  layer.hidden = !region;
+  if (!region) return;
+  const [x, y, w, h] = toShown(region, orientation, width, height);
+  const [across, down] = shownSize();
+  const { style } = layer.firstChild;
+  Object.assign(style, { left: `${(x / across) * 100}%`, top: `${(y / down) * 100}%` });
+  Object.assign(style, { width: `${(w / across) * 100}%`, height: `${(h / down) * 100}%` });
+}
+
+function shownSize() {
+  const { orientation, width, height } = shown;
+  return orientation >= 5 ? [height, width] : [width, height];
+}
+
+/** What was typed is sent as it is. If it lies outside, the service says so. */
+function type() {
+  const typed = NAMES.map((name) => Number(byId(`region-${name}`).value));
+  if (isRegion(typed)) set(typed);
+  else show();
+}
+
+/** Set the region from a rectangle of the shown picture, within it and at least one pixel large. */
+function setShown([left, top, right, bottom]) {
+  const [across, down] = shownSize();
+  const within = (value, most) => Math.round(Math.min(most, Math.max(0, value)));
+  const x = Math.min(within(left, across), across - 1);
+  const y = Math.min(within(top, down), down - 1);
+  const box = [x, y, Math.max(1, within(right, across) - x), Math.max(1, within(bottom, down) - y)];
+  set(toStored(box, shown.orientation, shown.width, shown.height));
+}
+
+function corners() {
+  const [x, y, w, h] = toShown(region, shown.orientation, shown.width, shown.height);
+  return [x, y, x + w, y + h];
+}
+
+/** Move the rectangle as a whole: it stops at the edge and keeps its size. */
+function move([left, top, right, bottom], dx, dy) {
+  const [across, down] = shownSize();
+  const x = Math.min(Math.max(dx, -left), across - right);
+  const y = Math.min(Math.max(dy, -top), down - bottom);
+  setShown([left + x, top + y, right + x, bottom + y]);
+}
+
+function moveByKey(event) {
+  const arrow = ARROWS[event.key];
+  if (!arrow) return;
+  event.preventDefault();
+  // One pixel of the screen, and never less than one of the image.
+  const step = Math.max(1, Math.round(shownSize()[0] / shown.layer.getBoundingClientRect().width));
+  const [dx, dy] = arrow.map((direction) => direction * step);
+  const [left, top, right, bottom] = corners();
+  if (event.shiftKey) setShown([left, top, Math.max(left + 1, right + dx), Math.max(top + 1, bottom + dy)]);
+  else move([left, top, right, bottom], dx, dy);
+}
+
+/** Inside the rectangle a drag moves it, near a corner it sizes it, elsewhere it draws a new one. */
+function drag(down) {
+  const { layer } = shown;
+  const bounds = layer.getBoundingClientRect();
+  const scale = shownSize()[0] / bounds.width;
+  const at = ({ clientX, clientY }) => [(clientX - bounds.left) * scale, (clientY - bounds.top) * scale];
+  const [startX, startY] = at(down);
+  const old = corners();
+  const corner = nearCorner(old, startX, startY, NEAR_PX * scale);
+  const isInside = startX > old[0] && startX < old[2] && startY > old[1] && startY < old[3];
+  const [fixedX, fixedY] = corner ?? [startX, startY];
+  down.preventDefault();
+  layer.firstChild.focus({ preventScroll: true });
+  layer.setPointerCapture(down.pointerId);
+  const follow = (event) => {
+    const [x, y] = at(event);
+    if (!corner && isInside) move(old, Math.round(x - startX), Math.round(y - startY));
+    else setShown([Math.min(fixedX, x), Math.min(fixedY, y), Math.max(fixedX, x), Math.max(fixedY, y)]);
+  };
+  const end = () => layer.removeEventListener("pointermove", follow);
+  layer.addEventListener("pointermove", follow);
+  for (const name of ["pointerup", "pointercancel"]) layer.addEventListener(name, end, { once: true });
+}
+
+/** The corner opposite to the one that is near, or null. */
+function nearCorner([left, top, right, bottom], x, y, near) {
+  for (const [cornerX, oppositeX] of [[left, right], [right, left]]) {
+    for (const [cornerY, oppositeY] of [[top, bottom], [bottom, top]]) {
+      if (Math.hypot(x - cornerX, y - cornerY) < near) return [oppositeX, oppositeY];
+    }
+  }
+  return null;
+}

@@ -1,0 +1,129 @@
+/** The result of one image: the number, its histogram and statistics, and how it was measured. */
+
+import { apiAnswer, copyOnClick, curlCommand } from "./saving.js";
+import { limits } from "./files.js";
+import { showHistogram, startHistogram } from "./histogram.js";
+import { regionInWords } from "./region.js";
+import { count, level, mode, percent, plural } from "./words.js";
+
+// From this share of the pixels on, black or white is pointed out: it may have been cut off.
+const MUCH_CLIPPED = 0.001;
+const CACHE = {
+  hit: "already measured before: answered from the cache",
+  miss: "measured now",
+  bypass: "measured now, no cache in use",
+};
+const LUMA = { bt601: "by ITU-R BT.601", bt709: "by ITU-R BT.709", mean: "by the plain mean" };
+const ALPHA = {
+  ignore: "Transparency was ignored: the color under a transparent pixel counts.",
+  weight: "A pixel counts as much as it is opaque.",
+  black: "The image was laid on black.",
+  white: "The image was laid on white.",
+};
+const byId = (id) => document.getElementById(id);
+
+/** The row whose result is shown. */
+let shown = null;
+
+export function startResult() {
+  startHistogram();
+  copyOnClick(byId("copy-exact"), () => String(shown.answer.average_intensity));
+  copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(shown.answer), null, 2));
+  copyOnClick(byId("copy-curl"), () => curlCommand(shown, shown.size > limits.inline));
+}
+
+/** Show a row: its result, or the sentence that says why there is none. */
+export function showResult(row, reference = null) {
+  shown = row;
+  const answer = row?.status === "measured" ? row.answer : null;
+  byId("result").hidden = !answer;
+  byId("no-result").hidden = Boolean(answer);
+  document.body.classList.toggle("has-result", Boolean(answer));
+  if (answer) show(row, answer, reference);
+  else byId("hint").textContent = hint(row);
+}
+
+function hint(row) {
+  if (!row) return "Nothing measured yet. The average, the histogram, clipping and statistics will be here.";
+  if (row.status === "failed") return `This image could not be measured. ${row.problem.message}`;
+  if (row.status === "chosen") return "Not analyzed yet. Press Analyze.";
+  return "Measuring…";
+}
+
+function show(row, answer, reference) {
+  const value = answer.average_intensity;
+  const [width, height] = answer.image_size;
+  fill({
+    rounded: value.toFixed(2),
+    exact: String(value),
+    filename: row.name,
+    dimensions: `${count(width)} × ${count(height)} (${plural(width * height, "pixel")})`,
+    region: regionOf(row),
+    bytes: plural(answer.image_size_bytes, "byte"),
+    mode: mode(answer.original_mode, answer.measurement?.stored_bit_depth),
+    duration: `${answer.duration_ms} ms`,
+    cache: CACHE[answer.cache] ?? "unknown",
+    request: answer.request_id,
+  });
+  // Set by script, one property at a time: that is what a strict Content-Security-Policy allows.
+  byId("swatch").style.backgroundColor = `rgb(${value} ${value} ${value})`;
+  byId("region-fact").hidden = !regionOf(row);
+  byId("before").hidden = !row.problem;
+  // A service of an older version answers without these.
+  const isFull = Boolean(answer.statistics && answer.histogram && answer.measurement);
+  byId("full").hidden = byId("clipping").hidden = byId("method").hidden = !isFull;
+  if (isFull) showFull(answer, reference);
+}
+
+/** The region that was measured, in words; "" for the whole image. */
+function regionOf({ answer, options }) {
+  const region = answer.measurement ? answer.measurement.region : options?.region;
+  return region ? regionInWords(region.split(",").map(Number)) : "";
+}
+
+function showFull(answer, reference) {
+  const { statistics } = answer;
+  const { percentiles } = statistics;
+  const names = ["median", "standard_deviation", "minimum", "maximum", "entropy"];
+  fill(Object.fromEntries(names.map((name) => [name, level(statistics[name])])));
+  fill(Object.fromEntries([5, 25, 75, 95].map((share) => [`percentile_${share}`, level(percentiles[share])])));
+  for (const name of ["black", "white"]) {
+    const share = statistics[`share_${name}`];
+    const isMuch = share >= MUCH_CLIPPED;
+    byId(name).classList.toggle("much", isMuch);
+    byId(`${name}-share`).textContent = `${isMuch ? "⚠ " : ""}${percent(share)}`;
+  }
+  byId("method-text").replaceChildren(...method(answer).map((sentence) => {
+    const paragraph = document.createElement("p");
+    paragraph.textContent = sentence;
+    return paragraph;
+  }));
+  fill({ sha256: answer.measurement.sha256 });
+  showHistogram(answer, reference?.answer ?? null);
+}
+
+/** How an image was measured, in sentences. */
+function method({ measurement, original_mode: stored, pixel_count: pixels }) {
+  const { luma, luma_weights: weights, alpha, frames, bit_depth: bits, stored_bit_depth: storedBits } = measurement;
+  const [red, green, blue] = weights.map((weight) => weight.toFixed(3));
+  const isGray = ["1", "L", "LA", "I;16"].includes(stored);
+  const decoders = Object.entries(measurement.decoders).map(([name, version]) => `${name} ${version}`).join(", ");
+  return [
+    isGray
+      ? "The image is gray: its values count as they are."
+      : `Each color became a gray value ${LUMA[luma]}: ${red} × red + ${green} × green + ${blue} × blue, rounded.`,
+    `The average is the exact mean of ${measurement.region ? `${plural(pixels, "pixel")} in the region` : `all ${plural(pixels, "pixel")}`}, on the values as stored: no color profile, gamma or rotation was applied.`,
+    ALPHA[alpha],
+    storedBits === 16 && (bits === 16
+      ? "All 16 bits were measured, and divided by 257, so that full white is 255."
+      : "The file has 16 bits. Files of this kind are reduced to 8 bits when they are decoded."),
+    frames > 1 && `The first of ${count(frames)} pictures in the file was measured.`,
+    `Algorithm ${measurement.algorithm}. Decoders: ${decoders}.`,
+  ].filter(Boolean);
+}
+
+function fill(fields) {
+  for (const [field, text] of Object.entries(fields)) {
+    document.querySelector(`[data-field="${field}"]`).textContent = text;
+  }
+}

@@ -1,0 +1,110 @@
+/** One row of the list, its small histogram and its small picture. */
+
+import { outline } from "./histogram.js";
+import { page } from "./rows.js";
+import { percent, showName, signed, size } from "./words.js";
+
+const WIDTH = 56;
+const HEIGHT = 42;
+// Decoding a larger file only for this would take too much memory on a phone.
+const MOST_BYTES = 40_000_000;
+// Pictures that are kept, 38 KB each. Others are made again when their row comes back into view.
+const MOST_PICTURES = 150;
+const byId = (id) => document.getElementById(id);
+
+/** The pictures by their file, those that were in view last at the end. */
+const pictures = new Map();
+let last = Promise.resolve();
+
+/** A table row for a row of the page, to be updated. */
+export function makeRow(row) {
+  const element = byId("row").content.firstElementChild.cloneNode(true);
+  element.dataset.id = row.id;
+  showName(element.querySelector("bdi"), row.name, Math.min(20, Math.floor(row.name.length / 2)));
+  element.querySelector(".select").title = row.name;
+  return element;
+}
+
+export function removeRow(element) {
+  element.querySelector(".picture").replaceChildren(); // or a picture that is kept would keep its row
+  element.remove();
+}
+
+export function updateRow(element, row) {
+  const { answer } = row;
+  const statistics = answer?.statistics;
+  const cell = (name) => element.querySelector(`.${name}`);
+  const write = (name, text) => { if (cell(name).textContent !== text) cell(name).textContent = text; };
+  element.classList.toggle("shown", row === page.shown);
+  if (row === page.shown) cell("select").setAttribute("aria-current", "true");
+  else cell("select").removeAttribute("aria-current");
+  write("average", answer ? answer.average_intensity.toFixed(2) : "–");
+  write("difference", difference(row, page.reference));
+  write("deviation", statistics ? statistics.standard_deviation.toFixed(2) : "–");
+  for (const name of ["black", "white"]) write(name, statistics ? percent(statistics[`share_${name}`]) : "–");
+  write("size", answer ? `${answer.image_size.join(" × ")}\n${size(answer.image_size_bytes)}` : size(row.size));
+  write("status-text", status(row));
+  cell("status-text").title = status(row); // a long reason is cut in the list; the result has all of it
+  element.dataset.status = row.status;
+  drawSmall(element, answer);
+  showPicture(element, row.file);
+  element.querySelector("[data-action=retry]").hidden = row.status !== "failed" || row.refused || !row.file;
+  element.querySelector("[data-action=refer]").hidden = !answer || row === page.reference;
+}
+
+function difference(row, reference) {
+  if (row === reference && row.answer) return "reference";
+  if (!row.answer || !reference?.answer) return "–";
+  return signed(row.answer.average_intensity - reference.answer.average_intensity);
+}
+
+function status(row) {
+  if (row.status === "failed") return row.problem.message;
+  if (row.status !== "measured") return { chosen: "not measured yet", waiting: "waiting", measuring: "measuring…" }[row.status];
+  if (row.problem) return "measured before; the last attempt failed";
+  return row.answer.cache === "hit" ? "measured, known before" : "measured";
+}
+
+/** The histogram in 64 steps: more cannot be seen in so little room. */
+function drawSmall(element, answer) {
+  if (element.answer === answer) return;
+  element.answer = answer;
+  const counts = answer?.histogram ?? [];
+  const sums = Array.from({ length: counts.length / 4 }, (_, step) => counts.slice(step * 4, step * 4 + 4).reduce((a, b) => a + b));
+  element.querySelector("path").setAttribute("d", sums.length ? outline(sums) : "");
+}
+
+// ---- The small picture ----------------------------------------------------------------------------------------------
+
+/** Put a file's picture into a row: the one that is kept, or a new one, made when those before it are ready. */
+function showPicture(element, file) {
+  if (!file || element.file === file) return;
+  element.file = file;
+  const canvas = pictures.get(file) ?? document.createElement("canvas");
+  element.querySelector(".picture").replaceChildren(canvas);
+  if (file.size > MOST_BYTES) return;
+  if (!pictures.has(file)) last = last.then(() => draw(canvas, file)).catch(() => {}); // damaged, or not for browsers
+  else keepPicture(canvas, file);
+}
+
+/** The browser decodes beside the page, and its large bitmap is released at once. */
+async function draw(canvas, file) {
+  if (!canvas.isConnected) return; // out of view again
+  const bitmap = await createImageBitmap(file, { resizeWidth: 2 * WIDTH, resizeQuality: "low" });
+  const scale = Math.min((2 * WIDTH) / bitmap.width, (2 * HEIGHT) / bitmap.height);
+  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
+  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  keepPicture(canvas, file);
+}
+
+function keepPicture(canvas, file) {
+  pictures.delete(file);
+  pictures.set(file, canvas);
+  if (pictures.size > MOST_PICTURES) pictures.delete(pictures.keys().next().value);
+}
+
+export function forgetPictures() {
+  pictures.clear();
+}

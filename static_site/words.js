@@ -1,0 +1,92 @@
+/** Numbers, names and sentences as the page writes them. */
+
+const MINUS = "\u2212";
+const MODES = {
+  1: "black and white",
+  L: "gray",
+  LA: "gray with transparency",
+  P: "palette",
+  RGB: "color",
+  RGBA: "color with transparency",
+  CMYK: "color for print",
+  "I;16": "gray",
+};
+
+export function count(number) {
+  return number.toLocaleString("en");
+}
+
+/** "1 pixel", "9,600 pixels". */
+export function plural(number, noun) {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** "460 kB", "4.3 MB": for people. What the API needs is in bytes. */
+export function size(bytes) {
+  for (const [unit, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+    if (bytes >= unit) return `${Number((bytes / unit).toPrecision(bytes / unit < 10 ? 2 : 3))} ${name}`;
+  }
+  return plural(bytes, "byte");
+}
+
+/** A share of 0 to 1 as "0 %", "0.10 %", "12.5 %"; what is there is never written as 0, and what is missing never as 100. */
+export function percent(share) {
+  if (share === 0 || share === 1) return `${share * 100} %`;
+  if (share < 0.0001) return "< 0.01 %";
+  if (share > 0.9999) return "> 99.99 %";
+  return `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`;
+}
+
+/** A value between 0 and 255 to two decimals, a whole one without. */
+export function level(value) {
+  return Number.isInteger(value) ? String(value) : value.toFixed(2);
+}
+
+/** A difference with its sign: "+1.74", "−65.67", "0.00". */
+export function signed(difference) {
+  const text = Math.abs(difference).toFixed(2);
+  if (Number(text) === 0) return "0.00";
+  return (difference < 0 ? MINUS : "+") + text;
+}
+
+/** A file's name within a sentence. The two marks keep a name in Arabic or Hebrew from turning the sentence around. */
+export function quoted(name) {
+  return `“\u2068${name}\u2069”`;
+}
+
+export function capitalized(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+/** "gray, 16 bits (I;16)". The bits are known only in the full answer. */
+export function mode(name, bits) {
+  const word = MODES[name];
+  if (!word) return name;
+  return bits ? `${word}, ${plural(bits, "bit")} (${name})` : `${word} (${name})`;
+}
+
+/** "10 images: 8 measured, 1 could not be, 1 not measured yet." The parts add up to the whole. */
+export function totals(rows) {
+  const number = (...states) => rows.filter((row) => states.includes(row.status)).length;
+  const parts = [
+    [number("measured"), "measured"],
+    [number("failed"), "could not be"],
+    [number("measuring", "waiting"), "under way"],
+    [number("chosen"), "not measured yet"],
+  ];
+  const said = parts.filter(([parted]) => parted).map(([parted, what]) => `${count(parted)} ${what}`);
+  return `${plural(rows.length, "image")}: ${said.join(", ")}`;
+}
+
+/** Show a name so that, where there is no room for all of it, its end stays: `end` characters, with the number and the ending. */
+export function showName(element, name, end = 12) {
+  const characters = [...name];
+  const cut = characters.length > 16 ? characters.length - end : characters.length;
+  const parts = [characters.slice(0, cut), characters.slice(cut)].filter((part) => part.length).map((part) => {
+    const span = document.createElement("span");
+    span.textContent = part.join("");
+    return span;
+  });
+  element.replaceChildren(...parts);
+  element.title = name;
+}

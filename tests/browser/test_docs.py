@@ -1,0 +1,44 @@
+"""`/docs` in a real browser, under its own strict Content-Security-Policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from tests.browser.test_page_origins import COLLECT_VIOLATIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from tests.browser.screen import Screen
+
+
+def open_docs(page: Page) -> None:
+    page.add_init_script(COLLECT_VIOLATIONS)
+    page.goto("/docs")
+    expect(page.locator("#swagger-ui .info .title")).to_contain_text("Image Intensity Service")
+
+
+def test_the_documentation_shows_every_operation_and_breaks_no_policy(screen: Screen) -> None:
+    open_docs(screen.page)
+    expect(screen.page.locator(".opblock-summary-path")).to_have_count(6)
+    screen.page.locator("#operations-Measurements-measure_image .opblock-summary-control").click()
+    expect(screen.page.locator("#operations-Measurements-measure_image .responses-table")).to_contain_text(
+        "missing_image"
+    )
+    assert screen.page.evaluate("violations") == []
+
+
+def test_an_image_can_be_measured_from_the_documentation(screen: Screen, photo: Path) -> None:
+    open_docs(screen.page)
+    operation = screen.page.locator("#operations-Measurements-measure_image")
+    operation.locator(".opblock-summary-control").click()
+    operation.locator("input[type=file]").set_input_files(photo)
+    with screen.page.expect_response("**/intensity*") as answer:
+        operation.get_by_role("button", name="Execute").click()
+    assert answer.value.status == 200
+    expect(operation.locator(".responses-table.live-responses-table")).to_contain_text("average_intensity")
+    assert screen.page.evaluate("violations") == []

@@ -1,0 +1,193 @@
+"""Many images: the list, its files, what is kept over a reload, and how smooth 500 are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.browser.gallery import bracket, problems
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
+    from tests.browser.screen import Screen
+
+# A name that spreadsheets would take for a formula.
+FORMULA = "=1+1.png"
+
+
+@pytest.fixture
+def listed(screen: Screen, tmp_path: Path) -> list[Path]:
+    """Three exposures, one of a formula's name, and two problems: measured, and in the list."""
+    paths = [*bracket(tmp_path)[:3], tmp_path / FORMULA, *problems(tmp_path)]
+    Image.new("L", (10, 10), 50).save(tmp_path / FORMULA)
+    screen.open()
+    screen.file.set_input_files(paths)
+    expect(screen.analyze).to_have_text("Analyze 5")
+    screen.analyze.click()
+    expect(screen.said).to_have_text("4 of 6 images measured; 2 could not be, see the list.")
+    expect(screen.rows).to_have_count(6)
+    return paths
+
+
+def saved(screen: Screen, button: str) -> str:
+    with screen.page.expect_download() as download:
+        screen.page.get_by_role("button", name=button).click()
+    return Path(download.value.path()).read_text()
+
+
+def names(screen: Screen) -> list[str]:
+    return screen.rows.locator(".name bdi").all_text_contents()
+
+
+@pytest.mark.usefixtures("listed")
+def test_partial_success_is_amber_and_the_totals_add_up(screen: Screen) -> None:
+    expect(screen.message).to_have_class("message partial")
+    expect(screen.page.locator("#totals")).to_have_text("6 images: 4 measured, 2 could not be")
+
+
+def test_the_csv_has_every_image_its_exact_number_and_no_formula(screen: Screen, listed: list[Path]) -> None:
+    rows = list(csv.DictReader(io.StringIO(saved(screen, "Download CSV"))))
+    expected = [*[path.name for path in listed[:3]], "\\x3D1+1.png", "corrupt.png", "notes.png"]
+    assert [row["filename"] for row in rows] == expected
+    with Image.open(listed[0]) as image:
+        assert float(rows[0]["average_intensity"]) == float(np.asarray(image.convert("L")).mean())
+    assert [row["code"] for row in rows] == ["", "", "", "", "corrupt_image", "unsupported_format"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_the_json_has_the_answers_of_the_api(screen: Screen) -> None:
+    entries = json.loads(saved(screen, "Download JSON"))
+    assert [entry.get("code") for entry in entries] == [None] * 4 + ["corrupt_image", "unsupported_format"]
+    assert sum(entries[3]["histogram"]) == entries[3]["pixel_count"] == 100
+
+
+@pytest.mark.usefixtures("listed")
+def test_the_results_survive_a_reload_and_the_images_do_not(screen: Screen) -> None:
+    screen.page.reload()
+    expect(screen.rows).to_have_count(6)
+    screen.rows.nth(1).locator(".select").click()
+    expect(screen.result).to_be_visible()
+    expect(screen.page.get_by_text("a reload keeps results, not images")).to_be_visible()
+    expect(screen.preview).to_have_count(0)
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_click_on_a_heading_sorts_and_a_second_one_turns_the_order(screen: Screen) -> None:
+    heading = screen.page.get_by_role("button", name="Average")
+    heading.click()
+    expect(screen.page.locator("th.average[aria-sort=ascending]")).to_have_count(1)
+    assert names(screen)[0] == FORMULA
+    heading.click()
+    assert names(screen)[3] == FORMULA
+    assert set(names(screen)[4:]) == {"corrupt.png", "notes.png"}
+
+
+@pytest.mark.usefixtures("listed")
+def test_the_difference_is_to_the_reference_that_was_chosen(screen: Screen) -> None:
+    answers = json.loads(saved(screen, "Download JSON"))
+    difference = answers[2]["average_intensity"] - answers[1]["average_intensity"]
+    screen.rows.nth(1).get_by_role("button", name="Use as reference").click()
+    expect(screen.rows.nth(1).locator(".difference")).to_have_text("reference")
+    expect(screen.rows.nth(2).locator(".difference")).to_have_text(f"+{difference:.2f}")
+
+
+@pytest.mark.usefixtures("listed")
+def test_one_image_is_removed_and_the_list_is_cleared(screen: Screen) -> None:
+    screen.rows.nth(0).get_by_role("button", name="Remove").click()
+    expect(screen.page.locator("#totals")).to_have_text("5 images: 3 measured, 2 could not be")
+    screen.page.get_by_role("button", name="Clear list").click()
+    expect(screen.page.locator("#list")).to_be_hidden()
+    screen.page.reload()
+    expect(screen.page.locator("#list")).to_be_hidden()
+
+
+def test_a_cancelled_run_keeps_what_was_measured_and_goes_on_with_the_rest(screen: Screen, tmp_path: Path) -> None:
+    held: list[Route] = []
+
+    def hold_all_but_two(route: Route) -> None:
+        if len(screen.uploads) <= 2:
+            route.continue_()
+        else:
+            held.append(route)
+
+    screen.page.route("**/intensity?*", hold_all_but_two)
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:6])
+    screen.analyze.click()
+    expect(screen.page.locator("#figure")).to_have_text("2 done")
+    screen.cancel.click()
+    expect(screen.said).to_have_text("Cancelled. 6 images: 2 measured, 4 not measured yet.")
+    screen.page.unroute("**/intensity?*")
+    expect(screen.analyze).to_have_text("Analyze 4")
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("4 images measured.")  # one of them may have been measured meanwhile
+
+
+def test_one_that_failed_is_tried_again(screen: Screen, tmp_path: Path) -> None:
+    screen.page.route("**/intensity?*", lambda route: route.abort(), times=1)
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:3])
+    screen.analyze.click()
+    expect(screen.said).to_have_text("2 of 3 images measured; 1 could not be, see the list.")
+    screen.page.get_by_role("button", name="Try again").click()
+    expect(screen.page.locator("#totals")).to_have_text("3 images: 3 measured")
+
+
+def test_a_service_that_says_when_to_come_back_is_asked_again_then(screen: Screen, tmp_path: Path) -> None:
+    body = json.dumps({"status": 429, "code": "too_many_requests", "detail": "Too many."})
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=429, headers={"Retry-After": "1"}, content_type="application/problem+json", body=body)
+
+    screen.page.route("**/intensity?*", refuse, times=2)
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:3])
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("3 images measured.")
+    assert len(screen.uploads) == 5
+
+
+def test_a_pasted_image_is_chosen(screen: Screen) -> None:
+    screen.open()
+    screen.page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array([0xff, 0xd8, 0xff, 0xe0])], "image.png"));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }"""
+    )
+    expect(screen.picker).to_have_text("pasted-1.png")
+    expect(screen.analyze).to_be_enabled()
+
+
+def test_the_options_are_sent_remembered_and_in_the_address(screen: Screen, photo: Path) -> None:
+    screen.open()
+    screen.page.locator("#options summary").click()
+    screen.page.get_by_label("Gray from color").select_option("mean")
+    screen.measure(photo)
+    assert screen.uploads[0].url.endswith("/intensity?luma=mean&detail=full")
+    assert screen.page.url.endswith("/?luma=mean")
+    screen.open("/")
+    expect(screen.page.locator("#options-summary")).to_contain_text("mean of red, green and blue")
+    screen.open("/?luma=bt709&alpha=white")
+    expect(screen.page.locator("#options-summary")).to_have_text("Rec. 709 luma, transparency on white")
+
+
+def test_on_a_phone_number_and_plot_of_a_portrait_are_on_the_screen(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.jpg"
+    Image.effect_noise((900, 1600), 80).convert("RGB").save(path)
+    screen.page.set_viewport_size({"width": 390, "height": 760})
+    screen.open()
+    screen.measure(path)
+    expect(screen.said).to_contain_text("portrait.jpg")
+    expect(screen.field("rounded")).to_be_in_viewport(ratio=1)
+    expect(screen.page.locator("#plot")).to_be_in_viewport(ratio=0.99)  # a fraction of a pixel

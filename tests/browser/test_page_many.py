@@ -1,0 +1,152 @@
+"""A long list stays small in the document; folders; trying again; names; the keyboard alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Locator
+
+    from tests.browser.screen import Screen
+
+URLS = """window.alive = new Set();
+const { createObjectURL, revokeObjectURL } = URL;
+URL.createObjectURL = (blob) => { const url = createObjectURL.call(URL, blob); alive.add(url); return url; };
+URL.revokeObjectURL = (url) => { alive.delete(url); revokeObjectURL.call(URL, url); };"""
+LONG = "scan-of-the-negative-from-the-second-roll-of-november-number-{}.png"
+
+
+def grays(folder: Path, names: list[str]) -> list[Path]:
+    """Write images of one gray each, the first the darkest."""
+    folder.mkdir(exist_ok=True)
+    for place, name in enumerate(names):
+        Image.new("L", (8, 8), 10 + place).save(folder / name)
+    return [folder / name for name in names]
+
+
+def measured(screen: Screen, paths: list[Path]) -> None:
+    screen.file.set_input_files(paths)
+    expect(screen.analyze).to_have_text(f"Analyze {len(paths)}")
+    screen.analyze.click()
+    expect(screen.said).to_contain_text(f"{len(paths)} images measured.")
+
+
+def test_of_a_long_list_only_what_is_in_view_is_in_the_document(screen: Screen, tmp_path: Path) -> None:
+    screen.page.add_init_script(URLS)
+    screen.open()
+    measured(screen, grays(tmp_path / "many", [f"{number}.png" for number in range(150)]))
+    view = screen.page.locator("#list-view")
+    assert screen.rows.count() < 40
+    expect(screen.page.get_by_role("table").first).to_have_attribute("aria-rowcount", "151")
+    view.evaluate("element => { element.scrollTop = element.scrollHeight; }")
+    expect(screen.rows.last).to_contain_text("149.png")
+    expect(screen.rows.last).to_be_in_viewport()
+    expect(screen.rows.last).to_have_attribute("aria-rowindex", "151")
+    assert screen.rows.count() < 40
+    screen.page.get_by_role("button", name="Average").dblclick()  # descending
+    view.evaluate("element => { element.scrollTop = 0; }")
+    expect(screen.rows.first).to_contain_text("149.png")
+    assert screen.page.evaluate("alive.size") == 1
+    screen.page.reload()
+    expect(screen.page.locator("#totals")).to_have_text("150 images: 150 measured")
+    assert screen.page.evaluate("alive.size") == 0
+
+
+def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Screen, tmp_path: Path) -> None:
+    folder = tmp_path / "roll"
+    grays(folder, ["b10.png", "b9.png"])
+    grays(folder / "more", ["c.png"])
+    (folder / "notes.txt").write_text("no image")
+    screen.open()
+    session = screen.page.context.new_cdp_session(screen.page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+    expect(screen.said).to_have_text("3 images chosen; 1 other file left out.")
+    assert screen.rows.locator(".name bdi").all_text_contents() == ["b9.png", "b10.png", "c.png"]
+
+
+def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
+    screen.page.route("**/intensity?*", lambda route: route.abort(), times=2)
+    screen.open()
+    screen.file.set_input_files(grays(tmp_path / "four", ["1.png", "2.png", "3.png", "4.png"]))
+    screen.analyze.click()
+    expect(screen.said).to_have_text("2 of 4 images measured; 2 could not be, see the list.")
+    screen.page.get_by_role("button", name="Retry failed").click()
+    expect(screen.page.locator("#totals")).to_have_text("4 images: 4 measured")
+    expect(screen.page.get_by_role("button", name="Retry failed")).to_be_hidden()
+    assert len(screen.uploads) == 6
+
+
+def ends_in_sight(names: Locator) -> list[bool]:
+    """Whether the right edge of each name's last part is within the box of the whole name."""
+    script = """all => all.map(name => {
+        const range = document.createRange();
+        range.selectNodeContents(name.lastElementChild);
+        return range.getBoundingClientRect().right <= name.parentElement.getBoundingClientRect().right + 1;
+    })"""
+    found: list[bool] = names.evaluate_all(script)
+    return found
+
+
+@pytest.mark.parametrize("width", [320, 1100])
+def test_of_long_names_the_end_stays_visible(screen: Screen, tmp_path: Path, width: int) -> None:
+    screen.page.set_viewport_size({"width": width, "height": 700})
+    screen.open()
+    measured(screen, grays(tmp_path / "long", [LONG.format(number) for number in (1, 2, 3)]))
+    assert ends_in_sight(screen.rows.locator(".name bdi")) == [True] * 3
+    heights = {row.evaluate("row => row.getBoundingClientRect().height") for row in screen.rows.all()}
+    assert len(heights) == 1, "the places of rows are computed from one height"
+    screen.choose(tmp_path / "long" / LONG.format(2))
+    assert ends_in_sight(screen.picker) == [True]
+    expect(screen.picker).to_have_attribute("title", LONG.format(2))
+
+
+def test_a_name_written_from_right_to_left_does_not_turn_its_surroundings(screen: Screen, tmp_path: Path) -> None:
+    name = "صورة-قديمة-من-الألبوم-12.png"
+    screen.open()
+    screen.measure(grays(tmp_path / "right", [name])[0])
+    assert screen.picker.evaluate("name => getComputedStyle(name).direction") == "rtl"
+    assert (screen.said.text_content() or "").startswith(
+        f"“\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}”: average"
+    )
+    expect(screen.field("filename")).to_have_attribute("dir", "auto")
+    assert screen.page.locator("html").evaluate("html => getComputedStyle(html).direction") == "ltr"
+
+
+def test_a_list_is_sorted_looked_at_and_shortened_by_keyboard_alone(screen: Screen, tmp_path: Path) -> None:
+    paths = grays(tmp_path / "keys", ["a.png", "b.png", "c.png"])
+    screen.page.on("filechooser", lambda chooser: chooser.set_files(paths))
+    screen.open()
+
+    def tab_to(target: Locator) -> None:
+        for _ in range(60):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            screen.page.keyboard.press("Tab")
+        pytest.fail("the Tab key does not come to it")
+
+    tab_to(screen.file)
+    screen.page.keyboard.press("Enter")
+    expect(screen.analyze).to_have_text("Analyze 3")
+    tab_to(screen.analyze)
+    screen.page.keyboard.press("Enter")
+    expect(screen.said).to_contain_text("3 images measured.")
+    heading = screen.page.get_by_role("button", name="Average")
+    tab_to(heading)
+    screen.page.keyboard.press("Enter")
+    screen.page.keyboard.press("Enter")
+    expect(screen.rows.first).to_contain_text("c.png")
+    tab_to(screen.rows.nth(1).locator(".select"))
+    screen.page.keyboard.press("Enter")
+    expect(screen.field("filename")).to_have_text("b.png")
+    tab_to(screen.rows.nth(1).get_by_role("button", name="Remove"))
+    screen.page.keyboard.press("Enter")
+    expect(screen.rows).to_have_count(2)
+    expect(screen.page.locator("#list-view")).to_be_focused()
