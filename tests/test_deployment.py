@@ -12,12 +12,15 @@ import yaml
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.app import EXPOSED_HEADERS, create_app
+from gateway.http.security import HEADERS, page_policy
 from gateway.log import make_logger
 from gateway.measuring.cache import NoCache
 from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
+from local_server.access import ASK_FOR_KEY, KEY_NEEDED
 from local_server.processor import InProcessProcessor
+from local_server.settings import LocalSettings
 from tests.support import names
 
 REPOSITORY = Path(__file__).parents[1]
@@ -52,7 +55,10 @@ def template(name: str) -> dict[str, Any]:
 
 TEMPLATE = template("template.yaml")
 RESOURCES = TEMPLATE["Resources"]
-RESPONSES = RESOURCES["Api"]["Properties"]["GatewayResponses"]
+API = RESOURCES["Api"]["Properties"]
+RESPONSES = API["GatewayResponses"]
+# An !If, which SAM takes here only: the response with IAM, and the one without.
+[_, *UNSIGNED] = API["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]["MISSING_AUTHENTICATION_TOKEN"]
 
 
 def assert_is_the_contracts(status: int, headers: set[str], body: str, request_id: str) -> None:
@@ -67,10 +73,10 @@ def assert_is_the_contracts(status: int, headers: set[str], body: str, request_i
 
 
 def test_every_answer_of_api_gateways_own_is_written_out() -> None:
-    assert set(RESPONSES) == RESPONSE_TYPES
+    assert {*RESPONSES, "MISSING_AUTHENTICATION_TOKEN"} == RESPONSE_TYPES
 
 
-@pytest.mark.parametrize("kind", sorted(RESPONSE_TYPES))
+@pytest.mark.parametrize("kind", sorted(RESPONSES))
 def test_an_answer_of_api_gateways_own_is_a_problem_of_the_contract(kind: str) -> None:
     response = RESPONSES[kind]
     headers = response["ResponseParameters"]["Headers"]
@@ -79,16 +85,60 @@ def test_an_answer_of_api_gateways_own_is_a_problem_of_the_contract(kind: str) -
     assert headers["Content-Type"] == "'application/problem+json'"
     assert headers["Access-Control-Expose-Headers"] == f"'{', '.join(EXPOSED_HEADERS)}'"
     assert ("Retry-After" in headers) == (response["StatusCode"] == "429")
+    assert headers.get("WWW-Authenticate") == ASKED_FOR.get(kind)
+
+
+@pytest.mark.parametrize("kind", sorted(RESPONSES))
+def test_an_answer_of_api_gateways_own_has_no_limit_in_it_which_a_parameter_could_change(kind: str) -> None:
+    detail = loads(RESPONSES[kind]["ResponseTemplates"]["application/json"])["detail"]
+    assert not re.search(r"\d", detail)
+
+
+# What would help who is refused, and the page's sign to ask for a key.
+ASKED_FOR = {"INVALID_API_KEY": "'ApiKey'", "UNAUTHORIZED": "'Bearer'"}
+
+
+@pytest.mark.parametrize("response", UNSIGNED, ids=["with IAM", "else"])
+def test_the_answer_to_a_request_that_is_not_signed_is_a_problem_of_the_contract(response: dict[str, Any]) -> None:
+    prefix = "gatewayresponse.header."
+    headers = {name.removeprefix(prefix): value for name, value in response["responseParameters"].items()}
+    body = response["responseTemplates"]["application/json"]
+    assert_is_the_contracts(response["statusCode"], set(headers), body, "$context.requestId")
+    assert headers["Access-Control-Expose-Headers"] == f"'{', '.join(EXPOSED_HEADERS)}'"
+
+
+def test_a_missing_key_has_the_same_answer_on_aws_and_elsewhere() -> None:
+    refusal = RESPONSES["INVALID_API_KEY"]
+    problem = loads(refusal["ResponseTemplates"]["application/json"])
+    assert problem["detail"] == KEY_NEEDED
+    assert refusal["ResponseParameters"]["Headers"]["WWW-Authenticate"].strip("'") == ASK_FOR_KEY["WWW-Authenticate"]
+
+
+NGINX = (REPOSITORY / "infra/local/nginx.conf").read_text()
 
 
 def test_an_answer_of_nginxs_own_is_a_problem_of_the_contract() -> None:
-    configuration = (REPOSITORY / "infra/local/nginx.conf").read_text()
-    answers = re.findall(r"location @\w+ \{([^}]*?)return (\d+) '(.*)';", configuration)
-    assert len(answers) == 3
-    for head, status, body in answers:
-        headers = set(re.findall(r"add_header (\S+)", head))
+    [(head, locations)] = re.findall(r"location /problems/ \{(.*?)(location = .*)", NGINX, re.DOTALL)
+    headers = set(re.findall(r"add_header (\S+)", head))
+    assert "application/problem+json" in head
+    assert HEADERS.keys() | {"Retry-After"} <= headers
+    assert f'"{", ".join(EXPOSED_HEADERS)}"' in head
+    # A location with headers of its own would have none of these.
+    assert "add_header" not in locations
+    answers = re.findall(r"location = (/problems/\d+) \{\s*return (\d+) '(.*)';", locations)
+    for path, status, body in answers:
+        assert path == f"/problems/{status}"
         assert_is_the_contracts(int(status), headers, body, "$request_id")
-        assert "application/problem+json" in head
+    used = re.findall(r"error_page [\d ]+(?: =\d+)? (/problems/\d+);", NGINX)
+    assert used == [path for path, _, _ in answers]
+    assert len(used) == 7
+
+
+def test_nginx_adds_the_headers_of_the_page_that_the_local_server_has() -> None:
+    [location] = re.findall(r"location / \{(.*?)\}\n        location", NGINX, re.DOTALL)
+    added = {name: value.strip('"') for name, value in re.findall(r"add_header (\S+) (.*);", location)}
+    policy = page_policy("http://127.0.0.1:${STORAGE_PORT}")
+    assert added == {"Content-Security-Policy": policy, **HEADERS, "Cache-Control": "no-cache"}
 
 
 SETTINGS = {names(field)[0]: field for field in Settings.model_fields.values()}
@@ -121,14 +171,39 @@ def test_the_default_of_a_parameter_is_the_settings(name: str) -> None:
     assert TEMPLATE["Parameters"][parameter]["Default"] == expected, f"template.yaml, Parameters, {parameter}"
 
 
-# Compose has a Redis of its own, without these.
-PLAIN_REDIS = {"REDIS_PORT", "REDIS_TLS", "REDIS_CLUSTER", "REDIS_USERNAME", "REDIS_PASSWORD"}
+COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+# Docker says where the gateway listens. The other two are for `make run`.
+OF_MAKE_RUN = {"HOST", "PORT", "MINISTACK", "RELOAD"}
+# Compose has its own queue and records for jobs.
+OF_AWS = {"JOB_FUNCTION_NAME", "JOB_TABLE"}
 
 
 def test_every_setting_can_be_set_under_compose() -> None:
-    gateway = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["gateway"]
-    missing = SETTINGS.keys() - PLAIN_REDIS - set(gateway["environment"])
+    environment = COMPOSE["services"]["gateway"]["environment"]
+    local = {names(field)[0] for field in LocalSettings.model_fields.values()}
+    missing = local - OF_MAKE_RUN - OF_AWS - set(environment)
     assert not missing, f"docker-compose.yml, services, gateway, environment: {missing} (see gateway/settings.py)"
+
+
+def test_two_checkouts_can_run_compose_side_by_side() -> None:
+    assert "name" not in COMPOSE
+    for part in COMPOSE["services"].values():
+        assert "container_name" not in part
+        # What is built has the name of the project.
+        assert ("image" in part) != ("build" in part)
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_no_part_of_compose_has_a_right_that_it_does_not_need(name: str) -> None:
+    part = COMPOSE["services"][name]
+    assert part["cap_drop"] == ["ALL"]
+    assert part["security_opt"] == ["no-new-privileges:true"]
+    assert part["read_only"] is True
+    assert part["mem_limit"]
+    assert part["pids_limit"]
+    assert not {"privileged", "cap_add", "network_mode", "pid"} & set(part)
+    for published in part.get("ports", []):
+        assert re.match(r"(127\.0\.0\.1|\$\{HOST:-127\.0\.0\.1\}):", published)
 
 
 def test_the_gateways_user_of_the_cache_may_do_what_the_gateway_does_there() -> None:
@@ -194,6 +269,39 @@ def test_pages_may_upload_to_the_bucket() -> None:
     assert re.search(r"connect-src 'self' \$\{UploadOrigin\};", policy)
 
 
+def header_policies() -> dict[str, dict[str, Any]]:
+    """The security headers that CloudFront adds, by the policy that has them."""
+    resources = template("infra/site.yaml")["Resources"]
+    return {
+        name: resources[name]["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+        for name in ("PageHeaders", "ApiHeaders")
+    }
+
+
+def test_cloudfront_adds_the_security_headers_that_the_gateway_has() -> None:
+    # The names of CloudFront's fields, and in which header each shows.
+    assert HEADERS == {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+    }
+    for added in header_policies().values():
+        assert added["ContentTypeOptions"] == {"Override": True}
+        assert added["FrameOptions"] == {"FrameOption": HEADERS["X-Frame-Options"], "Override": True}
+        assert added["ReferrerPolicy"] == {"ReferrerPolicy": HEADERS["Referrer-Policy"], "Override": True}
+        assert added["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
+
+
+def test_the_policy_of_the_page_is_the_same_everywhere() -> None:
+    on_cloudfront = header_policies()["PageHeaders"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    # Only there everything has HTTPS.
+    assert on_cloudfront == page_policy("${UploadOrigin}") + "; upgrade-insecure-requests"
+
+
+def test_cloudfront_leaves_the_policy_of_the_documentation_to_the_gateway() -> None:
+    assert "ContentSecurityPolicy" not in header_policies()["ApiHeaders"]
+
+
 def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_gateway() -> None:
     processor = RESOURCES["ProcessorFunction"]["Properties"]["Timeout"]
     gateway = RESOURCES["GatewayFunction"]["Properties"]["Timeout"]
@@ -211,7 +319,7 @@ def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
         processor=InProcessProcessor(make_logger(settings)),
         logger=make_logger(settings),
     )
-    paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/static-offline-docs/swagger-ui.css"]
+    paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/docs/swagger-ui.css"]
     assert "/intensity" in paths
     for path in paths:
         assert any(re.fullmatch(pattern, path) for pattern in patterns), path

@@ -1,4 +1,4 @@
-"""`make deploy`: put the page into the bucket of a deployed stack. Usage: publish_page.py STACK."""  # noqa: INP001
+"""`make deploy`: put the page into the bucket of a deployed stack. Usage: publish_page.py STACK."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import boto3
 
-PAGE = Path(__file__).parents[1] / "static_site"
+PAGE = Path(__file__).parents[2] / "static_site"
 CONTENT_TYPES = {
     "": "text/plain; charset=utf-8",  # a licence
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
+    ".jpg": "image/jpeg",
     ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
 }
 # The files belong together and have no versions in their names: browsers ask each time whether they have changed.
@@ -23,7 +25,7 @@ CACHE_CONTROL = "no-cache"
 def publish(stack: str) -> str:
     """Upload the page, let CloudFront forget the old one, have the API lead to it, and return where it is."""
     [description] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     if "PageBucket" not in outputs:
         return f"{outputs['ApiUrl']} (the stack has no site)"
     s3 = boto3.client("s3")

@@ -1,0 +1,136 @@
+"""`make deploy`: look at the account, then let SAM deploy what is built, and put the page there.
+
+Usage: PYTHONPATH=infra python -m deployment.deploy ENV [Name=Value ...]
+ENV: a deployment in samconfig.toml. Name=Value: a parameter of template.yaml.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import boto3
+
+from deployment.account import BOUNDS, check_concurrency, has_log_role, zones_with_the_cache
+from deployment.publish_page import publish
+from deployment.release import release
+from deployment.stack import REPOSITORY, Deployment, outputs, resources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TOOLS = REPOSITORY / ".venv-sam/bin"
+BUILD = REPOSITORY / ".aws-sam/build"
+# Those defaults of template.yaml that are looked at here (a test compares them).
+DEFAULTS = {
+    "Cache": "off",
+    "Site": "on",
+    "Firewall": "off",
+    "RequestsPerAddress": "250",
+    "PostsPerAddress": "80",
+    "ApiLogs": "on",
+    "ProcessorConcurrency": "10",
+    "GatewayConcurrency": "10",
+    "JobConcurrency": "0",
+    "Bulk": "off",
+    "BulkConcurrency": "400",
+    "AlarmEmail": "",
+    "ZoneA": "",
+    "ZoneB": "",
+}
+PRODUCTION = "prod"
+LOG_ROLE_STACK = "api-gateway-logs"
+# CloudFront wants its firewall there, wherever the service is.
+FIREWALL_REGION = "us-east-1"
+
+
+def main(environment: str, *given: str) -> None:
+    """Deploy. Raises SystemExit with a sentence for a person if that cannot work."""
+    region = chosen_region()
+    deployment = Deployment.read(environment, given)
+    prepare(deployment, DEFAULTS | deployment.parameters, region)
+    deployment.chosen["Release"] = release(BUILD, deployment.parameters)
+    deploy(deployment, region)
+    if environment == PRODUCTION:
+        cloudformation = boto3.client("cloudformation")
+        cloudformation.update_termination_protection(StackName=deployment.stack, EnableTerminationProtection=True)
+    print(publish(deployment.stack))  # noqa: T201 - the address is for a person
+
+
+def chosen_region() -> str:
+    """Return the region of the environment or the profile. Raises SystemExit if there is none."""
+    region = boto3.Session().region_name
+    if not region:
+        raise SystemExit("No region is chosen. Set AWS_REGION, or `region` in your AWS profile.")
+    return region
+
+
+def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) -> None:
+    """Ask and check what can be known before, make what is outside of the stack, and choose the rest."""
+    ask_for_email(deployment, parameters)
+    bounds = (*BOUNDS, "BulkConcurrency") if parameters["Bulk"] == "on" else BOUNDS
+    check_concurrency(boto3.client("lambda"), {name: int(parameters[name]) for name in bounds}, functions(deployment))
+    if parameters["Cache"] == "on" and not (parameters["ZoneA"] and parameters["ZoneB"]):
+        deployment.chosen["ZoneA"], deployment.chosen["ZoneB"] = zones_with_the_cache(boto3.client("ec2"), region)
+    if parameters["ApiLogs"] == "on" and not has_log_role(boto3.client("apigateway")):
+        make_stack("infra/account.yaml", LOG_ROLE_STACK, region)
+    if parameters["Firewall"] == "on" and parameters["Site"] == "on":
+        limits = [f"{name}={parameters[name]}" for name in ("RequestsPerAddress", "PostsPerAddress")]
+        stack = firewall_stack(deployment.stack)
+        make_stack("infra/firewall.yaml", stack, FIREWALL_REGION, "Scope=CLOUDFRONT", *limits)
+        deployment.chosen["SiteFirewallArn"] = outputs(stack, FIREWALL_REGION)["Arn"]
+    else:
+        deployment.chosen["SiteFirewallArn"] = ""
+
+
+def firewall_stack(stack: str) -> str:
+    """Return the name of the stack with the firewall for the page of `stack`."""
+    return f"{stack}-firewall"
+
+
+def ask_for_email(deployment: Deployment, parameters: Mapping[str, str]) -> None:
+    """Ask where alarms of production should be sent, if it is not known from before."""
+    if deployment.environment != PRODUCTION or parameters["AlarmEmail"]:
+        return
+    address = input("Where should alarms be sent? An email address: ").strip() if sys.stdin.isatty() else ""
+    if "@" not in address:
+        raise SystemExit(
+            "Production needs somebody who gets its alarms: "
+            f'make deploy ENV={PRODUCTION} PARAMETERS="AlarmEmail=you@example.com". It is kept for later deployments.'
+        )
+    deployment.chosen["AlarmEmail"] = address
+
+
+def functions(deployment: Deployment) -> list[str]:
+    """Return the names of the functions in the present stack that have reservations."""
+    if not deployment.description:
+        return []
+    bounded = {"GatewayFunction", "ProcessorFunction", "JobFunction", "MeasureFunction"}
+    return [name for logical_id, _, name in resources(deployment.stack) if logical_id in bounded and name]
+
+
+def make_stack(template: str, stack: str, region: str, *parameters: str) -> None:
+    """Make or update a stack of its own from a plain template."""
+    command = [str(TOOLS / "aws"), "cloudformation", "deploy", "--template-file", template, "--stack-name", stack]
+    command += ["--region", region, "--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"]
+    run([*command, *(["--parameter-overrides", *parameters] if parameters else [])])
+
+
+def deploy(deployment: Deployment, region: str) -> None:
+    """Let SAM deploy what is built. Without a terminal, nobody is asked to confirm."""
+    command = [str(TOOLS / "sam"), "deploy", "--config-env", deployment.environment, "--region", region]
+    if not sys.stdin.isatty():
+        command += ["--no-confirm-changeset"]
+    run([*command, "--parameter-overrides", *(f"{name}={value}" for name, value in deployment.chosen.items())])
+
+
+def run(command: list[str]) -> None:
+    """Run a program. Raises SystemExit with its status if it fails; it has said why."""
+    done = subprocess.run(command, cwd=REPOSITORY, check=False)  # noqa: S603 - ours, without a shell
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,90 @@
+"""A deployment by its name in samconfig.toml: the name of its stack, its parameters, and what the stack has."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from types_boto3_cloudformation.type_defs import StackTypeDef
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One of the deployments in samconfig.toml.
+
+    environment: its name there, as in `make deploy ENV=prod`. chosen: parameters that samconfig.toml or the command
+    names; the others keep the values of the stack, or have the template's defaults.
+    """
+
+    environment: str
+    stack: str
+    chosen: dict[str, str]
+
+    @classmethod
+    def read(cls, environment: str, given: Sequence[str]) -> Deployment:
+        """Return the deployment `environment` with the parameters `given`, each as Name=Value.
+
+        Raises SystemExit with a sentence if there is no such deployment, or no such parameter.
+        """
+        configured = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+        if "deploy" not in configured.get(environment, {}):
+            names = ", ".join(name for name, value in configured.items() if name != "version" and "deploy" in value)
+            raise SystemExit(f"There is no deployment {environment} in samconfig.toml. There are: {names}.")
+        section = configured[environment]["deploy"]["parameters"]
+        return cls(environment, section["stack_name"], pairs([*section["parameter_overrides"].split(), *given]))
+
+    @cached_property
+    def description(self) -> StackTypeDef | None:
+        """What CloudFormation says of the stack; None if there is none yet."""
+        try:
+            return describe(self.stack)
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the next deployment, as far as they are not the template's defaults."""
+        present = self.description.get("Parameters", []) if self.description else []
+        return {each["ParameterKey"]: each["ParameterValue"] for each in present} | self.chosen
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Return Name=Value texts as a dictionary. Raises SystemExit for any other text."""
+    for text in texts:
+        if "=" not in text:
+            raise SystemExit(f"{text!r} is no parameter. Write Name=Value.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def describe(stack: str, region: str | None = None) -> StackTypeDef:
+    """Return what CloudFormation says of a stack."""
+    [found] = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"]
+    return found
+
+
+def outputs(stack: str, region: str | None = None) -> dict[str, str]:
+    """Return the outputs of a stack."""
+    return {each["OutputKey"]: each["OutputValue"] for each in describe(stack, region).get("Outputs", [])}
+
+
+def resources(stack: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the logical id, the type and the name of each resource of a stack, and of the stacks in it."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    for each in (summary for page in pages for summary in page["StackResourceSummaries"]):
+        name = each.get("PhysicalResourceId", "")
+        if each["ResourceType"] == "AWS::CloudFormation::Stack" and name:
+            yield from resources(name)
+        yield each["LogicalResourceId"], each["ResourceType"], name

@@ -1,0 +1,56 @@
+"""`make teardown`: empty the buckets of a deployment, and delete all that belongs to it.
+
+Usage: PYTHONPATH=infra python -m deployment.teardown ENV [STACK]
+STACK: the name of its stack, as a confirmation, which production needs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import boto3
+from botocore.exceptions import ClientError
+
+from deployment.deploy import FIREWALL_REGION, PRODUCTION, TOOLS, chosen_region, firewall_stack, run
+from deployment.stack import Deployment, resources
+from deployment.uploads import let_uploads_work
+
+
+def main(environment: str, confirmed: str = "") -> None:
+    """Remove a deployment. Raises SystemExit with a sentence for a person if that is not to be done."""
+    deployment = Deployment.read(environment, [])
+    stack, region = deployment.stack, chosen_region()
+    if environment == PRODUCTION and confirmed != stack:
+        raise SystemExit(f"This deletes {stack} and all it has. If you mean it: make teardown ENV=prod CONFIRM={stack}")
+    if deployment.description:
+        prepare(stack)
+        run([str(TOOLS / "sam"), "delete", "--stack-name", stack, "--region", region, "--no-prompts"])
+    # Last: a firewall cannot be deleted while a distribution has it.
+    boto3.client("cloudformation", region_name=FIREWALL_REGION).delete_stack(StackName=firewall_stack(stack))
+
+
+def prepare(stack: str) -> None:
+    """Make a stack one that CloudFormation can delete: unprotected, its buckets empty, its roles as it knows them."""
+    boto3.client("cloudformation").update_termination_protection(StackName=stack, EnableTerminationProtection=False)
+    for logical_id, kind, name in resources(stack):
+        if kind == "AWS::S3::Bucket" and name:
+            empty(name)
+        if logical_id == "GatewayRole" and name:
+            let_uploads_work(name)
+
+
+def empty(bucket: str) -> None:
+    """Delete every object of a bucket. One that is gone is empty, too."""
+    s3 = boto3.client("s3")
+    try:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            keys = [each["Key"] for each in page.get("Contents", [])]
+            if keys:
+                s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,351 @@
+"""`make deploy` and its neighbours, on a local AWS; for the quotas of accounts, on botocore's stub."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+import brake
+from deployment import deploy as deploying
+from deployment import rotate, teardown, uploads
+from deployment.account import check_concurrency, has_log_role, zones_with_the_cache
+from deployment.release import release
+from deployment.stack import Deployment, describe
+from tests.aws.translation import REPOSITORY
+from tests.test_deployment import TEMPLATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STACK = """
+Resources:
+  Uploads: {Type: AWS::S3::Bucket}
+  Page: {Type: AWS::S3::Bucket}
+  GatewayRole:
+    Type: AWS::IAM::Role
+    Properties: {AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: []}}
+  SecretKey: {Type: AWS::SecretsManager::Secret, Properties: {SecretString: first}}
+Parameters:
+  AlarmEmail: {Type: String, Default: ""}
+"""
+
+
+@pytest.fixture
+def stack(aws: None) -> Iterator[str]:  # noqa: ARG001 - needed first
+    """The deployment `default`, as far as the commands look at it."""
+    name = Deployment.read("default", []).stack
+    make(name)
+    yield name
+    boto3.client("cloudformation").delete_stack(StackName=name)
+
+
+def make(stack: str) -> None:
+    """Make a stack, and wait until it is there."""
+    client = boto3.client("cloudformation")
+    parameters: Any = [{"ParameterKey": "AlarmEmail", "ParameterValue": "a@example.com"}]
+    client.create_stack(StackName=stack, TemplateBody=STACK, Parameters=parameters)
+    client.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+
+def physical(stack: str, logical_id: str) -> str:
+    detail = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    return detail["StackResourceDetail"]["PhysicalResourceId"]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    (tmp_path / "GatewayFunction").mkdir()
+    (tmp_path / "GatewayFunction/handler.py").write_text("code")
+    (tmp_path / "template.yaml").write_text("template")
+    return tmp_path
+
+
+def test_the_same_code_and_parameters_are_the_same_release(build: Path) -> None:
+    parameters = {"Cache": "on", "LogLevel": "INFO"}
+    again = dict(reversed(parameters.items()))
+    assert release(build, parameters) == release(build, {**again, "Release": "the one before"})
+
+
+@pytest.mark.parametrize("file", ["GatewayFunction/handler.py", "template.yaml", "ContractLayer/new.py"])
+def test_other_code_another_layer_or_template_is_another_release(build: Path, file: str) -> None:
+    before = release(build, {})
+    (build / file).parent.mkdir(exist_ok=True)
+    (build / file).write_text("other")
+    assert release(build, {}) != before
+
+
+def test_another_parameter_is_another_release(build: Path) -> None:
+    assert release(build, {"Cache": "on"}) != release(build, {"Cache": "off"})
+
+
+def test_a_file_that_moves_is_another_release(build: Path) -> None:
+    before = release(build, {})
+    (build / "template.yaml").rename(build / "other.yaml")
+    assert release(build, {}) != before
+
+
+def check(total: int, unreserved: int, wanted: dict[str, int], own: int = 0) -> None:
+    """Check an account with these quotas, in which this stack has reserved `own` so far."""
+    client = boto3.client("lambda", region_name="eu-central-1")
+    limits = {"ConcurrentExecutions": total, "UnreservedConcurrentExecutions": unreserved}
+    with Stubber(client) as stub:
+        stub.add_response("get_account_settings", {"AccountLimit": limits})
+        if own:
+            stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": own})
+        check_concurrency(client, wanted, ["function"] if own else [])
+
+
+BOTH = {"ProcessorConcurrency": 10, "GatewayConcurrency": 10}
+
+
+def test_an_account_with_the_usual_quota_can_reserve() -> None:
+    check(1000, 1000, BOTH)
+    check(120, 120, BOTH)
+
+
+@pytest.mark.parametrize(("total", "unreserved"), [(10, 10), (50, 50), (119, 119), (1000, 110)])
+def test_an_account_that_cannot_reserve_is_told_what_to_do(total: int, unreserved: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        check(total, unreserved, BOTH)
+    sentence = str(caught.value)
+    assert f"this account runs {total} functions at a time" in sentence
+    assert "Service Quotas" in sentence
+    assert 'make deploy PARAMETERS="ProcessorConcurrency=-1 GatewayConcurrency=-1"' in sentence
+
+
+@pytest.mark.parametrize(("bulk", "asked"), [("off", set()), ("on", {"BulkConcurrency"})])
+def test_the_functions_of_jobs_are_reserved_only_where_there_are_jobs(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, bulk: str, asked: set[str]
+) -> None:
+    wanted: list[dict[str, int]] = []
+    monkeypatch.setattr(deploying, "check_concurrency", lambda _, bounds, __: wanted.append(bounds))
+    deploying.main("default", f"Bulk={bulk}")
+    assert len(commands) == 1
+    assert wanted[0].keys() == {"ProcessorConcurrency", "GatewayConcurrency", "JobConcurrency"} | asked
+
+
+def test_without_bounds_every_account_will_do() -> None:
+    check(10, 10, {"ProcessorConcurrency": -1, "GatewayConcurrency": -1})
+
+
+def test_what_the_stack_has_reserved_already_is_its_own() -> None:
+    check(120, 100, BOTH, own=20)
+
+
+def zones(*services: list[str]) -> tuple[str, str]:
+    client = boto3.client("ec2", region_name="eu-central-1")
+    names = ["com.amazonaws.eu-central-1.lambda", "com.amazonaws.eu-central-1.elasticache"]
+    with Stubber(client) as stub:
+        answer = {"ServiceDetails": [{"AvailabilityZones": found} for found in services]}
+        stub.add_response("describe_vpc_endpoint_services", answer, {"ServiceNames": names})
+        return zones_with_the_cache(client, "eu-central-1")
+
+
+def test_the_zones_of_the_cache_have_both_lambda_and_elasticache() -> None:
+    assert zones(["eu-central-1d", "eu-central-1b", "eu-central-1c"], ["c", "eu-central-1c", "eu-central-1d"]) == (
+        "eu-central-1c",
+        "eu-central-1d",
+    )
+
+
+def test_a_region_without_two_such_zones_is_told() -> None:
+    with pytest.raises(SystemExit, match="Cache=off"):
+        zones(["eu-central-1a", "eu-central-1b"], ["eu-central-1b"])
+
+
+def test_whether_api_gateway_may_log_is_asked() -> None:
+    client = boto3.client("apigateway", region_name="eu-central-1")
+    with Stubber(client) as stub:
+        stub.add_response("get_account", {"cloudwatchRoleArn": "arn:aws:iam::123456789012:role/logs"})
+        assert has_log_role(client)
+        stub.add_response("get_account", {})
+        assert not has_log_role(client)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, build: Path, aws: None) -> list[list[str]]:  # noqa: ARG001 - needed first
+    """The programs that a deployment starts, which are not started here."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(deploying, "BUILD", build)
+    monkeypatch.setattr(deploying, "run", started.append)
+    monkeypatch.setattr(deploying, "publish", lambda _: "https://example.com")
+    monkeypatch.setattr(deploying, "check_concurrency", lambda *_: None)
+    monkeypatch.setattr(deploying, "zones_with_the_cache", lambda *_: ("eu-central-1b", "eu-central-1c"))
+    monkeypatch.setattr(deploying, "has_log_role", lambda _: True)
+    monkeypatch.setattr(deploying, "outputs", lambda *_: {"Arn": "arn:firewall"})
+    return started
+
+
+def parameters(command: list[str]) -> dict[str, str]:
+    return dict(each.split("=", 1) for each in command[command.index("--parameter-overrides") + 1 :])
+
+
+def test_a_deployment_has_the_parameters_of_samconfig_those_given_and_its_release(commands: list[list[str]]) -> None:
+    deploying.main("default", "LogLevel=DEBUG", "LogRetentionDays=1")
+    [command] = commands
+    given = parameters(command)
+    assert re.fullmatch("[0-9a-f]{64}", given.pop("Release"))
+    assert given == {
+        "LogRetentionDays": "1",
+        "SnapStart": "None",
+        "ProcessorConcurrency": "2",
+        "GatewayConcurrency": "4",
+        "LogLevel": "DEBUG",
+        "SiteFirewallArn": "",
+    }
+    assert command[1:6] == ["deploy", "--config-env", "default", "--region", "eu-central-1"]
+
+
+def test_what_the_stack_has_counts_for_the_release_and_is_kept(commands: list[list[str]], stack: str) -> None:
+    assert describe(stack)
+    deploying.main("default")
+    boto3.client("cloudformation").delete_stack(StackName=stack)
+    deploying.main("default")
+    first, second = (parameters(command) for command in commands)
+    assert "AlarmEmail" not in first
+    assert first["Release"] != second["Release"]
+
+
+@pytest.fixture
+def production(aws: None) -> Iterator[str]:  # noqa: ARG001 - needed first
+    """The deployment `prod`, likewise."""
+    name = Deployment.read("prod", []).stack
+    make(name)
+    yield name
+    client = boto3.client("cloudformation")
+    client.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+    client.delete_stack(StackName=name)
+
+
+def test_production_has_zones_a_firewall_for_cloudfront_and_protection(
+    commands: list[list[str]], production: str
+) -> None:
+    deploying.main("prod", "AlarmEmail=a@example.com")
+    firewall, command = commands
+    assert firewall[firewall.index("--region") + 1] == "us-east-1"
+    assert firewall[firewall.index("--stack-name") + 1] == f"{production}-firewall"
+    assert "Scope=CLOUDFRONT" in firewall
+    given = parameters(command)
+    assert (given["ZoneA"], given["ZoneB"]) == ("eu-central-1b", "eu-central-1c")
+    assert given["SiteFirewallArn"] == "arn:firewall"
+    assert given["DirectAccess"] == "off"
+    assert describe(production)["EnableTerminationProtection"] is True
+
+
+def test_production_without_an_address_for_alarms_is_not_deployed(commands: list[list[str]]) -> None:
+    with pytest.raises(SystemExit, match=r"AlarmEmail=you@example\.com"):
+        deploying.main("prod")
+    assert commands == []
+
+
+def test_the_role_for_logs_is_made_once(commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploying, "has_log_role", lambda _: False)
+    deploying.main("default")
+    role, _ = commands
+    assert role[role.index("--template-file") + 1] == "infra/account.yaml"
+    commands.clear()
+    deploying.main("default", "ApiLogs=off")
+    assert len(commands) == 1
+
+
+def test_a_deployment_without_a_region_says_so(commands: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(SystemExit, match="AWS_REGION"):
+        deploying.main("default")
+    assert commands == []
+
+
+@pytest.mark.parametrize(("environment", "given", "sentence"), [("test", [], "prod"), ("default", ["x"], "Name=Value")])
+def test_a_deployment_or_parameter_that_is_none_is_a_sentence(
+    environment: str, given: list[str], sentence: str
+) -> None:
+    with pytest.raises(SystemExit, match=sentence):
+        Deployment.read(environment, given)
+
+
+def test_the_defaults_that_a_deployment_looks_at_are_the_templates() -> None:
+    defaults = {name: str(TEMPLATE["Parameters"][name]["Default"]) for name in deploying.DEFAULTS}
+    assert defaults == deploying.DEFAULTS
+
+
+def test_every_parameter_in_samconfig_is_one_of_the_template() -> None:
+    configured = tomllib.loads((REPOSITORY / "samconfig.toml").read_text())
+    for environment in ("default", "prod"):
+        assert Deployment.read(environment, []).chosen.keys() <= TEMPLATE["Parameters"].keys()
+        assert "environment=" in configured[environment]["deploy"]["parameters"]["tags"]
+
+
+def test_only_targets_that_ask_no_aws_have_a_region_of_the_makefiles() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    [targets] = re.findall(r"^(.*)export AWS_DEFAULT_REGION", makefile, re.MULTILINE)
+    assert set(targets.rstrip(": ").split()) == {"check", "test", "bench", "build", "e2e"}
+
+
+def test_a_teardown_empties_the_buckets_and_ends_protection(stack: str) -> None:
+    s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
+    cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
+    bucket, role = physical(stack, "Uploads"), physical(stack, "GatewayRole")
+    for number in range(1001):
+        s3.put_object(Bucket=bucket, Key=f"uploads/{number}", Body=b"")
+    boto3.client("iam").put_role_policy(
+        RoleName=role, PolicyName=uploads.POLICY_NAME, PolicyDocument=json.dumps(brake.POLICY)
+    )
+    teardown.prepare(stack)
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert boto3.client("iam").list_role_policies(RoleName=role)["PolicyNames"] == []
+    assert describe(stack)["EnableTerminationProtection"] is False
+
+
+def test_a_bucket_that_is_gone_is_empty(aws: None) -> None:  # noqa: ARG001 - needed first
+    teardown.empty("not-there")
+
+
+def test_a_teardown_of_production_wants_the_name_of_its_stack(aws: None) -> None:  # noqa: ARG001 - needed first
+    with pytest.raises(SystemExit, match="CONFIRM=image-intensity"):
+        teardown.main("prod", "yes")
+
+
+def test_a_teardown_deletes_the_stack_and_its_firewall(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(teardown, "run", commands.append)
+    east = boto3.client("cloudformation", region_name="us-east-1")
+    east.create_stack(StackName=f"{stack}-firewall", TemplateBody="Resources: {Topic: {Type: AWS::SNS::Topic}}")
+    teardown.main("default")
+    [command] = commands
+    assert command[1:] == ["delete", "--stack-name", stack, "--region", "eu-central-1", "--no-prompts"]
+    assert east.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"] == []
+
+
+def test_a_rotation_makes_a_new_secret_and_deploys_its_version(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rotate, "deploy", lambda *arguments: deployed.append(arguments))
+    rotate.main("default")
+    [(environment, given)] = deployed
+    client = boto3.client("secretsmanager")
+    version = given.removeprefix("SecretVersion=")
+    secret = client.get_secret_value(SecretId=physical(stack, "SecretKey"), VersionId=version)["SecretString"]
+    assert environment == "default"
+    assert secret != "first"
+    assert len(secret) >= 64
+
+
+def test_the_brake_stops_uploads_and_a_person_lets_them_work_again(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = physical(stack, "GatewayRole")
+    monkeypatch.setenv("GATEWAY_ROLE", role)
+    iam = boto3.client("iam")
+    for _ in range(2):
+        brake.lambda_handler({}, None)
+    policy: Any = iam.get_role_policy(RoleName=role, PolicyName=uploads.POLICY_NAME)["PolicyDocument"]
+    document = policy if isinstance(policy, dict) else json.loads(policy)
+    assert document["Statement"] == [{"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}]
+    for _ in range(2):
+        uploads.main("default")
+    assert iam.list_role_policies(RoleName=role)["PolicyNames"] == []
