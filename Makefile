@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench attack corpus e2e build deploy lock clean
+.PHONY: help run test check format bench attack corpus e2e build deploy key rotate uploads teardown costs lock clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -7,9 +7,14 @@ PACKAGES := core layers/contract functions/gateway functions/processor infra/loc
 BIN := .venv/bin
 UV := $(BIN)/uv
 SAM := .venv-sam/bin/sam
-# The SAM CLI would tell its maker of every command, and wants a region even where none is used.
+# One package without others, from npm. It runs on the Node.js that it finds first.
+REDOCLY := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0
+# States Language, likewise. It finds wrong paths and missing states, which the local AWS does not.
+ASL_VALIDATOR := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes asl-validator@4.0.0
+# The SAM CLI would tell its maker of every command.
 export SAM_CLI_TELEMETRY := 0
-export AWS_DEFAULT_REGION ?= eu-central-1
+# Where no AWS is asked, the SAM CLI and botocore want a region all the same. `make deploy` takes that of your profile.
+check test bench build e2e: export AWS_DEFAULT_REGION ?= eu-central-1
 # Each start of a program would compile its libraries again.
 unexport PYTHONDONTWRITEBYTECODE
 # Side by side, a process for each core. tests/side_by_side.py says which tests stay together.
@@ -17,6 +22,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto
 ENV ?= default
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
+# An installer that fails says so in dozens of lines. The one that a person needs is printed, the others are in a file.
+INSTALL_LOG := .venv/install.log
+install = $(1) > $(INSTALL_LOG) 2>&1 || { sh infra/local/explain.sh $(INSTALL_LOG); exit 1; }
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,10 +32,10 @@ help: ## Show what there is to make
 run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
 	@MINISTACK=$(abspath .venv-ministack/bin/ministack) exec $(BIN)/python -m local_server
 
-test: .venv/dev .venv-ministack/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
+test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(PYTEST) $(ARGS)
 
-check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and compare what can drift
+check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint, check types and compare what can drift
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,6 +44,8 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp ## Lint, check types and co
 	$(SAM) validate --lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
+	@$(REDOCLY) lint docs/openapi.json
+	@$(ASL_VALIDATOR) --json-path infra/bulk.asl.json
 
 format: .venv/dev ## Format the Python code, and correct what the linter can correct by itself
 	$(BIN)/ruff check --fix .
@@ -51,8 +61,8 @@ attack: .venv/bench ## Damage files for a minute and compare with what strict de
 corpus: $(UV) ## Unpack packages of real images into .corpus, for the benchmarks and the corpus test (on Debian 12)
 	@UV=$(UV) sh tests/bench/corpus.sh
 
-e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already)
-	@E2E_URL=$(URL) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
+e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already, KEY=... if it wants an API key)
+	@E2E_URL=$(URL) E2E_KEY=$(KEY) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) CORE=$(abspath core/image_intensity) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
@@ -60,9 +70,23 @@ build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (nee
 	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
 
-deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: with cache and canary)
-	$(SAM) deploy --config-env $(ENV)
-	$(BIN)/python infra/publish_page.py $$(sed -n '/^\[$(ENV)\.deploy/,/^$$/s/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
+deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: cache, canary, firewall; PARAMETERS="Name=value ...")
+	@PYTHONPATH=infra $(BIN)/python -m deployment.deploy $(ENV) $(PARAMETERS)
+
+key: .venv/dev ## Make an API key of a deployment with Access=keys (NAME=alice); END=1 ends it; without NAME, list the keys
+	@PYTHONPATH=infra $(BIN)/python -m deployment.keys $(ENV) $(NAME) $(if $(END),end)
+
+rotate: build .venv/dev ## Sign tickets and cached records with a new secret (ENV=prod)
+	@PYTHONPATH=infra $(BIN)/python -m deployment.rotate $(ENV)
+
+uploads: .venv/dev ## Let direct uploads work again, after the brake has stopped them (ENV=prod)
+	@PYTHONPATH=infra $(BIN)/python -m deployment.uploads $(ENV)
+
+teardown: .venv/dev .venv-sam/stamp ## Empty the buckets of a deployment, and delete all of it (ENV=prod wants CONFIRM=name-of-the-stack)
+	@PYTHONPATH=infra $(BIN)/python -m deployment.teardown $(ENV) $(CONFIRM)
+
+costs: .venv/dev ## Compute the tables of costs in docs/aws.md again
+	@PYTHONPATH=infra $(BIN)/python -m deployment.costs
 
 lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.toml files ask for (UPGRADE=1: newest versions)
 	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
@@ -73,28 +97,29 @@ clean: ## Remove what make has made
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(call install,$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 uv==$(UV_VERSION))
 
 # The stamps say which requirements are installed, so that a second run starts at once.
 .venv/run: infra/local/requirements.txt $(PACKAGES:=/pyproject.toml) | $(UV)
 	@echo "Installing what the service needs (once)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r infra/local/requirements.txt
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps $(PACKAGES:%=--editable %)
+	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r infra/local/requirements.txt)
+	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --no-deps $(PACKAGES:%=--editable %))
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/run
+.venv/dev: requirements-dev.txt functions/authorizer/pyproject.toml functions/bulk/pyproject.toml .venv/run
 	@echo "Installing what the tests and linters need (once)"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable functions/authorizer --editable functions/bulk
 	@touch $@
 
 .venv/bench: requirements-corpus.txt .venv/dev
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt
+	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt)
 	@touch $@
 
-# S3 for `make run` (ministack), a stricter one for tests (localstack), the SAM and AWS CLIs (sam) and a linter (checkov), each
-# apart: their pins conflict with the service's and each other's.
+# S3 for `make run` (ministack), a stricter one for tests (localstack), the SAM and AWS CLIs (sam), a linter (checkov), what reads
+# the OpenAPI document (openapi) and Node.js (redocly), each apart: their pins conflict with the service's and each other's.
 .venv-%/stamp: infra/tools/%.txt | $(UV)
 	@echo "Installing $* (once)"
 	@$(UV) venv --quiet --allow-existing .venv-$*
-	@$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<
+	@$(call install,$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<)
 	@touch $@

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.local_aws import KEYS, running_local_aws
 from tests.server import running_server
 
 if TYPE_CHECKING:
@@ -15,6 +18,23 @@ if TYPE_CHECKING:
 
 
 pytest_plugins = ["tests.side_by_side"]
+
+
+@pytest.fixture(autouse=True)
+def _a_logger_for_each_test() -> Iterator[None]:
+    """A process has one logger of a name. The level, filters and stream of one test must not reach the next test."""
+    yield
+    logging.Logger.manager.loggerDict.pop("image-intensity", None)
+
+
+@pytest.fixture
+def event_loop_of_lambda() -> Iterator[None]:
+    """The event loop that Mangum finds, for tests of the gateway's handler. It would leave one of its own open."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +54,18 @@ def serve() -> Callable[..., AbstractContextManager[str]]:
             yield running.address
 
     return address
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a local AWS, which all tests of a process share."""
+    with running_local_aws(tmp_path_factory.mktemp("ministack")) as address:
+        yield address
+
+
+@pytest.fixture
+def aws(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which boto3 and the AWS CLI ask the local AWS."""
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": local_aws}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Not settings of ours, but they change what the server does.
 FOREIGN_PREFIXES = ("AWS_ENDPOINT_URL", "POWERTOOLS_")
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 20
 
 
@@ -52,10 +52,31 @@ class Server:
             assert time.monotonic() < end, self.output("err")
             time.sleep(0.02)
 
+    def processes(self, kind: str = "") -> list[int]:
+        """The processes that it has started, and those that they have started, whose command has this part."""
+        return [process for process in started_by(self.process.pid) if kind in command(process)]
+
     def interrupt(self) -> int:
         """Press Ctrl+C, and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_SECONDS)
+
+
+def started_by(process: int) -> list[int]:
+    """The processes that this one has started, and those that they have started."""
+    try:
+        found = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return found + [each for child in found for each in started_by(child)]
+
+
+def command(process: int) -> str:
+    """The command of a process; nothing if there is none any more."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def environment(**settings: str) -> dict[str, str]:

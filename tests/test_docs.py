@@ -92,6 +92,12 @@ def test_the_curl_example_prints_the_fields_that_the_document_shows(
     assert list(answer) == list(json.loads(example(document, section, "json")))
 
 
+def test_the_curl_example_without_a_form_gives_the_same_number(server: str, photo: Path) -> None:
+    command = example("docs/api.md", "Without a form", "sh").replace(SERVICE, server)
+    answer = json.loads(run(["bash", "-c", command], photo.parent))
+    assert (answer["average_intensity"], answer["filename"]) == (intensity(photo), "")
+
+
 def test_the_python_example_for_the_service_prints_the_intensity(server: str, photo: Path) -> None:
     code = example("docs/api.md", "Measure an image", "python").replace(SERVICE, server)
     assert run([sys.executable, "-c", code], photo.parent).startswith(f"{intensity(photo):.2f}, cache: ")
@@ -120,13 +126,25 @@ def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_u
     executable("jq")
     code = example("docs/uploads.md", section, language).replace(SERVICE, server_with_storage)
     start = ["bash", "-c"] if language == "sh" else [sys.executable, "-c"]
-    sending, failing = {"sh": ("file=@$file", "file=@nothing"), "python": ('{"file": content}', "1 / 0")}[language]
+    sending, failing = {"sh": ("file=@$file", "file=@nothing"), "python": ('{"file": file.open("rb")}', "1 / 0")}[
+        language
+    ]
     assert sending in code
     # If the second run sent the file, it would get an error and no number.
     for program in (code, code.replace(sending, failing)):
         printed = run([*start, program], panorama.parent)
         assert str(intensity(panorama)) in printed
         assert "panorama.png" in printed
+
+
+def test_the_example_for_images_that_take_minutes_prints_the_intensity(
+    server_with_storage: str, panorama: Path
+) -> None:
+    executable("jq")
+    sections = ("With bash, curl and jq", "Images that take minutes")
+    code = "\n".join(example("docs/uploads.md", section, "sh") for section in sections)
+    printed = run(["bash", "-c", code.replace(SERVICE, server_with_storage)], panorama.parent)
+    assert f'"average_intensity": {intensity(panorama)}' in printed.partition('"result"')[2]
 
 
 def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_storage: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import struct
 import zlib
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -54,38 +55,58 @@ def average(values: np.ndarray, unit: int = 1) -> float:
     return float(Fraction(int(values.sum()), values.size * unit))
 
 
-def png_cases() -> dict[str, tuple[bytes, float]]:
-    """Files and averages by name."""
+class Case(NamedTuple):
+    """A file, and its gray values in rows and columns, which count over `unit`."""
+
+    data: bytes
+    values: np.ndarray
+    unit: int = 1
+
+    def average(self, region: str = "") -> float:
+        """The average of the image, or of a region "x,y,width,height" of it."""
+        x, y, width, height = map(int, region.split(",")) if region else (0, 0, *self.values.shape[::-1])
+        return average(self.values[y : y + height, x : x + width], self.unit)
+
+    def regions(self) -> list[str]:
+        """The regions with an expected value: in the middle, the last row and column, and one pixel."""
+        height, width = self.values.shape
+        if height == 1:
+            return ["1,0,2,1"]
+        return ["5,3,7,9", f"{width - 3},{height - 2},3,2", "0,0,1,1"]
+
+
+def png_cases() -> dict[str, Case]:
+    """Files and their gray values by name."""
     rng = np.random.default_rng(601)
-    cases: dict[str, tuple[bytes, float]] = {}
+    cases: dict[str, Case] = {}
     for depth in (1, 2, 4, 8, 16):
         samples = rng.integers(0, 1 << depth, (SIZE, SIZE))
         top = (1 << depth) - 1
         unit = 257 if depth == 16 else 1
         values = samples if depth == 16 else samples * (255 // top)
-        cases[f"gray-{depth}-bit.png"] = png(samples, depth, 0), average(values, unit)
+        cases[f"gray-{depth}-bit.png"] = Case(png(samples, depth, 0), values, unit)
     ramp = np.arange(65536).reshape(256, 256)
-    cases["gray-16-bit-ramp.png"] = png(ramp, 16, 0), average(ramp, 257)
+    cases["gray-16-bit-ramp.png"] = Case(png(ramp, 16, 0), ramp, 257)
     colors = rng.integers(0, 256, (SIZE, SIZE, 3))
-    cases["rgb.png"] = png(colors, 8, 2), average(gray(colors))
+    cases["rgb.png"] = Case(png(colors, 8, 2), gray(colors))
     alpha = rng.integers(0, 256, (SIZE, SIZE, 1))
-    cases["rgba.png"] = png(np.concatenate([colors, alpha], axis=2), 8, 6), average(gray(colors))
-    cases["gray-alpha.png"] = png(np.concatenate([colors[..., :1], alpha], axis=2), 8, 4), average(colors[..., 0])
+    cases["rgba.png"] = Case(png(np.concatenate([colors, alpha], axis=2), 8, 6), gray(colors))
+    cases["gray-alpha.png"] = Case(png(np.concatenate([colors[..., :1], alpha], axis=2), 8, 4), colors[..., 0])
     palette = rng.integers(0, 256, (16, 3))
     indices = rng.integers(0, 16, (SIZE, SIZE))
     entries = chunk(b"PLTE", palette.astype(np.uint8).tobytes())
-    cases["palette.png"] = png(indices, 4, 3, entries), average(gray(palette[indices]))
+    cases["palette.png"] = Case(png(indices, 4, 3, entries), gray(palette[indices]))
     hidden = entries + chunk(b"tRNS", bytes(range(0, 256, 16)))
-    cases["palette-alpha.png"] = png(indices, 4, 3, hidden), average(gray(palette[indices]))
+    cases["palette-alpha.png"] = Case(png(indices, 4, 3, hidden), gray(palette[indices]))
     gamma = chunk(b"gAMA", struct.pack(">I", 100_000))
-    cases["rgb-linear-gamma.png"] = png(colors, 8, 2, gamma), average(gray(colors))
+    cases["rgb-linear-gamma.png"] = Case(png(colors, 8, 2, gamma), gray(colors))
     primaries = np.eye(3, dtype=int)[None] * 255
-    cases["red-green-blue.png"] = png(primaries, 8, 2), (76 + 150 + 29) / 3
+    cases["red-green-blue.png"] = Case(png(primaries, 8, 2), np.array([[76, 150, 29]]))
     return cases
 
 
-def jpeg_cases() -> dict[str, tuple[bytes, float]]:
-    """Files and averages by name."""
+def jpeg_cases() -> dict[str, Case]:
+    """Files and their gray values by name."""
     rng = np.random.default_rng(709)
     image = Image.fromarray(rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)).resize((40, 40), Image.Resampling.BICUBIC)
     files = {
@@ -98,17 +119,23 @@ def jpeg_cases() -> dict[str, tuple[bytes, float]]:
     cases = {}
     for name, data in files.items():
         colors = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        cases[name] = data, average(gray(colors))
+        cases[name] = Case(data, gray(colors))
     return cases
 
 
 def main() -> None:
-    """Write images and expected.json."""
+    """Write images, expected.json and expected-regions.json."""
     cases = png_cases() | jpeg_cases()
-    for name, (data, _) in cases.items():
-        (FOLDER / name).write_bytes(data)
-    expected = {name: value for name, (_, value) in cases.items()}
+    for name, case in cases.items():
+        (FOLDER / name).write_bytes(case.data)
+    expected = {name: case.average() for name, case in cases.items()}
     (FOLDER / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    (FOLDER / "expected-regions.json").write_text(json.dumps(expected_regions(cases), indent=2) + "\n")
+
+
+def expected_regions(cases: dict[str, Case]) -> dict[str, dict[str, float]]:
+    """The averages by image and region."""
+    return {name: {region: case.average(region) for region in case.regions()} for name, case in cases.items()}
 
 
 if __name__ == "__main__":

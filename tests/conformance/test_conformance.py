@@ -6,10 +6,12 @@ import json
 
 import pytest
 
-from tests.conformance.__main__ import FOLDER, png_cases
+from image_intensity import Options, Region
+from tests.conformance.__main__ import FOLDER, expected_regions, png_cases
 from tests.core.samples import measured
 
 EXPECTED: dict[str, float] = json.loads((FOLDER / "expected.json").read_text())
+REGIONS: dict[str, dict[str, float]] = json.loads((FOLDER / "expected-regions.json").read_text())
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -17,13 +19,23 @@ def test_the_average_is_the_expected_one_to_the_last_bit(name: str) -> None:
     assert measured((FOLDER / name).read_bytes()).average_intensity == EXPECTED[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "region"), [(name, region) for name, regions in REGIONS.items() for region in regions]
+)
+def test_the_average_of_a_region_is_the_expected_one_to_the_last_bit(name: str, region: str) -> None:
+    result = measured((FOLDER / name).read_bytes(), Options(region=Region.read(region)))
+    assert result.average_intensity == REGIONS[name][region]
+
+
 def test_every_image_has_an_expected_value() -> None:
     images = {file.name for file in FOLDER.iterdir() if file.suffix in {".png", ".jpg"}}
-    assert images == EXPECTED.keys()
+    assert images == EXPECTED.keys() == REGIONS.keys()
     assert len(images) > 15
 
 
 def test_the_expected_values_are_those_of_the_formulas() -> None:
-    assert {name: value for name, (_, value) in png_cases().items()} == {
+    cases = png_cases()
+    assert {name: case.average() for name, case in cases.items()} == {
         name: value for name, value in EXPECTED.items() if name.endswith(".png")
     }
+    assert expected_regions(cases) == {name: value for name, value in REGIONS.items() if name.endswith(".png")}

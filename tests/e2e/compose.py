@@ -6,7 +6,7 @@ import os
 import subprocess
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,18 +25,20 @@ class Compose:
     name: str
     port: int
     storage_port: int
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
         """Where the page and the API are."""
         return f"http://127.0.0.1:{self.port}"
 
-    def __call__(self, *arguments: str) -> str:
-        """Run `docker compose` for this project and return what it prints."""
+    def __call__(self, *arguments: str, **settings: str) -> str:
+        """Run `docker compose` for this project, with these settings, and return what it prints."""
+        ports = {"PORT": str(self.port), "STORAGE_PORT": str(self.storage_port)}
         run = subprocess.run(
             ["docker", "compose", "--project-name", self.name, *arguments],
             cwd=REPOSITORY,
-            env={**os.environ, "PORT": str(self.port), "STORAGE_PORT": str(self.storage_port)},
+            env={**os.environ, **ports, **self.settings, **settings},
             capture_output=True,
             text=True,
             check=False,
@@ -46,11 +48,14 @@ class Compose:
 
 
 @contextmanager
-def compose_up() -> Iterator[Compose]:
-    """Build and start everything, wait until all of it is healthy, and leave nothing behind."""
-    compose = Compose(f"image-intensity-{uuid.uuid4().hex[:8]}", free_port(), free_port())
+def compose_up(*arguments: str, **settings: str) -> Iterator[Compose]:
+    """Build and start everything, wait until all of it is healthy, and leave nothing behind.
+
+    arguments: further ones of `docker compose up`. settings: variables of the environment.
+    """
+    compose = Compose(f"image-intensity-{uuid.uuid4().hex[:8]}", free_port(), free_port(), settings)
     try:
-        compose("up", "--build", "--wait")
+        compose("up", "--build", "--wait", *arguments)
         yield compose
     finally:
-        compose("down", "--volumes", "--timeout", "2")
+        compose("down", "--volumes", "--rmi", "local", "--timeout", "2")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.compose import compose_up
-from tests.e2e.engines import deployed, sam_local
+from tests.e2e.engines import JOBS, deployed, sam_local
 from tests.server import running_server
 from tests.support import executable, ministack, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.compose import Compose
 
@@ -29,6 +30,8 @@ class Engine:
     name: str
     url: str
     has_cache: bool = True
+    # Of the local AWS, for further deployments.
+    folder: Path | None = None
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +59,12 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             yield Engine(name, server.address)
     elif name == "compose":
         yield Engine(name, request.getfixturevalue("compose").url)
+    elif name == "sam local":
+        request.getfixturevalue("docker")
+        with sam_local(tmp_path_factory.mktemp("engine")) as url:
+            yield Engine(name, url)
     else:
         request.getfixturevalue("docker")
-        start = sam_local if name == "sam local" else deployed
-        with start(tmp_path_factory.mktemp("engine")) as url:
-            yield Engine(name, url)
+        folder = tmp_path_factory.mktemp("engine")
+        with deployed(folder, *JOBS) as url:
+            yield Engine(name, url, folder=folder)

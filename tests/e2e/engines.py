@@ -35,6 +35,12 @@ AWS = {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "SAM_CLI_TELEMETRY": "0",
 }
+# As in samconfig.toml for `make deploy ENV=prod`.
+STACK = "image-intensity"
+# MiniStack itself knows no limit. An image that takes more ends the function, as on AWS.
+FUNCTION_MEMORY = "700m"
+# What jobs need, for the tests of jobs. MiniStack passes over the number of functions at a time.
+JOBS = ("Bulk=on", "SourceBuckets=photos,strangers", "BulkConcurrency=2")
 # Before the first answer, images are built and containers are started.
 START_SECONDS = 120
 
@@ -113,8 +119,8 @@ def sam_local(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def deployed(folder: Path) -> Iterator[str]:
-    """Yield the address of the whole template, deployed to MiniStack, its functions in containers, with a real Valkey.
+def deployed(folder: Path, *parameters: str) -> Iterator[str]:
+    """Yield the address of the whole template, deployed to MiniStack with these parameters, and with a real Valkey.
 
     Off is what MiniStack does not have: the network with ElastiCache Serverless, and SnapStart for functions in Docker.
     """
@@ -131,32 +137,49 @@ def deployed(folder: Path) -> Iterator[str]:
                 *("--network", name, "--network-alias", "aws", "--publish", f"127.0.0.1:{port}:4566"),
                 *("--volume", "/var/run/docker.sock:/var/run/docker.sock"),
                 *("--env", "LAMBDA_EXECUTOR=docker", "--env", f"LAMBDA_DOCKER_NETWORK={name}"),
+                *("--env", f"LAMBDA_DOCKER_FLAGS=--memory {FUNCTION_MEMORY}"),
                 *("--env", "AWS_ENDPOINT_URL=http://aws:4566", "--env", "MINISTACK_REGION=eu-central-1"),
                 MINISTACK,
             )
         )
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(f"{endpoint}/_ministack/health")
-        api = deploy({**AWS, "AWS_ENDPOINT_URL": endpoint}, folder)
-        url = f"{endpoint}/restapis/{api}/v1/_user_request_"
+        environment = {**AWS, "AWS_ENDPOINT_URL": endpoint}
+        run(str(TOOLS / "aws"), "s3", "mb", "s3://artifacts", environment=environment)
+        deploy(environment, folder, *parameters)
+        publish = (sys.executable, "infra/deployment/publish_page.py", STACK)
+        run(*publish, environment=environment)
+        url = address_of(endpoint)
         wait_until_ready(url)
         yield url
 
 
-def deploy(environment: dict[str, str], folder: Path) -> str:
-    """Deploy as CloudFormation does it for `sam deploy`, and return the id of the REST API."""
+def deploy(environment: dict[str, str], folder: Path, *parameters: str, stack: str = STACK) -> None:
+    """Deploy with these parameters as CloudFormation does it for `sam deploy`: make the stack, or change it.
+
+    folder: of the local AWS, where what was uploaded to it is noted for its next deployment.
+    """
     aws = str(TOOLS / "aws")
-    packaged = str(folder / "packaged.yaml")
-    run(aws, "s3", "mb", "s3://artifacts", environment=environment)
-    run(
-        *(aws, "cloudformation", "package", "--template-file", ".aws-sam/build/template.yaml"),
-        *("--s3-bucket", "artifacts", "--output-template-file", packaged),
-        environment=environment,
-    )
+    packaged = folder / "packaged.yaml"
+    # It takes longer than all the rest.
+    if not packaged.exists():
+        run(
+            *(aws, "cloudformation", "package", "--template-file", ".aws-sam/build/template.yaml"),
+            *("--s3-bucket", "artifacts", "--output-template-file", str(packaged)),
+            environment=environment,
+        )
     planned = run(
-        *(aws, "cloudformation", "deploy", "--template-file", packaged, "--stack-name", "image-intensity"),
-        *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-        *("--parameter-overrides", "RedisHost=valkey", "SnapStart=None"),
+        *(aws, "cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", stack),
+        # As a body of the request, a template may have at most 51,200 bytes.
+        *("--s3-bucket", "artifacts", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
+        *(
+            "--parameter-overrides",
+            "RedisHost=valkey",
+            "SnapStart=None",
+            "SavedQueries=off",
+            "JobConcurrency=1",
+            *parameters,
+        ),
         # The gateway only signs; those who upload are on this side of the container.
         f"UploadEndpointUrl={environment['AWS_ENDPOINT_URL']}",
         # By itself, the AWS CLI would look for the end only every 30 s.
@@ -167,11 +190,15 @@ def deploy(environment: dict[str, str], folder: Path) -> str:
     run(aws, "cloudformation", "execute-change-set", "--change-set-name", change_set, environment=environment)
     while "IN_PROGRESS" in " ".join(statuses := stack_statuses(aws, environment)):
         time.sleep(1)
-    assert statuses == {"CREATE_COMPLETE"}
-    run(sys.executable, "infra/publish_page.py", "image-intensity", environment=environment)
-    return run(
-        aws, "apigateway", "get-rest-apis", "--query", "items[0].id", "--output", "text", environment=environment
-    )
+    assert statuses <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, failures(aws, environment)
+
+
+def address_of(endpoint: str, stack: str = STACK) -> str:
+    """Return the address of the REST API of a stack, which has the stack's name."""
+    query = f"items[?name=='{stack}'].id"
+    command = (str(TOOLS / "aws"), "apigateway", "get-rest-apis", "--query", query, "--output", "text")
+    api = run(*command, environment={**AWS, "AWS_ENDPOINT_URL": endpoint})
+    return f"{endpoint}/restapis/{api}/v1/_user_request_"
 
 
 def stack_statuses(aws: str, environment: dict[str, str]) -> set[str]:
@@ -180,6 +207,14 @@ def stack_statuses(aws: str, environment: dict[str, str]) -> set[str]:
         run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
     )
     return {stack["StackStatus"] for stack in answer["Stacks"]}
+
+
+def failures(aws: str, environment: dict[str, str]) -> str:
+    """Return what CloudFormation says of the resources that it could not make."""
+    stacks = loads(run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment))
+    reasons = "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]"
+    command = (aws, "cloudformation", "describe-stack-events", "--query", reasons, "--stack-name")
+    return "\n".join(run(*command, stack["StackId"], environment=environment) for stack in stacks["Stacks"])
 
 
 def remove_network(name: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.e2e.compose import Compose
+    from tests.e2e.images import Sample
 
 # Longer than all queues and timeouts of the service together.
 PATIENCE = 90
@@ -142,11 +143,25 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
 @pytest.mark.parametrize("part", ["page", "gateway", "redis", "processor-1", "storage"])
 def test_what_was_measured_is_still_known_after_a_restart(compose: Compose, part: str) -> None:
     sample = fresh()
-    files = {"image": ("x.png", sample.content)}
-    assert_measured(httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE), sample)
+    assert cache_outcome(compose, sample) == "miss"
     restart(compose, part)
     compose("up", "--wait")
     wait_until_ready(compose)
-    response = httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
-    assert_measured(response, sample)
-    assert response.headers["X-Cache"] == "hit"
+    assert cache_outcome(compose, sample) == "hit"
+
+
+def cache_outcome(compose: Compose, sample: Sample) -> str:
+    """Have an image measured, and return how the cache answered.
+
+    On a busy machine, a worker that has just started may not connect within the cache's deadline. It asks again after
+    some seconds.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        files = {"image": ("x.png", sample.content)}
+        response = httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
+        assert_measured(response, sample)
+        if response.headers["X-Cache"] != "bypass":
+            return response.headers["X-Cache"]
+        assert time.monotonic() < end
+        time.sleep(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.images import every_kind, fresh, noise
+from tests.e2e.uploads import CREDENTIALS
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ TIMEOUT = 60
 
 
 def upload(engine: Engine, content: bytes, name: str = "sample.png", **headers: str) -> httpx.Response:
-    return httpx.post(f"{engine.url}/intensity", files={"image": (name, content)}, headers=headers, timeout=TIMEOUT)
+    return httpx.post(
+        f"{engine.url}/intensity", files={"image": (name, content)}, headers={**CREDENTIALS, **headers}, timeout=TIMEOUT
+    )
 
 
 def assert_measured(response: httpx.Response, sample: Sample) -> dict[str, Any]:
@@ -67,11 +71,17 @@ def test_the_second_time_the_answer_comes_from_the_cache_where_there_is_one(engi
     expected = {"ok": ("miss", "hit"), "off": ("bypass", "bypass")}[ready["cache"]]
     if engine.has_cache:
         assert ready["cache"] == "ok"
-    sample = fresh()
-    answers = [upload(engine, sample.content) for _ in range(2)]
-    assert tuple(answer.headers["X-Cache"] for answer in answers) == expected
-    for answer in answers:
-        assert_measured(answer, sample)
+    end, outcomes = time.monotonic() + TIMEOUT, ("", "")
+    # On a busy machine, a good Redis can be too late for an operation, and is left alone for 5 s then.
+    while outcomes != expected and time.monotonic() < end:
+        if any(outcomes):
+            time.sleep(6)
+        sample = fresh()
+        first, second = (upload(engine, sample.content) for _ in range(2))
+        assert_measured(first, sample)
+        assert_measured(second, sample)
+        outcomes = first.headers["X-Cache"], second.headers["X-Cache"]
+    assert outcomes == expected
 
 
 def test_the_callers_request_id_is_kept(engine: Engine) -> None:
@@ -99,14 +109,14 @@ def test_a_form_without_the_image_is_refused(engine: Engine) -> None:
     response = httpx.post(
         f"{engine.url}/intensity",
         content=f"--{boundary}--\r\n".encode(),
-        headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+        headers={**CREDENTIALS, "Content-Type": f"multipart/form-data; boundary={boundary}"},
         timeout=TIMEOUT,
     )
     assert_problem(response, 400, "missing_image")
 
 
 def test_a_body_that_is_no_form_is_refused(engine: Engine) -> None:
-    response = httpx.post(f"{engine.url}/intensity", json={"image": "1"}, timeout=TIMEOUT)
+    response = httpx.post(f"{engine.url}/intensity", json={"image": "1"}, headers=CREDENTIALS, timeout=TIMEOUT)
     assert_problem(response, 400, "malformed_request")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.e2e.images import Sample
 
 UPLOADS = 50
+# Before it is watched, each worker of the gateway has loaded what its first upload needs, botocore's models above all.
+FIRST_UPLOADS = 10
 SIZE = 20_000_000
 # A request waits at most 15 s for one of the two processors. After that, the answer says when to try again.
 TURNS = 20
@@ -70,8 +72,6 @@ def measure_one(compose: Compose, base: Sample, number: int) -> None:
 @pytest.mark.usefixtures("compose")
 def test_memory_stays_flat_under_fifty_uploads(compose: Compose) -> None:
     base = noise(SIZE)
-    measure_one(compose, base, 1000)
-    samples = [memory(compose)]
     over = Event()
 
     def watch() -> None:
@@ -79,6 +79,8 @@ def test_memory_stays_flat_under_fifty_uploads(compose: Compose) -> None:
             samples.append(memory(compose))
 
     with ThreadPoolExecutor(UPLOADS + 1) as threads:
+        list(threads.map(lambda number: measure_one(compose, base, number), range(UPLOADS, UPLOADS + FIRST_UPLOADS)))
+        samples = [memory(compose)]
         watching = threads.submit(watch)
         try:
             begun = time.monotonic()

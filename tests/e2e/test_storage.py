@@ -80,7 +80,7 @@ def test_a_form_without_its_checksum_is_refused(url: str) -> None:
 def test_an_expired_form_is_refused(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings(storage).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(direct_uploads, "TICKET_SECONDS", 1)
+    monkeypatch.setattr(direct_uploads, "LEAST_SECONDS", 1)
     content = fresh().content
     uploads = DirectUploads(make_s3_client, BUCKET, "secret")
     described = UploadRequest(filename="x", size=len(content), content_type="image/png", sha256="0" * 64)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Any
 
 import httpx
 
 TIMEOUT = 90
+# `make e2e URL=... KEY=...`, for a service that wants an API key.
+KEY = os.environ.get("E2E_KEY", "")
+CREDENTIALS = {"X-API-Key": KEY} if KEY else {}
 
 
 def announce(url: str, content: bytes, query: str = "", **different: object) -> httpx.Response:
@@ -19,7 +23,7 @@ def announce(url: str, content: bytes, query: str = "", **different: object) -> 
         "sha256": hashlib.sha256(content).hexdigest(),
         **different,
     }
-    return httpx.post(f"{url}/uploads{query}", json=described, timeout=TIMEOUT)
+    return httpx.post(f"{url}/uploads{query}", json=described, headers=CREDENTIALS, timeout=TIMEOUT)
 
 
 def form_for(url: str, content: bytes) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def send(form: dict[str, Any], content: bytes, fields: dict[str, str] | None = N
 
 def redeem(url: str, ticket: str, query: str = "") -> httpx.Response:
     """Have measured what was uploaded."""
-    return httpx.post(f"{url}/intensity{query}", json={"ticket": ticket}, timeout=TIMEOUT)
+    return httpx.post(f"{url}/intensity{query}", json={"ticket": ticket}, headers=CREDENTIALS, timeout=TIMEOUT)
 
 
 def upload(url: str, content: bytes) -> httpx.Response:

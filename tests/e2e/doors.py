@@ -1,0 +1,80 @@
+"""Closes the door of a running service, so that each POST needs an API key. Each way of running has its own way."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from tests.e2e.engines import AWS, deployed, run
+from tests.server import running_server
+from tests.support import ministack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.compose import Compose
+
+# What a key may do at once, and in a day.
+BURST, DAY = 5, 8
+
+
+class Guarded(NamedTuple):
+    """A service that wants a key, and two keys: the second is for using up what a key may do.
+
+    has_own_answers: whether a refusal has the template's shape and headers. MiniStack takes no gateway responses from
+    the body of an API, so there only the status is right; tests/test_deployment.py compares what AWS would answer.
+    """
+
+    url: str
+    key: str
+    busy_key: str
+    has_own_answers: bool = True
+
+
+def make_keys() -> tuple[str, str]:
+    return secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+
+
+def settings(*keys: str) -> dict[str, str]:
+    """The settings of `make run` and Compose for these keys."""
+    digests = ",".join(sha256(key.encode()).hexdigest() for key in keys)
+    return {"API_KEYS": digests, "RATE_LIMIT_PER_KEY": f"{BURST}/10second;{DAY}/day"}
+
+
+@contextmanager
+def guarded_run() -> Iterator[Guarded]:
+    keys = make_keys()
+    with running_server(MINISTACK=ministack(), **settings(*keys)) as server:
+        yield Guarded(server.address, *keys)
+
+
+@contextmanager
+def guarded_compose(compose: Compose) -> Iterator[Guarded]:
+    """Start the gateway again with keys, and at the end without."""
+    keys = make_keys()
+    compose("up", "--wait", "--no-build", **settings(*keys))
+    try:
+        yield Guarded(compose.url, *keys)
+    finally:
+        compose("up", "--wait", "--no-build")
+
+
+@contextmanager
+def guarded_stack(folder: Path) -> Iterator[Guarded]:
+    """Deploy the template with keys, and have `make key`'s program make some.
+
+    It is a stack of its own: MiniStack cannot change the parameters of one that has the nested stack of the site.
+    """
+    limits = (f"KeyRequestBurst={BURST}", "KeyRequestsPerSecond=1", f"KeyRequestsPerDay={DAY}")
+    with deployed(folder, "Access=keys", *limits) as url:
+        endpoint = urlsplit(url)._replace(path="").geturl()
+        environment = {**AWS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": "infra"}
+        program = (sys.executable, "-m", "deployment.keys", "prod")
+        first, second = (run(*program, name, environment=environment) for name in ("first", "second"))
+        assert [line.split()[1] for line in run(*program, environment=environment).splitlines()] == ["first", "second"]
+        yield Guarded(url, first, second, has_own_answers=False)

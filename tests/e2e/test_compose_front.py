@@ -1,0 +1,173 @@
+"""nginx, the front door of Compose: the page's files, what it refuses by itself, and which rights the parts have."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from gateway.http.security import HEADERS, page_policy
+from tests.e2e.compose import compose_up
+from tests.e2e.images import fresh
+from tests.e2e.test_http import assert_measured, assert_problem
+from tests.e2e.uploads import form_for, redeem, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.compose import Compose
+    from tests.e2e.images import Sample
+
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def front(docker: None) -> Iterator[Compose]:  # noqa: ARG001 - needed first
+    """Nginx alone, which lets few requests through. The gateway behind it does not run."""
+    limits = {"REQUESTS_PER_SECOND": "20", "REQUESTS_AT_ONCE": "5"}
+    with compose_up("--no-deps", "page", **limits) as running:
+        # Its health checks count, too.
+        time.sleep(1)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _let_the_limit_forget() -> Iterator[None]:
+    yield
+    time.sleep(1)
+
+
+def raw(compose: Compose, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes and return the answer that came before nginx closed the connection."""
+    with socket.create_connection(("127.0.0.1", compose.port), timeout=PATIENCE) as client:
+        client.sendall(request)
+        received = b"".join(iter(lambda: client.recv(65_536), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.split(": ", 1) for line in lines), body
+
+
+def test_a_file_of_the_page_is_compressed_known_by_its_tag_and_has_the_headers_for_browsers(front: Compose) -> None:
+    response = httpx.get(front.url)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert response.headers["Content-Security-Policy"] == page_policy(f"http://127.0.0.1:{front.storage_port}")
+    for name, value in HEADERS.items():
+        assert response.headers[name] == value
+    again = httpx.get(front.url, headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert httpx.head(f"{front.url}/app.js").status_code == 200
+
+
+def test_too_many_requests_are_told_when_to_try_again(front: Compose) -> None:
+    with httpx.Client() as client:
+        answers = [client.get(f"{front.url}/app.js") for _ in range(60)]
+    outcomes = Counter(answer.status_code for answer in answers)
+    assert set(outcomes) == {200, 429}
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert_problem(refused, 429, "too_many_requests")
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_without_the_gateway_the_answer_is_a_problem(front: Compose) -> None:
+    response = httpx.post(f"{front.url}/intensity", files={"image": ("a.png", b"x")}, timeout=PATIENCE)
+    assert_problem(response, 500, "internal_error")
+
+
+def test_a_file_of_the_page_takes_no_other_method(front: Compose) -> None:
+    assert_problem(httpx.post(f"{front.url}/app.js"), 405, "method_not_allowed")
+
+
+def test_a_body_far_over_every_limit_is_refused_before_it_is_sent(front: Compose) -> None:
+    head = b"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\nConnection: close\r\n\r\n"
+    status, headers, body = raw(front, head)
+    assert (status, json.loads(body)["code"]) == (413, "file_too_large")
+    assert headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 40_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ],
+    ids=["address", "header", "host", "two lengths", "TLS"],
+)
+def test_what_is_not_a_request_of_http_is_malformed(front: Compose, request_: bytes) -> None:
+    status, headers, body = raw(front, request_)
+    problem = json.loads(body)
+    assert (status, problem["code"]) == (400, "malformed_request")
+    assert problem["request_id"] == headers["X-Request-ID"]
+
+
+def test_a_body_that_stops_is_a_timeout(compose: Compose) -> None:
+    head = (
+        b"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 5000\r\n\r\nstart"
+    )
+    status, _, body = raw(compose, head)
+    assert (status, json.loads(body)["code"]) == (408, "request_timeout")
+
+
+def test_a_request_by_another_name_is_refused(compose: Compose) -> None:
+    response = httpx.get(f"{compose.url}/health", headers={"Host": "evil.example"})
+    assert_problem(response, 403, "forbidden")
+
+
+def test_many_clients_at_once_are_all_served(compose: Compose) -> None:
+    """The limits are for those who take more than their share."""
+    samples = [fresh() for _ in range(60)]
+
+    def measure(sample: Sample) -> httpx.Response:
+        files = {"image": ("a.png", sample.content)}
+        return httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
+
+    with ThreadPoolExecutor(30) as threads:
+        for response, sample in zip(threads.map(measure, samples), samples, strict=True):
+            assert_measured(response, sample)
+
+
+def test_the_health_checks_leave_no_line_in_the_log(compose: Compose) -> None:
+    # There is one every five seconds.
+    time.sleep(6)
+    lines = compose("logs", "--no-color", "--no-log-prefix", "gateway").splitlines()
+    # Docker writes a control sequence before each line.
+    requests = [json.loads(line[line.index("{") :])["extra_info"] for line in lines if '"request"' in line]
+    assert [each for each in requests if each["path"].startswith("/health") and each["status_code"] == 200] == []
+    # The log is not empty: the other tests have asked.
+    assert requests or "Image Intensity Service" in lines[0]
+
+
+def test_the_secret_is_made_once_and_kept(compose: Compose) -> None:
+    secret = compose("exec", "gateway", "cat", "/secret/key").strip()
+    assert len(secret) >= 64
+    sample = fresh()
+    form = form_for(compose.url, sample.content)
+    send(form, sample.content).raise_for_status()
+    compose("restart", "--timeout", "3", "gateway")
+    compose("up", "--wait")
+    assert compose("exec", "gateway", "cat", "/secret/key").strip() == secret
+    assert_measured(redeem(compose.url, form["ticket"]), sample)
+
+
+def test_every_part_runs_without_rights_and_on_a_read_only_file_system(compose: Compose) -> None:
+    for line in compose("ps", "--format", "json").splitlines():
+        name = json.loads(line)["Name"]
+        inspected = subprocess.run(["docker", "inspect", name], capture_output=True, check=True, text=True).stdout
+        host = json.loads(inspected)[0]["HostConfig"]
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["Memory"] > 0, name
+        for published in host["PortBindings"].values():
+            assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}, name
