@@ -29,7 +29,7 @@ def analyze_with_answer(screen: Screen, photo: Path, status: int, body: str, con
     def answer(route: Route) -> None:
         route.fulfill(status=status, body=body, content_type=content_type)
 
-    screen.page.route("**/intensity?*", answer, times=1)
+    screen.intercept(1, answer)
     screen.open()
     screen.choose(photo)
     screen.analyze.click()

@@ -73,7 +73,7 @@ def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Scre
 
 
 def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
-    screen.page.route("**/intensity?*", lambda route: route.abort(), times=2)
+    screen.intercept(2, lambda route: route.abort())
     screen.open()
     screen.file.set_input_files(grays(tmp_path / "four", ["1.png", "2.png", "3.png", "4.png"]))
     screen.analyze.click()

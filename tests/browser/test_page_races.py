@@ -35,7 +35,7 @@ def held(screen: Screen, photo: Path) -> Route:
     def hold(route: Route) -> None:
         routes.append(route)
 
-    screen.page.route("**/intensity?*", hold, times=1)
+    screen.intercept(1, hold)
     screen.open()
     screen.choose(photo)
     screen.analyze.click()
