@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from image_intensity.cli import main as intensity
 from image_intensity.jobs.request import Request
 from image_intensity.jobs.service import Service
-from tests.jobs.conftest import PHOTOS, RESULTS
+from tests.jobs.conftest import PHOTOS, RESULTS, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ def test_a_dry_run_starts_nothing(run: Run, upload: Upload, states: States) -> N
     upload({"a.png": 10})
     code, out, err = run("start", f"s3://{PHOTOS}/", "--dry-run")
     assert (code, out, states.executions) == (0, "", {})
-    assert re.fullmatch(r"1 objects, 0\.00 GB: about 0\.3 minutes and 0\.00 USD \(1 batches\)\.\n", err)
+    assert re.fullmatch(r"1 object, 0\.00 GB: about 0\.3 minutes and 0\.00 USD \(1 batch\)\.\n", err)
 
 
 def test_a_job_that_is_dear_is_not_started_without_a_yes(run: Run, upload: Upload, states: States) -> None:
@@ -139,6 +139,22 @@ def test_how_far_a_job_is_can_be_told_with_a_damaged_part(
     key = f"work/new/parts/{planned['method']}/000000.jsonl"
     job.s3.put_object(Bucket=RESULTS, Key=key, Body=damaged)
     assert "0 of 1 objects" in run("status", "new")[1]
+
+
+def test_an_object_in_two_parts_counts_once_while_a_job_runs(
+    run: Run, upload: Upload, states: States, job: Job
+) -> None:
+    """Lambda's answer for a batch can be lost when its part is written. The objects are then measured one by one."""
+    upload({"a.png": 10, "b.png": 20})
+    states.ends = False
+    run("start", f"s3://{PHOTOS}/", "--name", "new")
+    planned = json.loads(job.read("jobs/new/job.json"))
+    planned["todo"] = "work/new/todo-new.jsonl"
+    (batch,) = job.todo(planned)
+    job.measured(planned, one_by_one(batch)[:1])
+    assert "1 of 2 objects" in run("status", "new")[1]
+    job.measured(planned)
+    assert "2 of 2 objects" in run("status", "new")[1]
 
 
 def test_a_file_with_another_checksum_is_not_kept(run: Run, upload: Upload, job: Job, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from image_intensity.cli.progress import progress
 from image_intensity.cli.summary import Counts
 from image_intensity.jobs.arguments import options_of
 from image_intensity.jobs.estimate import estimate
-from image_intensity.jobs.layout import RESULTS, JobError, Layout
+from image_intensity.jobs.layout import RESULTS, JobError, Layout, read_part_name
 from image_intensity.jobs.request import USUAL_CONCURRENCY, Request, objects
 from image_intensity.jobs.service import RUNNING, Service, run_name
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from image_intensity.jobs.layout import Head
     from image_intensity.jobs.service import Run
 
 ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 128 + signal.SIGINT
@@ -99,9 +100,10 @@ def tell_estimate(service: Service, request: Request, ask_above: float) -> bool:
         if request.names_once:
             request.check_number(number)
     guess = estimate(number, size, request.max_concurrency or USUAL_CONCURRENCY)
+    found, batches = "object" if number == 1 else "objects", "batch" if guess.batches == 1 else "batches"
     sys.stderr.write(
-        f"{number:,} objects, {size / 1e9:,.2f} GB: about {guess.minutes:,.1f} minutes and {guess.usd:,.2f} USD "
-        f"({guess.batches:,} batches).\n"
+        f"{number:,} {found}, {size / 1e9:,.2f} GB: about {guess.minutes:,.1f} minutes and {guess.usd:,.2f} USD "
+        f"({guess.batches:,} {batches}).\n"
     )
     return guess.usd > ask_above
 
@@ -154,6 +156,8 @@ class Progressing:
         self._service, self._job = service, job
         self._description: dict[str, Any] | None = None
         self._known: set[str] = set()
+        # By batch and by object of it; None for the part of the whole batch.
+        self._heads: defaultdict[int, dict[int | None, Head]] = defaultdict(dict)
         self._counts = Counts(noun="object")
 
     def counts(self) -> Counts | None:
@@ -161,11 +165,17 @@ class Progressing:
         self._description = self._description or self._service.description(self._job)
         if self._description is None:
             return None
+        for key, head in self._service.heads(self._job, self._description["method"], self._known):
+            batch, index = read_part_name(key)
+            self._heads[batch][index] = head
         counts = self._counts
-        counts.total = self._description["listed"]
-        for head in self._service.heads(self._job, self._description["method"], self._known):
-            counts.codes.update(head.codes)
-            counts.measured += head.rows - sum(head.codes.values())
+        counts.total, counts.measured = self._description["listed"], 0
+        counts.codes.clear()
+        for parts in self._heads.values():
+            # A batch whose answer was lost has a part, and then one for each of its objects, too.
+            for head in [parts[None]] if None in parts else parts.values():
+                counts.codes.update(head.codes)
+                counts.measured += head.rows - sum(head.codes.values())
         return counts
 
 

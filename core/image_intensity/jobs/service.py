@@ -144,8 +144,8 @@ class Service:
             raise JobError(f"cannot read the results: {told(error)}") from error
         return values
 
-    def heads(self, job: str, method: str, known: set[str]) -> Iterator[Head]:
-        """Yield the heads of the parts that are not in `known`, and add these to it.
+    def heads(self, job: str, method: str, known: set[str]) -> Iterator[tuple[str, Head]]:
+        """Yield the keys and heads of the parts that are not in `known`, and add these to it.
 
         What has no head is damaged. `resume` replaces it, so it is looked at again.
         """
@@ -158,7 +158,7 @@ class Service:
                 for key, head in zip(keys, pool.map(self._head, keys), strict=True):
                     if head:
                         known.add(key)
-                        yield head
+                        yield key, head
         except (ClientError, BotoCoreError) as error:
             raise JobError(f"cannot read how far the job is: {told(error)}") from error
 
