@@ -72,7 +72,7 @@ def test_the_second_time_the_answer_comes_from_the_cache_where_there_is_one(engi
     if engine.has_cache:
         assert ready["cache"] == "ok"
     end, outcomes = time.monotonic() + TIMEOUT, ("", "")
-    # On a busy machine, a good Redis can be too late for an operation, and is left alone for 5 s then.
+    # On a busy machine, a good Redis can be too late for an operation, and is left alone for up to 5 s then.
     while outcomes != expected and time.monotonic() < end:
         if any(outcomes):
             time.sleep(6)

@@ -237,16 +237,31 @@ def test_the_breaker_opens_at_the_first_failure_and_lets_one_through_after_its_r
     reads = Failing(monkeypatch, gateway.client, "getrange", redis.ConnectionError("refused"))
     assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
     assert reads.calls == 1
-    clock[0] += 4.9
-    assert outcome(gateway) == "bypass"
-    assert reads.calls == 1
-    clock[0] += 0.2
-    assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
-    assert reads.calls == 2
+    # Half a second, then twice as long after each failure, and 5 s at most.
+    for calls, rest in enumerate([0.5, 1, 2, 4, 5, 5], start=2):
+        clock[0] += rest - 0.1
+        assert outcome(gateway) == "bypass"
+        assert reads.calls == calls - 1
+        clock[0] += 0.2
+        assert [outcome(gateway) for _ in range(3)] == ["bypass"] * 3
+        assert reads.calls == calls
     reads.error = None
     clock[0] += 5.1
     assert [outcome(gateway), outcome(gateway)] == ["miss", "hit"]
-    assert breaker_lines(gateway) == ["reading the cache failed; going on without", "reading the cache works again"]
+    # The next outage begins with a short rest again.
+    reads.error = redis.ConnectionError("refused")
+    assert outcome(gateway) == "bypass"
+    reads.error = None
+    clock[0] += 0.6
+    assert outcome(gateway) == "hit"
+    assert (
+        breaker_lines(gateway)
+        == [
+            "reading the cache failed; going on without",
+            "reading the cache works again",
+        ]
+        * 2
+    )
 
 
 def test_while_one_finds_out_the_others_go_on_without(gateway: Gateway, clock: list[float]) -> None:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
+    from local_server.accepting import Shares
+
 # What nginx and Node.js read of a head at most is 32 and 16 KB.
 MAX_HEAD_BYTES = 32 * 1024
 SLOW_DETAIL = "The request did not arrive in time: its sender stopped, or was too slow."
@@ -69,6 +71,8 @@ class Clients:
         """Allow `limit` connections at a time."""
         self.patience = patience
         self.limit = limit
+        # If other processes take connections from the same socket: where each tells how many it has.
+        self.shares: Shares | None = None
         self.connections: set[Connection] = set()
         self.all_gone = asyncio.Event()
         self.all_gone.set()
@@ -84,6 +88,7 @@ class Clients:
         there is none, the sender that is latest is given up.
         """
         self.connections.add(connection)
+        self.count()
         self.all_gone.clear()
         if len(self.connections) > self.limit:
             if not self.waiting:
@@ -95,9 +100,15 @@ class Clients:
     def remove(self, connection: Connection) -> None:
         """Count one less."""
         self.connections.discard(connection)
+        self.count()
         self.waiting.pop(connection, None)
         if not self.connections:
             self.all_gone.set()
+
+    def count(self) -> None:
+        """Tell other workers how many connections there are."""
+        if self.shares:
+            self.shares.tell(len(self.connections))
 
     def give_up_latest(self) -> bool:
         """Give up the sender that is latest with its body. Returns False if none is late."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from gateway.http.body import FORM_BYTES
+from local_server.accepting import Acceptor
 from local_server.bodies import BUDGET_BYTES, Budget, BudgetMiddleware, PatienceMiddleware
 from local_server.connection import Clients, Connection, Patience
 from local_server.drain import DrainMiddleware
@@ -40,12 +41,21 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.clients = clients
         self.on_start = on_start
+        self.acceptors: list[Acceptor] = []
+
+    def connection(self) -> Connection:
+        """Return the protocol of a new connection, as uvicorn makes it."""
+        return Connection(self.config, self.server_state, self.lifespan.state)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve."""
         # Where the connections find it.
         self.lifespan.state["clients"] = self.clients
-        await super().startup(sockets)
+        if self.clients.shares:
+            await super().startup([])
+            self.acceptors = [Acceptor(each, self.connection, self.clients.shares) for each in sockets or []]
+        else:
+            await super().startup(sockets)
         self.watch = asyncio.create_task(self.clients.watch())
         self.on_start()
 
@@ -53,6 +63,8 @@ class Server(uvicorn.Server):
         """Let the requests under way finish for a while, then leave."""
         for server in self.servers:
             server.close()
+        for acceptor in self.acceptors:
+            acceptor.close()
         for each in sockets or []:
             each.close()
         for connection in list(self.clients.connections):

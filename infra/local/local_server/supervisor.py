@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from image_intensity.cli.pool import cores
 from local_server import storage as ministack
+from local_server.accepting import Shares
 from local_server.children import Children, end
 from local_server.listening import address_of
 from local_server.local_log import make_local_logger
@@ -59,6 +60,7 @@ class Supervisor:
         self.broker: Broker
         self.storage_folder = children.folder / "storage"
         self.storage_folder.mkdir()
+        self.shares = children.folder / "shares"
         self.workers: set[Process] = set()
         # Those that were told to end: another one starts at once, and nobody needs to know.
         self.dismissed: set[Process] = set()
@@ -85,7 +87,9 @@ class Supervisor:
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Keep workers running until `stop` is set. Raises StartError."""
-        serving = [asyncio.create_task(self.keep_worker()) for _ in range(self.settings.workers or cores())]
+        count = self.settings.workers or cores()
+        Shares.make(self.shares, count)
+        serving = [asyncio.create_task(self.keep_worker(number)) for number in range(count)]
         others = [asyncio.create_task(self.announce())]
         if self.settings.reload:
             others.append(asyncio.create_task(self.watch_code()))
@@ -126,12 +130,12 @@ class Supervisor:
                     await end(process, STORAGE_STOP_SECONDS)
         self.storage_settled.set()
 
-    async def keep_worker(self) -> None:
+    async def keep_worker(self, number: int) -> None:
         """Run a worker, and another one when it ends. Raises StartError if the first ones do not even start."""
         pause = FIRST_PAUSE_SECONDS
         while True:
             begun = time.monotonic()
-            worker = await self.start_worker()
+            worker = await self.start_worker(number)
             try:
                 status = await worker.wait()
             finally:
@@ -150,7 +154,7 @@ class Supervisor:
             pause = FIRST_PAUSE_SECONDS if time.monotonic() - begun > WELL_SECONDS else pause * 2
             await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))
 
-    async def start_worker(self) -> Process:
+    async def start_worker(self, number: int) -> Process:
         """Start a worker, which says when it serves."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - the standard library's only way
@@ -165,6 +169,8 @@ class Supervisor:
         # No secret is in the command, which other users of the machine can read.
         orders = {
             "folder": str(self.children.folder),
+            "shares": str(self.shares),
+            "number": number,
             "broker": str(self.broker.path),
             "storage": asdict(storage) if storage else None,
         }

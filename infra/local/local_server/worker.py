@@ -14,6 +14,7 @@ import socket
 import sys
 from pathlib import Path
 
+from local_server.accepting import Shares
 from local_server.app import make_app
 from local_server.listening import address_of
 from local_server.serving import make_server
@@ -27,6 +28,7 @@ def main(listener: socket.socket, channel: socket.socket) -> None:
     storage = Storage(**orders["storage"]) if orders["storage"] else None
     app = make_app(os.environ, storage, Path(orders["folder"]), Path(orders["broker"]))
     server = make_server(app, LocalSettings.load(os.environ).max_content_length, lambda: channel.send(b"."))
+    server.clients.shares = Shares(Path(orders["shares"]), orders["number"])
 
     async def serve() -> None:
         asyncio.get_running_loop().add_reader(channel, os._exit, 1)

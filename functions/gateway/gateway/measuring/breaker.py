@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-# After a failure, nothing is tried for this long. Then one request tries again.
-BREAK_SECONDS = 5.0
+# After a failure, nothing is tried for this long. Then one request tries again, and if that fails, the rest doubles.
+FIRST_REST_SECONDS = 0.5
+LONGEST_REST_SECONDS = 5.0
 
 
 class Breaker:
-    """Closed: everybody may try. Open, after a failure: one request may try every `BREAK_SECONDS`.
+    """Closed: everybody may try. Open, after a failure: one request may try after each rest.
 
     It is for one event loop. Nothing here waits, so no lock is needed.
     """
@@ -23,6 +24,7 @@ class Breaker:
         self.what = what
         self.logger = logger
         self.open_until: float | None = None
+        self.rest_seconds = FIRST_REST_SECONDS
 
     def allows(self) -> bool:
         """Return whether to try. After the rest, only the first caller may, and the others wait for its result."""
@@ -31,13 +33,16 @@ class Breaker:
         now = time.monotonic()
         if now < self.open_until:
             return False
-        self.open_until = now + BREAK_SECONDS
+        self.rest_seconds = min(2 * self.rest_seconds, LONGEST_REST_SECONDS)
+        self.open_until = now + self.rest_seconds
         return True
 
     def failed(self, error: Exception) -> None:
         """Open. A whole outage is one line in the log."""
         was_open = self.open_until is not None
-        self.open_until = time.monotonic() + BREAK_SECONDS
+        if not was_open:
+            self.rest_seconds = FIRST_REST_SECONDS
+        self.open_until = time.monotonic() + self.rest_seconds
         if not was_open:
             reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
             self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
