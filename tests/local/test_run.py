@@ -95,6 +95,8 @@ def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, reload: str) ->
         ({"REDIS_TLS": "perhaps", "RELOAD": "1"}, "REDIS_TLS"),
         ({"HOST": "no-such-host.invalid"}, "no-such-host.invalid"),
         ({"HOST": ".."}, ".."),
+        ({"UNIX_SOCKET": "/no/such/folder/socket"}, "UNIX_SOCKET=/no/such/folder/socket"),
+        ({"UNIX_SOCKET": "/" + "x" * 200}, "UNIX_SOCKET="),
     ],
 )
 def test_a_setting_that_cannot_work_is_one_line_that_names_it(
@@ -110,6 +112,27 @@ def test_another_port_is_listened_on_and_can_be_had_again_at_once() -> None:
             assert server.address == f"http://localhost:{port}"
             assert upload(server.address, picture()).status_code == 200
             assert server.interrupt() == 0
+
+
+def test_it_serves_at_a_unix_socket_also_if_an_earlier_run_has_left_one(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    for _ in range(2):
+        with running_server(UNIX_SOCKET=str(path), TRUSTED_PROXIES="*") as server:
+            assert server.address == f"unix:{path}"
+            with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=30) as client:
+                headers = {"X-Forwarded-For": "192.0.2.7"}
+                files = {"image": ("photo.png", picture())}
+                assert client.post("http://localhost/intensity", files=files, headers=headers).status_code == 200
+            assert server.interrupt() == 0
+            [line] = [json.loads(line) for line in server.output("out").splitlines()[1:]]
+            assert line["extra_info"]["ip"] == "192.0.2.7"
+        assert path.is_socket()
+
+
+def test_a_file_in_the_place_of_a_unix_socket_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    assert "UNIX_SOCKET" in cannot_start(tmp_path, UNIX_SOCKET=str(tmp_path / "notes"))
+    assert (tmp_path / "notes").read_text() == "mine"
 
 
 def test_an_address_of_ipv6_is_printed_as_browsers_take_it() -> None:

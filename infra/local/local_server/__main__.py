@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from gateway.settings import SettingsError
-from local_server.listening import listen
+from local_server.listening import listen, listen_at
 from local_server.settings import LocalSettings, StartError
 
 
@@ -18,7 +18,8 @@ def main() -> None:
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
     try:
         settings = LocalSettings.load(os.environ)
-        with listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
+        path = settings.unix_socket
+        with listen_at(path) if path else listen(settings.host, settings.port) as listener, suppress(KeyboardInterrupt):
             if sys.platform == "win32":
                 # Windows has no Unix sockets, sessions and file locks for several processes to work together.
                 from local_server.worker import serve_alone  # noqa: PLC0415

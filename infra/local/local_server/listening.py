@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from gateway.settings import SettingsError
+
+
+def listen_at(path: str) -> socket.socket:
+    """Return a Unix socket that listens at the path. Raises SettingsError if that is not possible."""
+    try:
+        # An earlier run has left it there. If that still runs, it gets no more connections.
+        if Path(path).is_socket():
+            Path(path).unlink()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+    except OSError as error:
+        message = f"UNIX_SOCKET={path}: {error.strerror or error}"
+        raise SettingsError(message) from error
+    return listener
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,7 +42,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket, host: str) -> str:
-    """Return the address for a person to open."""
+    """Return the address for a person to open; of a Unix socket, its path."""
+    if listener.family not in {socket.AF_INET, socket.AF_INET6}:
+        return f"unix:{listener.getsockname()}"
     # A URL has an IPv6 address in brackets.
     name = f"[{host}]" if ":" in host else host
     return f"http://{'localhost' if name == '127.0.0.1' else name}:{listener.getsockname()[1]}"

@@ -35,6 +35,7 @@ class LocalSettings(Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(5000, ge=0, le=65535)
+    unix_socket: str = ""
     allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     workers: int = Field(0, ge=0, le=256)
     secret_key_file: str = ""
