@@ -1,8 +1,7 @@
 /** The chosen image as the browser shows it, and what has to be said about that. One picture is held at a time. */
 
 import { orientationOf, toStored } from "./exif.js";
-import { drawOn, drawOnNothing } from "./region.js";
-import { showName } from "./words.js";
+import { drawOn, drawOnNothing, offerRegion } from "./region.js";
 
 // A picture with fewer pixels on its longer side is shown enlarged: a gray card of 3 by 3 would be a dot.
 const SMALL = 240;
@@ -21,8 +20,9 @@ export function showPreview(row, onReady = () => {}) {
   byId("preview-name").hidden = !row;
   byId("no-preview").hidden = !row || Boolean(row.file);
   byId("picture-tools").hidden = !row;
+  offerRegion(Boolean(row?.file));
   if (!row) return;
-  showName(byId("preview-name"), row.name);
+  byId("preview-name").textContent = row.name;
   if (row.file) show(row, onReady);
   else byId("no-preview").textContent = "The picture is no longer here: a reload keeps results, not images.";
 }

@@ -62,6 +62,12 @@ export function drawOnNothing() {
   shown = null;
 }
 
+/** Whether a region can be chosen: not for a row whose file is gone. */
+export function offerRegion(isOffered) {
+  byId("region-on").hidden = !isOffered;
+  show();
+}
+
 function isRegion([x, y, width, height]) {
   return [x, y, width, height].every(Number.isInteger) && x >= 0 && y >= 0 && width > 0 && height > 0;
 }
@@ -81,7 +87,7 @@ function set(next) {
 
 function show() {
   byId("region-on").textContent = region ? "Measure the whole image" : "Select a region";
-  byId("region-fields").hidden = !region;
+  byId("region-fields").hidden = !region || byId("region-on").hidden;
   if (region) NAMES.forEach((name, index) => { byId(`region-${name}`).value = region[index]; });
   if (!shown) return;
   const { layer, orientation, width, height } = shown;

@@ -20,8 +20,9 @@ let last = Promise.resolve();
 export function makeRow(row) {
   const element = byId("row").content.firstElementChild.cloneNode(true);
   element.dataset.id = row.id;
-  showName(element.querySelector("bdi"), row.name, Math.min(20, Math.floor(row.name.length / 2)));
-  element.querySelector(".select").title = row.name;
+  showName(element.querySelector("bdi"), row.name, Math.floor([...row.name].length / 2)); // a half for each of two lines
+  // The label is for screen readers, which would hear the two halves as two words.
+  Object.assign(element.querySelector(".select"), { title: row.name, ariaLabel: row.name });
   return element;
 }
 

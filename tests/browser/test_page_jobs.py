@@ -72,10 +72,12 @@ def test_a_reload_finds_the_job_again(screen: Screen, running: Server, picture: 
         expect(screen.stage).to_have_text("Waiting for a worker…")
         screen.open_and_wait_for_limits()
         expect(screen.stage).to_have_text("Waiting for a worker…")
+        expect(screen.page.locator("#region-on"), "there is no picture to choose a region of").to_be_hidden()
     finally:
         os.kill(child, signal.SIGCONT)
     expect(screen.said).to_contain_text("second.png")
     expect(screen.message).to_contain_text(f"{measure(image.read_bytes()).average_intensity:.2f}")
+    expect(screen.page.locator("#region-on")).to_be_hidden()
     screen.open_and_wait_for_limits()
     expect(screen.progress).to_be_hidden()
 

@@ -108,6 +108,74 @@ def test_of_long_names_the_end_stays_visible(screen: Screen, tmp_path: Path, wid
     expect(screen.picker).to_have_attribute("title", LONG.format(2))
 
 
+# What a photographer or a lab writes: alike but for one character in the middle, 54 characters long.
+TWINS = [f"2026-11-24 kitchen wall, lamp {lamp}, 2 m, second try, raw.png" for lamp in (1, 2)]
+MIDDLE = TWINS[0].index("1, 2 m")
+# Left and right of the character at a place, of the part of the name that it is in, and of the name; what is cut of
+# all parts (pixels); and the lower edge of the name.
+BOXES = """(name, place) => {
+    const [first, second] = name.children;
+    const isFirst = place < first.textContent.length;
+    const part = isFirst ? first : second;
+    const range = document.createRange();
+    const start = isFirst ? place : place - first.textContent.length;
+    range.setStart(part.firstChild, start);
+    range.setEnd(part.firstChild, start + 1);
+    const boxes = [range, part, name].map((what) => what.getBoundingClientRect());
+    const cut = [...name.children].map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+    return [boxes.map(({ left, right }) => [left, right]), cut, boxes[2].bottom];
+}"""
+TEXT_BOX = """element => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return range.getBoundingClientRect().toJSON();
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_two_names_that_differ_only_in_their_middle_look_different(
+    screen: Screen, tmp_path: Path, width: int
+) -> None:
+    screen.page.set_viewport_size({"width": width, "height": 844})
+    screen.open()
+    measured(screen, grays(tmp_path / "twins", TWINS))
+    for twin, row in zip(TWINS, screen.rows.all(), strict=True):
+        name = row.locator(".name bdi")
+        expect(name).to_have_text(twin)
+        [(left, right), part, whole], cut, bottom = name.evaluate(BOXES, MIDDLE)
+        assert max(part[0], whole[0]) <= left < right <= min(part[1], whole[1])
+        assert cut == [0, 0]
+        assert bottom <= row.locator(".average").evaluate(TEXT_BOX)["top"] + 1, "the name is over the number"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_a_row_tells_the_whole_of_a_name_that_has_no_room(
+    screen: Screen, tmp_path: Path, width: int
+) -> None:
+    twins = [f"{'a' * 110}{middle}{'b' * 110}.png" for middle in "XY"]
+    screen.page.set_viewport_size({"width": width, "height": 844})
+    screen.open()
+    measured(screen, grays(tmp_path / "twins", twins))
+    for name, row in zip(twins, screen.rows.all(), strict=True):
+        select = row.get_by_role("button", name=name)
+        expect(select).to_have_attribute("title", name)
+        select.click()
+        expect(screen.field("filename")).to_have_text(name)
+        inner, outer = screen.field("filename").evaluate("field => [field.scrollWidth, field.clientWidth]")
+        assert inner <= outer
+
+
+def test_a_name_above_the_preview_is_whole(screen: Screen, tmp_path: Path) -> None:
+    screen.page.set_viewport_size({"width": 320, "height": 700})
+    screen.open()
+    screen.choose(grays(tmp_path / "long", ["a" * 110 + "X" + "b" * 110 + ".png"])[0])
+    name = screen.page.locator("#preview-name")
+    expect(name).to_have_text("a" * 110 + "X" + "b" * 110 + ".png")
+    text = name.evaluate(TEXT_BOX)
+    assert text["right"] <= 320
+    assert text["height"] > 100, "it takes several lines"
+
+
 def test_a_name_written_from_right_to_left_does_not_turn_its_surroundings(screen: Screen, tmp_path: Path) -> None:
     name = "صورة-قديمة-من-الألبوم-12.png"
     screen.open()

@@ -148,3 +148,20 @@ def test_without_a_region_the_whole_image_is_measured_again(screen: Screen, phot
     screen.page.get_by_role("button", name="Measure the whole image").click()
     assert measured(screen) == luma_mean(photo, [0, 0, 120, 80])
     assert screen.exact != part
+
+
+def test_a_region_is_offered_only_where_there_is_an_image(screen: Screen, photo: Path) -> None:
+    """After a reload, a row has its result and no picture. The region stays in the address, for the next image."""
+    screen.open()
+    screen.choose(photo)
+    select(screen)
+    measured(screen)
+    screen.page.reload()
+    screen.rows.first.locator(".select").click()
+    expect(screen.page.get_by_text("a reload keeps results, not images")).to_be_visible()
+    for offer in ("#region-on", "#region-fields"):
+        expect(screen.page.locator(offer)).to_be_hidden()
+    screen.choose(photo)
+    expect(screen.page.get_by_role("button", name="Measure the whole image")).to_be_visible()
+    expect(screen.page.locator("#region-fields")).to_be_visible()
+    assert typed(screen) == [30, 20, 60, 40]
