@@ -82,6 +82,7 @@ async function choose(files, { thenMeasure = false } = {}) {
 
 async function inspectAll(files) {
   const rows = [];
+  await pause(); // of many files, the browser may have taken 100 ms to hand them over
   let begun = performance.now();
   for (const file of files) {
     rows.push(inspect(file));
