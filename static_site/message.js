@@ -52,10 +52,10 @@ export function tellMany(rows) {
   const all = rows.length;
   const failed = rows.filter(({ problem }) => problem);
   const hits = rows.filter(({ problem, answer }) => !problem && answer.cache === "hit").length;
-  const known = hits ? ` ${hits === all ? "All" : count(hits)} of them ${hits === 1 ? "was" : "were"} known from before.` : "";
+  const known = hits ? ` ${hits === all ? "All" : count(hits)} of them ${hits === 1 ? "was" : "were"} measured before: answered from the cache.` : "";
   if (!failed.length) return say("success", `${count(all)} images measured.${known}`);
   if (failed.length < all) {
-    say("partial", `${count(all - failed.length)} of ${count(all)} images measured; ${count(failed.length)} could not be, see the list.`);
+    say("partial", `${count(all - failed.length)} of ${count(all)} images measured, ${count(failed.length)} failed: see the list.`);
   } else {
     const reasons = new Set(failed.map(({ problem }) => problem.message));
     const why = reasons.size === 1 ? [...reasons][0] : "See the list.";

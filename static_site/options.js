@@ -14,9 +14,9 @@ const SHORT = {
   bt709: "Rec. 709 luma",
   mean: "mean of red, green and blue",
   ignore: "transparency ignored",
-  weight: "transparency counts as weight",
-  black: "transparency on black",
-  white: "transparency on white",
+  weight: "transparent pixels count less",
+  black: "on a black background",
+  white: "on a white background",
 };
 
 /** Start with the options of the address, or else the remembered ones. A region is not remembered: it is of one series. */

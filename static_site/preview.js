@@ -104,5 +104,5 @@ function sayPixel(picture, orientation, { clientX, clientY }) {
   const gray = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
   const opacity = alpha < 255 ? `, alpha ${alpha}` : "";
   byId("pixel").textContent =
-    `Pixel ${storedX}, ${storedY}: red ${red}, green ${green}, blue ${blue}${opacity}, gray ${gray}. The browser's own (color-managed, 8 bits).`;
+    `Pixel ${storedX}, ${storedY}: red ${red}, green ${green}, blue ${blue}${opacity}, gray ${gray}. As this browser shows it (color-managed, 8 bits), not as measured.`;
 }

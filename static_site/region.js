@@ -49,7 +49,7 @@ export function drawOn({ picture, orientation }) {
   layer.className = "layer";
   const box = document.createElement("div");
   Object.assign(box, { className: "box", tabIndex: 0, role: "group" });
-  box.ariaLabel = "Region: arrow keys move it, with Shift they size it";
+  box.ariaLabel = "Region: arrow keys move it, with Shift they change its size";
   layer.append(box);
   picture.parentElement.append(layer);
   layer.addEventListener("pointerdown", drag);

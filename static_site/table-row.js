@@ -63,7 +63,7 @@ function status(row) {
   if (row.status === "failed") return row.problem.message;
   if (row.status !== "measured") return { chosen: "not measured yet", waiting: "waiting", measuring: "measuring…" }[row.status];
   if (row.problem) return "measured before; the last attempt failed";
-  return row.answer.cache === "hit" ? "measured, known before" : "measured";
+  return row.answer.cache === "hit" ? "measured, from the cache" : "measured";
 }
 
 /** The histogram in 64 steps: more cannot be seen in so little room. */

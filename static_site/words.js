@@ -65,12 +65,12 @@ export function mode(name, bits) {
   return bits ? `${word}, ${plural(bits, "bit")} (${name})` : `${word} (${name})`;
 }
 
-/** "10 images: 8 measured, 1 could not be, 1 not measured yet." The parts add up to the whole. */
+/** "10 images: 8 measured, 1 failed, 1 not measured yet." The parts add up to the whole. */
 export function totals(rows) {
   const number = (...states) => rows.filter((row) => states.includes(row.status)).length;
   const parts = [
     [number("measured"), "measured"],
-    [number("failed"), "could not be"],
+    [number("failed"), "failed"],
     [number("measuring", "waiting"), "under way"],
     [number("chosen"), "not measured yet"],
   ];

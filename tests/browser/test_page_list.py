@@ -33,7 +33,7 @@ def listed(screen: Screen, tmp_path: Path) -> list[Path]:
     screen.file.set_input_files(paths)
     expect(screen.analyze).to_have_text("Analyze 5")
     screen.analyze.click()
-    expect(screen.said).to_have_text("4 of 6 images measured; 2 could not be, see the list.")
+    expect(screen.said).to_have_text("4 of 6 images measured, 2 failed: see the list.")
     expect(screen.rows).to_have_count(6)
     return paths
 
@@ -51,7 +51,7 @@ def names(screen: Screen) -> list[str]:
 @pytest.mark.usefixtures("listed")
 def test_partial_success_is_amber_and_the_totals_add_up(screen: Screen) -> None:
     expect(screen.message).to_have_class("message partial")
-    expect(screen.page.locator("#totals")).to_have_text("6 images: 4 measured, 2 could not be")
+    expect(screen.page.locator("#totals")).to_have_text("6 images: 4 measured, 2 failed")
 
 
 def test_the_csv_has_every_image_its_exact_number_and_no_formula(screen: Screen, listed: list[Path]) -> None:
@@ -103,7 +103,7 @@ def test_the_difference_is_to_the_reference_that_was_chosen(screen: Screen) -> N
 @pytest.mark.usefixtures("listed")
 def test_one_image_is_removed_and_the_list_is_cleared(screen: Screen) -> None:
     screen.rows.nth(0).get_by_role("button", name="Remove").click()
-    expect(screen.page.locator("#totals")).to_have_text("5 images: 3 measured, 2 could not be")
+    expect(screen.page.locator("#totals")).to_have_text("5 images: 3 measured, 2 failed")
     screen.page.get_by_role("button", name="Clear list").click()
     expect(screen.page.locator("#list")).to_be_hidden()
     screen.page.reload()
@@ -136,7 +136,7 @@ def test_one_that_failed_is_tried_again(screen: Screen, tmp_path: Path) -> None:
     screen.open()
     screen.file.set_input_files(bracket(tmp_path)[:3])
     screen.analyze.click()
-    expect(screen.said).to_have_text("2 of 3 images measured; 1 could not be, see the list.")
+    expect(screen.said).to_have_text("2 of 3 images measured, 1 failed: see the list.")
     screen.page.get_by_role("button", name="Try again").click()
     expect(screen.page.locator("#totals")).to_have_text("3 images: 3 measured")
 
@@ -178,7 +178,7 @@ def test_the_options_are_sent_remembered_and_in_the_address(screen: Screen, phot
     screen.open("/")
     expect(screen.page.locator("#options-summary")).to_contain_text("mean of red, green and blue")
     screen.open("/?luma=bt709&alpha=white")
-    expect(screen.page.locator("#options-summary")).to_have_text("Rec. 709 luma, transparency on white")
+    expect(screen.page.locator("#options-summary")).to_have_text("Rec. 709 luma, on a white background")
 
 
 def test_on_a_phone_number_and_plot_of_a_portrait_are_on_the_screen(screen: Screen, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_pat
     screen.open()
     screen.file.set_input_files(grays(tmp_path / "four", ["1.png", "2.png", "3.png", "4.png"]))
     screen.analyze.click()
-    expect(screen.said).to_have_text("2 of 4 images measured; 2 could not be, see the list.")
+    expect(screen.said).to_have_text("2 of 4 images measured, 2 failed: see the list.")
     screen.page.get_by_role("button", name="Retry failed").click()
     expect(screen.page.locator("#totals")).to_have_text("4 images: 4 measured")
     expect(screen.page.get_by_role("button", name="Retry failed")).to_be_hidden()

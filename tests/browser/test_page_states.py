@@ -86,7 +86,7 @@ def many(screen: Screen, folder: Path) -> None:
     screen.file.set_input_files([*bracket(folder), SAMPLES / "scan-16-bit.png", *problems(folder)])
     expect(screen.analyze).to_have_text("Analyze 11")
     screen.analyze.click()
-    expect(screen.said).to_have_text("10 of 12 images measured; 2 could not be, see the list.")
+    expect(screen.said).to_have_text("10 of 12 images measured, 2 failed: see the list.")
 
 
 def reloaded(screen: Screen, folder: Path) -> None:
@@ -166,7 +166,7 @@ def clipped(screen: Screen, folder: Path) -> None:
     screen.measure(folder / "clipped.jpg")
     screen.page.get_by_label("log scale").check()
     expect(screen.page.locator(".much")).to_have_count(2)
-    expect(screen.page.get_by_text("Shown turned as the camera noted")).to_be_visible()
+    expect(screen.page.get_by_text("Shown turned, as the camera noted")).to_be_visible()
 
 
 def key(screen: Screen, _: Path) -> None:
