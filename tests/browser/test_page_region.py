@@ -44,7 +44,10 @@ def bounds(locator: Locator) -> FloatRect:
 
 def draw(screen: Screen, begin: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a region with the mouse. begin, end: shares of the width and the height of the preview."""
-    layer, mouse = bounds(screen.page.locator(".layer")), screen.page.mouse
+    preview, mouse = screen.page.locator(".layer"), screen.page.mouse
+    # This waits until nothing on the page moves any more: its limits, for one, come late.
+    preview.hover()
+    layer = bounds(preview)
     mouse.move(layer["x"] + begin[0] * layer["width"], layer["y"] + begin[1] * layer["height"])
     mouse.down()
     mouse.move(layer["x"] + end[0] * layer["width"], layer["y"] + end[1] * layer["height"], steps=3)
