@@ -16,27 +16,18 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import BrowserContext
 
 KEY = "7uKo2-a_key-that-one_client-has"
 SMALL = "50000"
 
 
 @pytest.fixture(scope="module")
-def guarded(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
+def server(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a service that wants a key. Files above 50 kB go to its storage first."""
     keys = sha256(KEY.encode()).hexdigest()
     with serve(API_KEYS=keys, RATE_LIMIT_PER_KEY="0", MINISTACK=ministack(), MAX_CONTENT_LENGTH=SMALL) as address:
         yield address
-
-
-@pytest.fixture
-def context(chromium: Browser, guarded: str) -> Iterator[BrowserContext]:
-    """A browser profile of its own for every test, at the service that wants a key."""
-    context = chromium.new_context(base_url=guarded, viewport={"width": 1100, "height": 800})
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
 
 
 class Question:

@@ -15,7 +15,7 @@ from gateway.settings import SettingsError
 from local_server.app import make_app
 from local_server.settings import LocalSettings
 from tests.gateway.driver import assert_problem, form, part
-from tests.local.test_run import picture
+from tests.local.measuring import picture
 from tests.server import running_server
 
 if TYPE_CHECKING:

@@ -10,11 +10,9 @@ import shutil
 import socket
 import threading
 import time
-import zlib
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
-from struct import pack
 from typing import TYPE_CHECKING
 
 import httpx
@@ -22,6 +20,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.local.measuring import black, picture
 from tests.server import running_server, starting_server
 from tests.support import free_port, missing
 
@@ -33,13 +32,6 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 GIGABYTE = 10**9
 PROBLEM_MEMBERS = ["type", "title", "status", "detail", "code", "request_id"]
-
-
-def picture(size: tuple[int, int] = (64, 48), kind: str = "PNG", seed: int = 1) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()
 
 
 def upload(address: str, content: bytes, name: str = "photo.png") -> httpx.Response:
@@ -248,18 +240,6 @@ def test_the_page_and_its_files_are_served(server: str) -> None:
 def test_nothing_else_of_the_disk_is_served(server: str, path: str) -> None:
     response = httpx.get(f"{server}{path}")
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
-
-
-def png_chunk(kind: bytes, content: bytes) -> bytes:
-    return pack(">I", len(content)) + kind + content + pack(">I", zlib.crc32(kind + content))
-
-
-def black(side: int) -> bytes:
-    """A PNG of `side` by `side` black pixels with one bit each."""
-    header = pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    data = zlib.compress(bytes((1 + (side + 7) // 8) * side), 9)
-    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", data) + png_chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def bomb() -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-COUNT_BYTES = 4
+FILE, COUNT_BYTES = "connections", 4
 # So many connections may wait until a worker takes them; the kernel may allow fewer. uvicorn's number.
 BACKLOG = 2048
 # How long a worker leaves a connection to those that have fewer, and how long it waits when it has no open file left.
@@ -24,19 +24,19 @@ NO_FILES_SECONDS = 1
 
 
 class Shares:
-    """How many connections each worker of a run has, in a file that all of them have in memory."""
+    """How many connections each worker of a run has, in a file of its folder that all of them have in memory."""
 
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int) -> None:
         """Use the file that `make` has made. number: of this worker, from 0."""
-        with path.open("r+b") as file:
+        with (folder / FILE).open("r+b") as file:
             self.counts = memoryview(mmap(file.fileno(), 0)).cast("I")
         self.number = number
         self.tell(0)
 
     @staticmethod
-    def make(path: Path, workers: int) -> None:
+    def make(folder: Path, workers: int) -> None:
         """Make the file for so many workers."""
-        path.write_bytes(bytes(COUNT_BYTES * workers))
+        (folder / FILE).write_bytes(bytes(COUNT_BYTES * workers))
 
     def tell(self, connections: int) -> None:
         """Tell the others how many connections this worker has."""

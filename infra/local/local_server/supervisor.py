@@ -60,7 +60,6 @@ class Supervisor:
         self.broker: Broker
         self.storage_folder = children.folder / "storage"
         self.storage_folder.mkdir()
-        self.shares = children.folder / "shares"
         self.workers: set[Process] = set()
         # Those that were told to end: another one starts at once, and nobody needs to know.
         self.dismissed: set[Process] = set()
@@ -88,7 +87,7 @@ class Supervisor:
     async def serve(self, stop: asyncio.Event) -> None:
         """Keep workers running until `stop` is set. Raises StartError."""
         count = self.settings.workers or cores()
-        Shares.make(self.shares, count)
+        Shares.make(self.children.folder, count)
         serving = [asyncio.create_task(self.keep_worker(number)) for number in range(count)]
         others = [asyncio.create_task(self.announce())]
         if self.settings.reload:
@@ -169,7 +168,6 @@ class Supervisor:
         # No secret is in the command, which other users of the machine can read.
         orders = {
             "folder": str(self.children.folder),
-            "shares": str(self.shares),
             "number": number,
             "broker": str(self.broker.path),
             "storage": asdict(storage) if storage else None,

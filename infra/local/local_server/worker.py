@@ -26,9 +26,10 @@ def main(listener: socket.socket, channel: socket.socket) -> None:
     """Serve until SIGTERM, or until the parent has ended."""
     orders = json.loads(channel.makefile().readline())
     storage = Storage(**orders["storage"]) if orders["storage"] else None
-    app = make_app(os.environ, storage, Path(orders["folder"]), Path(orders["broker"]))
+    folder = Path(orders["folder"])
+    app = make_app(os.environ, storage, folder, Path(orders["broker"]))
     server = make_server(app, LocalSettings.load(os.environ).max_content_length, lambda: channel.send(b"."))
-    server.clients.shares = Shares(Path(orders["shares"]), orders["number"])
+    server.clients.shares = Shares(folder, orders["number"])
 
     async def serve() -> None:
         asyncio.get_running_loop().add_reader(channel, os._exit, 1)

@@ -39,13 +39,11 @@ class Breaker:
 
     def failed(self, error: Exception) -> None:
         """Open. A whole outage is one line in the log."""
-        was_open = self.open_until is not None
-        if not was_open:
+        if self.open_until is None:
             self.rest_seconds = FIRST_REST_SECONDS
-        self.open_until = time.monotonic() + self.rest_seconds
-        if not was_open:
             reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
             self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
+        self.open_until = time.monotonic() + self.rest_seconds
 
     def succeeded(self) -> None:
         """Close."""
