@@ -159,7 +159,7 @@ def test_the_secret_is_made_once_and_kept(compose: Compose) -> None:
     assert_measured(redeem(compose.url, form["ticket"]), sample)
 
 
-def test_every_part_runs_without_rights_and_on_a_read_only_file_system(compose: Compose) -> None:
+def test_every_part_has_no_rights_a_read_only_file_system_and_a_bounded_log(compose: Compose) -> None:
     for line in compose("ps", "--format", "json").splitlines():
         name = json.loads(line)["Name"]
         inspected = subprocess.run(["docker", "inspect", name], capture_output=True, check=True, text=True).stdout
@@ -169,5 +169,7 @@ def test_every_part_runs_without_rights_and_on_a_read_only_file_system(compose: 
         assert not host["CapAdd"], name
         assert "no-new-privileges:true" in host["SecurityOpt"], name
         assert host["Memory"] > 0, name
+        # Of this driver, Docker keeps 100 MB. It keeps everything of its default one.
+        assert host["LogConfig"]["Type"] == "local", name
         for published in host["PortBindings"].values():
             assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}, name

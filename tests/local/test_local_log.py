@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import logging
 import os
@@ -11,13 +13,15 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.log import make_logger
 from gateway.settings import Settings
-from local_server.local_log import LinesForPrograms
+from local_server.local_log import LinesForPrograms, LinesTogether
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
 
@@ -89,12 +93,62 @@ def test_the_line_of_a_request_is_the_one_that_the_gateway_writes_on_lambda() ->
     logger = make_logger(Settings.load({}))
     gateways = logger.handlers[0].formatter
     assert gateways
-    record = logging.LogRecord("gateway", logging.INFO, "", 0, "request", None, None)
-    record.extra_info = {"path": "/\u00e9", "duration_ms": 1.5, "cache": None}
+    request = record("request")
+    request.extra_info = {"path": "/\u00e9", "duration_ms": 1.5, "cache": None}
     logger.thread_safe_append_keys(request_id="the-id")
     try:
-        line = LinesForPrograms(logger.service).format(record)
-        assert line == gateways.format(record)
+        line = LinesForPrograms(logger.service).format(request)
+        assert line == gateways.format(request)
     finally:
         logger.thread_safe_clear_keys()
     assert json.loads(line)["request_id"] == "the-id"
+
+
+class CountingStream(io.StringIO):
+    """A stream that counts how often it is flushed."""
+
+    flushed = 0
+
+    def flush(self) -> None:
+        """Count."""
+        self.flushed += 1
+
+
+def test_lines_of_one_turn_of_the_loop_are_written_together_and_others_at_once() -> None:
+    stream = CountingStream()
+    handler = LinesTogether(stream)
+
+    async def turn() -> None:
+        for number in range(3):
+            handler.handle(record(f"line {number}"))
+        assert stream.flushed == 0
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert stream.flushed == 1
+    handler.handle(record("the last one"))
+    assert stream.flushed == 2
+    assert stream.getvalue().splitlines() == ["line 0", "line 1", "line 2", "the last one"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+@pytest.mark.parametrize("buffering", [1, -1], ids=["fails with the line", "fails at the end of the turn"])
+def test_a_full_disk_is_told_once_and_raises_nothing(buffering: int, capfd: pytest.CaptureFixture[str]) -> None:
+    stream = Path("/dev/full").open("w", buffering=buffering)  # noqa: SIM115 - to close it fails
+    handler = LinesTogether(stream)
+
+    async def turn() -> None:
+        for _ in range(3):
+            handler.handle(record("lost"))
+            await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    handler.handle(record("lost"))
+    assert capfd.readouterr().err == "The log cannot be written: [Errno 28] No space left on device\n"
+    with suppress(OSError):
+        stream.close()
+
+
+def record(message: str) -> logging.LogRecord:
+    """A record of this message."""
+    return logging.LogRecord("gateway", logging.INFO, "", 0, message, None, None)

@@ -33,6 +33,7 @@ FORMAT: dict[str, Any] = {
 }
 
 
-def make_logger(settings: Settings) -> Logger:
-    """Return the gateway's logger, whose lines are as in `FORMAT`."""
-    return Logger(service=settings.service_name, level=settings.log_level, name="gateway", **FORMAT)
+def make_logger(settings: Settings, handler: logging.Handler | None = None) -> Logger:
+    """Return the gateway's logger, whose lines are as in `FORMAT`. They go to `handler`, or to standard output."""
+    service, level = settings.service_name, settings.log_level
+    return Logger(service=service, level=level, name="gateway", logger_handler=handler, **FORMAT)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
@@ -21,12 +23,50 @@ ERROR = 400
 
 def make_local_logger(settings: Settings) -> Logger:
     """Return the gateway's logger, for a person if standard output is a terminal."""
-    logger = make_logger(settings)
-    for handler in logger.handlers:
-        handler.addFilter(is_news)
-        people = sys.stdout.isatty()
-        handler.setFormatter(LinesForPeople() if people else LinesForPrograms(settings.service_name))
+    handler = LinesTogether(sys.stdout)
+    handler.addFilter(is_news)
+    logger = make_logger(settings, handler)
+    handler.setFormatter(LinesForPeople() if sys.stdout.isatty() else LinesForPrograms(settings.service_name))
     return logger
+
+
+class LinesTogether(logging.StreamHandler[TextIO]):
+    """Writes at once the lines of all requests that one turn of the event loop has answered.
+
+    A write for each line would cost a system call, and wake whoever reads the log.
+    """
+
+    scheduled = failed = False
+
+    def flush(self) -> None:
+        """Write the lines that are there: at the end of the loop's turn, or now where there is no loop."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            super().flush()
+            return
+        if not self.scheduled:
+            self.scheduled = True
+            loop.call_soon(self.flush_now)
+
+    def flush_now(self) -> None:
+        """Write the lines that are there."""
+        self.scheduled = False
+        try:
+            super().flush()
+        except OSError:
+            self.report()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's
+        """Do not print a traceback for each line that is lost, as logging does it."""
+        self.report()
+
+    def report(self) -> None:
+        """Say once why the log cannot be written. Requests are answered nevertheless."""
+        if not self.failed:
+            self.failed = True
+            with suppress(OSError):
+                print(f"The log cannot be written: {sys.exception()}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def is_news(record: logging.LogRecord) -> bool:
