@@ -135,10 +135,24 @@ def test_the_result_is_in_the_cache_afterwards(gateway: Gateway, queue: FakeQueu
     assert known["known"] is True
     response = redeem(gateway, known["ticket"])
     assert (response.headers["x-cache"], gateway.processor.invocations) == ("hit", [])
-    # A job of known content is done at once.
-    again = started(gateway, known["ticket"])
+    # A job of known content is done at once, by no worker.
+    begun = start(gateway, known["ticket"])
+    again = begun.json()
     assert (again["status"], again["result"]["average_intensity"], len(queue.sent)) == ("done", 100 / 3, 1)
+    assert (begun.headers["x-cache"], '"duration_ms":0.0,' in begun.text) == ("hit", True)
     assert ask(gateway, again["id"]).json()["result"]["average_intensity"] == 100 / 3
+
+
+@pytest.mark.parametrize(
+    ("size", "way"),
+    [
+        (150_000_000, "POST /jobs takes uploaded files of up to 2,000,000,000 bytes"),
+        (2_100_000_000, "the most that this"),
+    ],
+)
+def test_a_413_names_jobs_for_a_file_that_only_they_take(gateway: Gateway, size: int, way: str) -> None:
+    headers = {"content-length": str(size), "expect": "100-continue"}
+    assert way in assert_problem(gateway.converse([], headers), 413, "file_too_large")["detail"]
 
 
 def test_a_job_that_failed_answers_with_its_problem(gateway: Gateway, queue: FakeQueue) -> None:

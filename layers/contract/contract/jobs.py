@@ -89,7 +89,8 @@ class Job:
 
     def finished(self, answer: dict[str, Any]) -> Self:
         """Return the record of a job that has its answer."""
-        seconds = time.time() - (self.begun or time.time())
+        # No worker has begun a job whose measurement was known.
+        seconds = time.time() - self.begun if self.begun else 0.0
         return replace(self, status="finished", progress=None, seconds=seconds, answer=answer)
 
     @property

@@ -16,7 +16,7 @@ from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from fastapi import Request
 
@@ -43,12 +43,12 @@ class SentFile:
     content: Content
 
 
-async def read_file(request: Request, max_content_length: int, max_upload_bytes: int) -> SentFile:
+async def read_file(request: Request, max_content_length: int, max_upload_bytes: int, max_job_bytes: int) -> SentFile:
     """Read the file in field `image`, or the body that is the file. Of one too large, at most the limit is in memory.
 
     Raises ProblemError: malformed_request (neither a form nor a file, or not exactly one file and no other field),
     missing_image (no such file, or one without a name), empty_file, file_too_large. The last one tells about direct
-    uploads if they take files of this size, up to `max_upload_bytes`.
+    uploads if they take files of this size, up to `max_upload_bytes`, or else about jobs, up to `max_job_bytes`.
     """
     sent_as = media_type(request)
     if sent_as is None:
@@ -59,14 +59,15 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
             f"Content-Type {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}."
         )
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+    ways = {"POST /uploads takes files": max_upload_bytes, "POST /jobs takes uploaded files": max_job_bytes}
     try:
         if sent_as in FILE_TYPES:
             return await whole_body(request, max_content_length)
         file = await file_in_form(request, max_content_length + FORM_BYTES)
     except TooLargeError as error:
-        raise too_large(max_content_length, max_upload_bytes, declared_length(request)) from error
+        raise too_large(max_content_length, ways, declared_length(request)) from error
     if len(file.content) > max_content_length:
-        raise too_large(max_content_length, max_upload_bytes, len(file.content))
+        raise too_large(max_content_length, ways, len(file.content))
     return file
 
 
@@ -195,11 +196,13 @@ def missing_image(reason: str) -> ProblemError:
     return ProblemError(ProblemCode.MISSING_IMAGE, detail)
 
 
-def too_large(limit: int, max_upload_bytes: int, size: int) -> ProblemError:
-    """Return the problem of a file that is too large, which tells about direct uploads if they take `size` bytes."""
-    if max_upload_bytes <= limit or size > max_upload_bytes + FORM_BYTES:
-        return too_large_for_service(max(limit, max_upload_bytes))
-    way = f"POST /uploads takes files of up to {max_upload_bytes:,} bytes."
-    return ProblemError(
-        ProblemCode.FILE_TOO_LARGE, f"The file is larger than {limit:,} bytes, the most in a request. {way}"
-    )
+def too_large(limit: int, ways: Mapping[str, int], size: int) -> ProblemError:
+    """Return the problem of a file that is too large. It names the first of the other `ways` that takes `size` bytes.
+
+    ways: the most bytes of each; 0 if the service does not offer it.
+    """
+    for way, most in ways.items():
+        if most > limit and size <= most + FORM_BYTES:
+            detail = f"The file is larger than {limit:,} bytes, the most in a request. {way} of up to {most:,} bytes."
+            return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
+    return too_large_for_service(max(limit, *ways.values()))

@@ -84,7 +84,7 @@ def make_health_router(service: Service) -> APIRouter:
             allowed_image_formats=settings.allowed_image_formats,
             max_image_pixels=settings.max_image_pixels,
             max_upload_pixels=settings.max_upload_pixels,
-            max_job_bytes=service.jobs.max_bytes if service.jobs else 0,
+            max_job_bytes=service.max_job_bytes,
             max_job_pixels=service.jobs.max_pixels if service.jobs else 0,
         )
         return Health(status="ok", version=__version__, limits=limits)

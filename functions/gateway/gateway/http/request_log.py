@@ -50,9 +50,11 @@ class RequestLog:
         return (time.perf_counter() - self.started) * 1000
 
     def add(self, report: Report) -> None:
-        """Note what the service reports."""
-        timings, spans = self.report.timings | report.timings, self.report.spans + report.spans
-        self.report = Report(timings, spans, report.cache, report.cache_failures)
+        """Note what the service reports. The result of a job that is found done is a second report."""
+        before = self.report
+        timings, spans = before.timings | report.timings, before.spans + report.spans
+        failures = before.cache_failures + report.cache_failures
+        self.report = Report(timings, spans, report.cache or before.cache, failures)
 
 
 class RequestLogMiddleware:

@@ -116,7 +116,8 @@ def make_intensity_router(service: Service) -> APIRouter:
         """Return the name and the content of the file in a request, or where the file of its ticket is."""
         if service.uploads and is_json(request):
             return service.uploads.redeem((await read_json(request, TicketRequest)).ticket)
-        file = await read_file(request, service.settings.max_content_length, service.max_upload_bytes)
+        limit = service.settings.max_content_length
+        file = await read_file(request, limit, service.max_upload_bytes, service.max_job_bytes)
         return file.filename, file.content
 
     @router.post(

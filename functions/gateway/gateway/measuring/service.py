@@ -63,9 +63,14 @@ class Service:
         return self.settings.max_upload_bytes if self.uploads else 0
 
     @property
+    def max_job_bytes(self) -> int:
+        """The size of the largest upload that a job measures; 0 if the service has no jobs."""
+        return self.jobs.max_bytes if self.jobs and self.uploads else 0
+
+    @property
     def max_ticket_bytes(self) -> int:
         """The size of the largest file that gets a ticket, to be measured at once or by a job."""
-        return max(self.settings.max_upload_bytes, self.jobs.max_bytes if self.jobs else 0)
+        return max(self.settings.max_upload_bytes, self.max_job_bytes)
 
     async def measure(self, image: Image, options: Options, request_id: str) -> Outcome:
         """Return the measurement of an image, or the error that came instead. Raises nothing."""
