@@ -22,6 +22,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto
 ENV ?= default
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
 DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
+# uv keeps what it downloads in the home folder, or here if there is none that can be written, as in some containers.
+ifeq ($(shell test -w "$$HOME" && echo yes),)
+export UV_CACHE_DIR ?= $(CURDIR)/.venv/cache
+endif
 # An installer that fails says so in dozens of lines. The one that a person needs is printed, the others are in a file.
 INSTALL_LOG := .venv/install.log
 install = $(1) > $(INSTALL_LOG) 2>&1 || { sh infra/local/explain.sh $(INSTALL_LOG); exit 1; }
@@ -30,7 +34,7 @@ help: ## Show what there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
-	@MINISTACK=$(abspath .venv-ministack/bin/ministack) exec $(BIN)/python -m local_server
+	@MINISTACK="$(abspath .venv-ministack/bin/ministack)" exec $(BIN)/python -m local_server
 
 test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(PYTEST) $(ARGS)
@@ -95,7 +99,7 @@ clean: ## Remove what make has made
 	rm -rf .venv .venv-* .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". If you have one by another name: make run PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv .venv
 	@$(call install,$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 uv==$(UV_VERSION))
 
@@ -120,6 +124,6 @@ $(UV):
 # the OpenAPI document (openapi) and Node.js (redocly), each apart: their pins conflict with the service's and each other's.
 .venv-%/stamp: infra/tools/%.txt | $(UV)
 	@echo "Installing $* (once)"
-	@$(UV) venv --quiet --allow-existing .venv-$*
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-$*
 	@$(call install,$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<)
 	@touch $@

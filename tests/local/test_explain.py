@@ -32,9 +32,24 @@ def test_the_sentence_names_the_network_if_that_is_the_cause(tmp_path: Path, req
     command += ["--default-index", "http://127.0.0.1:9/simple", requirement]
     with log.open("w") as file:
         assert subprocess.run(command, env=quick, stdout=file, stderr=file, check=False).returncode
+    assert explained(log).startswith(sentence)
+
+
+def test_a_python_without_tls_is_not_taken_for_a_network_without_an_index(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    # What pip says then.
+    log.write_text(
+        "WARNING: pip is configured with locations that require TLS/SSL, however the ssl module in Python is not "
+        "available.\nERROR: Could not find a version that satisfies the requirement uv (from versions: none)\n"
+    )
+    assert explained(log).startswith("This Python cannot use TLS, because it has no module ssl. ")
+
+
+def explained(log: Path) -> str:
+    """What the script says of a log."""
     said = subprocess.run(
         ["sh", REPOSITORY / "infra/local/explain.sh", log], capture_output=True, text=True, check=True
     ).stderr
-    assert said.startswith(sentence)
     assert said.endswith(f"All that was said is in {log}.\n")
     assert said.count("\n") == 1
+    return said

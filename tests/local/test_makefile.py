@@ -1,0 +1,70 @@
+"""What the Makefile installs and starts, where folders and Pythons are not as usual."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+STAMP = ".venv-ministack/stamp"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone in a path with spaces, whose uv and Python print what they are asked for."""
+    folder = tmp_path / "my own images"
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / "infra/tools").mkdir(parents=True)
+    (folder / "infra/tools/ministack.txt").touch()
+    shutil.copy(REPOSITORY / "Makefile", folder)
+    for name in ("uv", "python"):
+        program = folder / ".venv/bin" / name
+        program.write_text('#!/bin/sh\necho "$*|$MINISTACK|$UV_CACHE_DIR" >> printed\nmkdir -p .venv-ministack\n')
+        program.chmod(0o755)
+    return folder
+
+
+def make(clone: Path, target: str, **variables: str) -> list[list[str]]:
+    """Make a target, where all is there that is made before. Return the words of the programs, and two variables."""
+    usual = {name: value for name, value in os.environ.items() if name not in {"UV_CACHE_DIR", "MAKEFLAGS"}}
+    command = ["make", "--silent", "--old-file=.venv/run", "--old-file=.venv/bin/uv", target]
+    subprocess.run(command, cwd=clone, env={**usual, **variables}, check=True)
+    return [line.split("|") for line in (clone / "printed").read_text().splitlines()]
+
+
+def test_the_service_starts_in_a_path_with_spaces(clone: Path) -> None:
+    [_, _, (started, ministack, _)] = make(clone, "run")
+    assert (started, ministack) == ("-m local_server", str(clone / ".venv-ministack/bin/ministack"))
+
+
+def test_the_tools_have_the_python_of_the_service_and_not_the_first_one_that_uv_finds(clone: Path) -> None:
+    [(made, *_), _] = make(clone, STAMP)
+    assert made.split()[0] == "venv"
+    assert "--python .venv/bin/python" in made
+
+
+def test_what_uv_downloads_is_kept_here_where_no_home_folder_can_be_written(clone: Path, tmp_path: Path) -> None:
+    for home, cache in {tmp_path: "", tmp_path / "nobody": str(clone / ".venv/cache")}.items():
+        (clone / STAMP).unlink(missing_ok=True)
+        (clone / "printed").unlink(missing_ok=True)
+        assert {line[2] for line in make(clone, STAMP, HOME=str(home))} == {cache}
+
+
+def test_a_python_that_is_too_old_is_named_and_how_to_take_another(clone: Path) -> None:
+    shutil.rmtree(clone / ".venv")
+    old = clone / "python3.10"
+    # A real one, but for its version.
+    version = "import sys; sys.version_info = (3, 10); sys.version = '3.10.13 x'"
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{version}; $2"\n')
+    old.chmod(0o755)
+    command = ["make", "--silent", ".venv/bin/uv", "PYTHON=./python3.10"]
+    result = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "Python 3.11 or newer is needed; this is 3.10.13." in result.stderr
+    assert "make run PYTHON=python3.11" in result.stderr
+    assert not (clone / ".venv").exists()
