@@ -13,6 +13,10 @@ REDOCLY := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" REDOCLY_TELEMETRY=off REDOC
 ASL_VALIDATOR := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes asl-validator@4.0.0
 # The SAM CLI would tell its maker of every command.
 export SAM_CLI_TELEMETRY := 0
+# boto3, with which `make deploy` and its like ask AWS, reads this variable only. The AWS CLI prefers the other one.
+ifdef AWS_REGION
+export AWS_DEFAULT_REGION := $(AWS_REGION)
+endif
 # Where no AWS is asked, the SAM CLI and botocore want a region all the same. `make deploy` takes that of your profile.
 check test bench build e2e: export AWS_DEFAULT_REGION ?= eu-central-1
 # Each start of a program would compile its libraries again.

@@ -24,21 +24,25 @@ def clone(tmp_path: Path) -> Path:
     shutil.copy(REPOSITORY / "Makefile", folder)
     for name in ("uv", "python"):
         program = folder / ".venv/bin" / name
-        program.write_text('#!/bin/sh\necho "$*|$MINISTACK|$UV_CACHE_DIR" >> printed\nmkdir -p .venv-ministack\n')
+        program.write_text(
+            '#!/bin/sh\necho "$*|$MINISTACK|$UV_CACHE_DIR|$AWS_DEFAULT_REGION" >> printed\nmkdir -p .venv-ministack\n'
+        )
         program.chmod(0o755)
     return folder
 
 
 def make(clone: Path, target: str, **variables: str) -> list[list[str]]:
-    """Make a target, where all is there that is made before. Return the words of the programs, and two variables."""
-    usual = {name: value for name, value in os.environ.items() if name not in {"UV_CACHE_DIR", "MAKEFLAGS"}}
-    command = ["make", "--silent", "--old-file=.venv/run", "--old-file=.venv/bin/uv", target]
+    """Make a target, where all is there that is made before. Return the words of the programs, and three variables."""
+    unset = {"UV_CACHE_DIR", "MAKEFLAGS", "AWS_REGION", "AWS_DEFAULT_REGION"}
+    usual = {name: value for name, value in os.environ.items() if name not in unset}
+    made = ("run", "dev", "bin/uv")
+    command = ["make", "--silent", *(f"--old-file=.venv/{name}" for name in made), target]
     subprocess.run(command, cwd=clone, env={**usual, **variables}, check=True)
     return [line.split("|") for line in (clone / "printed").read_text().splitlines()]
 
 
 def test_the_service_starts_in_a_path_with_spaces(clone: Path) -> None:
-    [_, _, (started, ministack, _)] = make(clone, "run")
+    [_, _, (started, ministack, *_)] = make(clone, "run")
     assert (started, ministack) == ("-m local_server", str(clone / ".venv-ministack/bin/ministack"))
 
 
@@ -68,3 +72,19 @@ def test_a_python_that_is_too_old_is_named_and_how_to_take_another(clone: Path) 
     assert "Python 3.11 or newer is needed; this is 3.10.13." in result.stderr
     assert "make run PYTHON=python3.11" in result.stderr
     assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "region"),
+    [
+        ({"AWS_REGION": "eu-west-3"}, "eu-west-3"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-3"),
+        ({}, ""),
+    ],
+)
+def test_aws_is_asked_in_the_region_that_the_aws_cli_would_take(
+    clone: Path, given: dict[str, str], region: str
+) -> None:
+    [(program, *_, chosen)] = make(clone, "key", **given)
+    assert (program, chosen) == ("-m deployment.keys default", region)
