@@ -310,5 +310,5 @@ def test_without_the_extra_a_sentence_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "botocore", None)  # as Python marks what is not there
     assert main(["bulk", "s3://photos"]) == 2
-    sentence = "intensity: this needs the extra 's3': pip install 'image-intensity[cli,s3]'\n"
+    sentence = "intensity: this needs the extra 's3'. In a clone of the project: pip install \"./core[cli,s3]\"\n"
     assert capsys.readouterr() == ("", sentence)

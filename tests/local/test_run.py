@@ -85,8 +85,11 @@ def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, reload: str) ->
         ({"PORT": "70000"}, "PORT"),
         ({"APP_ENV": "production"}, "SECRET_KEY"),
         ({"REDIS_TLS": "perhaps", "RELOAD": "1"}, "REDIS_TLS"),
-        ({"HOST": "no-such-host.invalid"}, "no-such-host.invalid"),
-        ({"HOST": ".."}, ".."),
+        # Another port would not help.
+        ({"HOST": "no-such-host.invalid"}, "Cannot start: HOST=no-such-host.invalid: "),
+        ({"HOST": ".."}, "Cannot start: HOST=..: not the name of a host"),
+        # Of the addresses for documentation (RFC 5737), which no machine has.
+        ({"HOST": "192.0.2.1"}, "Cannot start: HOST=192.0.2.1: not an address of this machine"),
         ({"UNIX_SOCKET": "/no/such/folder/socket"}, "UNIX_SOCKET=/no/such/folder/socket"),
         ({"UNIX_SOCKET": "/" + "x" * 200}, "UNIX_SOCKET="),
     ],

@@ -70,7 +70,8 @@ def _installed(needed: dict[str, str], given: Arguments | None = None) -> bool:
     needed = {**needed, **({"parquet": "duckdb"} if given and given.parquet else {})}
     for extra, module in needed.items():
         if not find_spec(module):
-            install = f"pip install 'image-intensity[{','.join(needed)}]'"
-            sys.stderr.write(f"intensity: this needs the extra '{extra}': {install}\n")
+            # By its folder: an index of packages does not have this project, and may have another one of its name.
+            install = f'pip install "./core[{",".join(needed)}]"'
+            sys.stderr.write(f"intensity: this needs the extra '{extra}'. In a clone of the project: {install}\n")
             return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
 
@@ -27,16 +28,21 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at the address. Raises SettingsError if that is not possible."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError comes from a host name with an empty or too long part.
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        raise SettingsError(f"HOST={host}: {reason}") from error
+    try:
         listener = socket.socket(family, kind, protocol)
         # Without this, the port of a server that has just stopped is in use for another minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         # From now on, clients wait for an answer. Before, they were refused.
         listener.listen()
-    except (OSError, UnicodeError) as error:
-        # A UnicodeError comes from a host name with an empty or too long part.
-        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
-        message = f"port {port} of {host}: {reason}. Choose another: PORT=5001 make run"
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(f"HOST={host}: not an address of this machine") from error
+        message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
         raise SettingsError(message) from error
     return listener
 
