@@ -13,7 +13,7 @@ REDOCLY := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" REDOCLY_TELEMETRY=off REDOC
 ASL_VALIDATOR := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes asl-validator@4.0.0
 # The SAM CLI would tell its maker of every command.
 export SAM_CLI_TELEMETRY := 0
-# boto3, with which `make deploy` and its like ask AWS, reads this variable only. The AWS CLI prefers the other one.
+# boto3, with which `make deploy` and its like ask AWS, reads only AWS_DEFAULT_REGION. Version 2 of the AWS CLI prefers AWS_REGION.
 ifdef AWS_REGION
 export AWS_DEFAULT_REGION := $(AWS_REGION)
 endif

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from image_intensity.jobs.arguments import STACK
 from tests.support import executable, ministack
 
 if TYPE_CHECKING:
@@ -152,6 +154,15 @@ def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_stor
     (tmp_path / "panorama.png").write_bytes(b"")
     code = example("docs/uploads.md", "With bash, curl and jq", "sh").replace(SERVICE, server_with_storage)
     assert json.loads(run(["bash", "-c", code], tmp_path))["code"] == "empty_file"
+
+
+def test_the_example_for_jobs_asks_the_stack_that_its_deployment_makes() -> None:
+    deployed = tomllib.loads(read("samconfig.toml"))
+    example = read("docs/jobs.md").partition("```sh\n")[2].partition("```")[0]
+    assert "make deploy PARAMETERS=" in example
+    assert f"export INTENSITY_STACK={deployed['default']['deploy']['parameters']['stack_name']} " in example
+    # What the command asks without this variable, as the document says.
+    assert deployed["prod"]["deploy"]["parameters"]["stack_name"] == STACK
 
 
 def test_readme_is_short() -> None:

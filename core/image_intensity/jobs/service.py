@@ -79,7 +79,7 @@ class Service:
         except KeyError as error:
             raise JobError(f"the stack {stack} has no jobs; deploy it with the parameter Bulk=on") from error
         except (ClientError, BotoCoreError) as error:
-            raise JobError(f"cannot find the stack {stack}: {told(error)}") from error
+            raise JobError(f"cannot find the stack {stack} (--stack names another): {told(error)}") from error
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
         """Start an execution of this name."""

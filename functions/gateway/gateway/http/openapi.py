@@ -59,13 +59,14 @@ HEADERS: dict[str, Any] = {
         "example": examples.REQUEST_ID,
     },
     "Server-Timing": {
-        "description": "How long the parts of the request took, in milliseconds; API Gateway's own answers lack it",
+        "description": "How long the parts of the request took, in milliseconds; requests that are refused "
+        "before they reach the service have none",
         "schema": {"type": "string"},
         "example": "upload;dur=3.2, hash;dur=0.4, cache;dur=0.3, processor;dur=20.9, total;dur=25.5",
     },
     "X-Cache": {
-        "description": "`hit`: this content was measured before. `miss`: it was measured now. `bypass`: it was "
-        "measured now, without a cache. The answer is the same",
+        "description": "`hit`: this content was measured or refused before. `miss`: it was not known. `bypass`: there "
+        "is no cache, or it does not answer. The answer is the same",
         "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
         "example": "miss",
     },
