@@ -192,11 +192,12 @@ def alarms() -> dict[str, dict[str, Any]]:
     return {name: each for name, each in every.items() if each.get("Type") == "AWS::CloudWatch::Alarm"}
 
 
-@pytest.mark.parametrize("name", sorted(alarms()))
-def test_an_alarm_tells_somebody(name: str) -> None:
-    properties = alarms()[name]["Properties"]
-    assert {"Ref": "Alarms"} in properties["AlarmActions"]
-    assert properties["AlarmDescription"]
+def test_every_alarm_tells_somebody() -> None:
+    # Not a parameter of the test: this needs the SAM CLI, and so may only be asked while a test runs.
+    assert len(alarms()) > 5
+    for name, alarm in alarms().items():
+        assert {"Ref": "Alarms"} in alarm["Properties"]["AlarmActions"], name
+        assert alarm["Properties"]["AlarmDescription"], name
 
 
 def test_two_deployments_in_one_account_share_no_metric_and_no_dashboard() -> None:
