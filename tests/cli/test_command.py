@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -270,7 +271,7 @@ def test_without_a_terminal_there_is_no_bar_unless_it_is_asked_for(tmp_path: Pat
 
 def test_head_ends_the_command_without_a_word(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "images", 200)
-    command = f"{' '.join(COMMAND)} {folder} | head -n 2"
+    command = f"{shlex.join(COMMAND)} {folder} | head -n 2"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert len(result.stdout.splitlines()) == 2
     assert result.stderr == ""

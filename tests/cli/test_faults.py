@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -256,7 +257,7 @@ def on_small_disk(disk: Path, *commands: str) -> subprocess.CompletedProcess[str
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_a_full_disk_is_one_line_and_leaves_whole_rows(tmp_path: Path, small_disk: Path, suffix: str) -> None:
     folder, file, copy = folder_of(tmp_path / "images", 250), small_disk / f"results.{suffix}", tmp_path / "copy"
-    command = f"{' '.join(COMMAND)} {folder} -o {file}"
+    command = f"{shlex.join(COMMAND)} {folder} -o {file}"
     result = on_small_disk(
         small_disk,
         f"{command}; echo code $?; cp {file} {copy}; mount -o remount,size=1m {small_disk}",
@@ -327,7 +328,9 @@ def test_memory_that_does_not_suffice_costs_one_row(tmp_path: Path, monkeypatch:
 def test_a_temporary_folder_without_space_is_one_line(tmp_path: Path, small_disk: Path) -> None:
     names = tmp_path / "names"
     names.write_text("".join(f"{number:0200}.png\n" for number in range(20_000)))
-    command = f"SQLITE_TMPDIR={small_disk} {sys.executable} -m image_intensity.cli --from {names}; echo code $?"
+    command = (
+        f"SQLITE_TMPDIR={small_disk} {shlex.quote(sys.executable)} -m image_intensity.cli --from {names}; echo code $?"
+    )
     result = on_small_disk(small_disk, command)
     assert result.stdout.splitlines()[-1] == "code 1"
     assert result.stderr.startswith("intensity: cannot keep the list of files in the temporary folder")
