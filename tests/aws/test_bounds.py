@@ -234,3 +234,18 @@ def test_the_gateways_network_leads_to_lambda_and_the_table_of_jobs_and_to_nothi
     assert more["Condition"] == endpoints[1]["Condition"] == "JobsOn"
     assert endpoints[1]["Properties"]["VpcEndpointType"] == "Gateway"
     assert not [each for each in network.values() if each.get("Type") == "AWS::EC2::Route"]
+
+
+def test_the_gateways_role_may_use_the_endpoint_of_the_table() -> None:
+    [statement] = template("network.yaml")["TableEndpoint"]["Properties"]["PolicyDocument"]["Statement"]
+    # https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html#vpc-endpoint-policies-gateway:
+    # the ARN of an account would be its root user alone.
+    assert statement["Principal"] == "*"
+    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
+    [rights] = [
+        each
+        for policy in deployed()["GatewayRole"]["Properties"]["Policies"]
+        for each in policy.get("Fn::If", ["", policy])[1]["PolicyDocument"]["Statement"]
+        if any(action.startswith("dynamodb:") for action in each["Action"])
+    ]
+    assert (statement["Action"], statement["Resource"]) == (rights["Action"], {"Ref": "JobTable"})
