@@ -48,7 +48,8 @@ def settings_of(path: str, method: str) -> dict[str, Any]:
 
 
 def test_every_method_has_a_limit_and_forms_for_uploads_a_lower_one() -> None:
-    usual, forms = settings_of("/*", "*"), settings_of("/uploads", "POST")
+    # CloudFormation wants a slash of a path as ~1 (AWS::ApiGateway::Stage MethodSetting, ResourcePath).
+    usual, forms = settings_of("/*", "*"), settings_of("/~1uploads", "POST")
     assert usual["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
     assert forms["ThrottlingRateLimit"] == {"Ref": "UploadsPerSecond"}
 
