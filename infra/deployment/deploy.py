@@ -52,6 +52,9 @@ def main(environment: str, *given: str) -> None:
     prepare(deployment, DEFAULTS | deployment.parameters, region)
     deployment.chosen["Release"] = release(BUILD, deployment.parameters)
     deploy(deployment, region)
+    if deployment.present.get("SiteFirewallArn") and not deployment.chosen["SiteFirewallArn"]:
+        # It is not in the stack, so CloudFormation leaves it, and it costs by the month.
+        delete_firewall(deployment.stack)
     if environment == PRODUCTION:
         cloudformation = boto3.client("cloudformation")
         cloudformation.update_termination_protection(StackName=deployment.stack, EnableTerminationProtection=True)
@@ -87,6 +90,11 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
 def firewall_stack(stack: str) -> str:
     """Return the name of the stack with the firewall for the page of `stack`."""
     return f"{stack}-firewall"
+
+
+def delete_firewall(stack: str) -> None:
+    """Delete the firewall for the page of `stack`, which no distribution may have any more."""
+    boto3.client("cloudformation", region_name=FIREWALL_REGION).delete_stack(StackName=firewall_stack(stack))
 
 
 def ask_for_email(deployment: Deployment, parameters: Mapping[str, str]) -> None:

@@ -55,10 +55,15 @@ class Deployment:
             raise
 
     @property
+    def present(self) -> dict[str, str]:
+        """The parameters that the stack has; none if there is no stack yet."""
+        found = self.description.get("Parameters", []) if self.description else []
+        return {each["ParameterKey"]: each["ParameterValue"] for each in found}
+
+    @property
     def parameters(self) -> dict[str, str]:
         """The parameters of the next deployment, as far as they are not the template's defaults."""
-        present = self.description.get("Parameters", []) if self.description else []
-        return {each["ParameterKey"]: each["ParameterValue"] for each in present} | self.chosen
+        return self.present | self.chosen
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:

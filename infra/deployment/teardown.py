@@ -11,7 +11,7 @@ import sys
 import boto3
 from botocore.exceptions import ClientError
 
-from deployment.deploy import FIREWALL_REGION, PRODUCTION, TOOLS, chosen_region, firewall_stack, run
+from deployment.deploy import PRODUCTION, TOOLS, chosen_region, delete_firewall, run
 from deployment.stack import Deployment, resources
 from deployment.uploads import let_uploads_work
 
@@ -26,7 +26,7 @@ def main(environment: str, confirmed: str = "") -> None:
         prepare(stack)
         run([str(TOOLS / "sam"), "delete", "--stack-name", stack, "--region", region, "--no-prompts"])
     # Last: a firewall cannot be deleted while a distribution has it.
-    boto3.client("cloudformation", region_name=FIREWALL_REGION).delete_stack(StackName=firewall_stack(stack))
+    delete_firewall(stack)
 
 
 def prepare(stack: str) -> None:

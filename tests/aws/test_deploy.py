@@ -34,6 +34,7 @@ Resources:
   SecretKey: {Type: AWS::SecretsManager::Secret, Properties: {SecretString: first}}
 Parameters:
   AlarmEmail: {Type: String, Default: ""}
+  SiteFirewallArn: {Type: String, Default: ""}
 """
 
 
@@ -237,6 +238,31 @@ def test_production_has_zones_a_firewall_for_cloudfront_and_protection(
     assert given["SiteFirewallArn"] == "arn:firewall"
     assert given["DirectAccess"] == "off"
     assert describe(production)["EnableTerminationProtection"] is True
+
+
+def test_the_firewall_for_cloudfront_goes_when_it_is_turned_off(commands: list[list[str]], production: str) -> None:
+    east = boto3.client("cloudformation", region_name="us-east-1")
+    east.create_stack(StackName=f"{production}-firewall", TemplateBody="Resources: {Topic: {Type: AWS::SNS::Topic}}")
+
+    def left() -> int:
+        return len(east.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"])
+
+    # The present deployment has none, so this one is not its own.
+    deploying.main("prod", "Firewall=off")
+    assert left() == 1
+    boto3.client("cloudformation").update_stack(
+        StackName=production,
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": "AlarmEmail", "UsePreviousValue": True},
+            {"ParameterKey": "SiteFirewallArn", "ParameterValue": "arn:firewall"},
+        ],
+    )
+    deploying.main("prod")
+    assert left() == 1
+    deploying.main("prod", "Firewall=off")
+    assert left() == 0
+    assert parameters(commands[-1])["SiteFirewallArn"] == ""
 
 
 def test_production_without_an_address_for_alarms_is_not_deployed(commands: list[list[str]]) -> None:
