@@ -16,11 +16,13 @@ NEVER_RESERVED = 100
 BOUNDS = ("ProcessorConcurrency", "GatewayConcurrency", "JobConcurrency")
 
 
-def check_concurrency(client: LambdaClient, wanted: Mapping[str, int], functions: Iterable[str]) -> None:
+def check_concurrency(
+    client: LambdaClient, environment: str, wanted: Mapping[str, int], functions: Iterable[str]
+) -> None:
     """Raise SystemExit if the account cannot reserve what is wanted.
 
-    wanted: functions at a time by the name of the parameter; -1: no reservation. functions: those of the present stack,
-    whose reservations are free again.
+    environment: the deployment's name in samconfig.toml. wanted: functions at a time by the name of the parameter; -1:
+    no reservation. functions: those of the present stack, whose reservations are free again.
     """
     limit = client.get_account_settings()["AccountLimit"]
     own = sum(
@@ -35,13 +37,16 @@ def check_concurrency(client: LambdaClient, wanted: Mapping[str, int], functions
         f"{' and '.join(f'{name}={number}' for name, number in asked.items())} cannot be reserved: this account runs "
         f"{total} functions at a time in this region, and {left} of them can be reserved ({NEVER_RESERVED} never can). "
         "Ask AWS for more, which costs nothing: Service Quotas, AWS Lambda, Concurrent executions. Until then, deploy "
-        f'without bounds of its own; the {total} of the account are the bound:\n\n    make deploy PARAMETERS="'
-        f'{" ".join(f"{name}=-1" for name in asked)}"'
+        f"without bounds of its own; the {total} of the account are the bound:\n\n    "
+        f'make deploy ENV={environment} PARAMETERS="{" ".join(f"{name}=-1" for name in asked)}"'
     )
 
 
-def zones_with_the_cache(client: EC2Client, region: str) -> tuple[str, str]:
-    """Return two availability zones that have the endpoints of both Lambda and ElastiCache. Raises SystemExit."""
+def zones_with_the_cache(client: EC2Client, environment: str, region: str) -> tuple[str, str]:
+    """Return two availability zones that have the endpoints of both Lambda and ElastiCache. Raises SystemExit.
+
+    environment: as above.
+    """
     names = [f"com.amazonaws.{region}.{service}" for service in ("lambda", "elasticache")]
     details = client.describe_vpc_endpoint_services(ServiceNames=names)["ServiceDetails"]
     common = set.intersection(*(set(detail["AvailabilityZones"]) for detail in details)) if details else set()
@@ -50,7 +55,7 @@ def zones_with_the_cache(client: EC2Client, region: str) -> tuple[str, str]:
             return first, second
     raise SystemExit(
         f"{region} has no two availability zones with Lambda and ElastiCache. Choose another region, or deploy without "
-        'the cache: make deploy PARAMETERS="Cache=off"'
+        f'the cache: make deploy ENV={environment} PARAMETERS="Cache=off"'
     )
 
 

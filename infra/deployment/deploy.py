@@ -73,9 +73,11 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
     """Ask and check what can be known before, make what is outside of the stack, and choose the rest."""
     ask_for_email(deployment, parameters)
     bounds = (*BOUNDS, "BulkConcurrency") if parameters["Bulk"] == "on" else BOUNDS
-    check_concurrency(boto3.client("lambda"), {name: int(parameters[name]) for name in bounds}, functions(deployment))
+    wanted = {name: int(parameters[name]) for name in bounds}
+    check_concurrency(boto3.client("lambda"), deployment.environment, wanted, functions(deployment))
     if parameters["Cache"] == "on" and not (parameters["ZoneA"] and parameters["ZoneB"]):
-        deployment.chosen["ZoneA"], deployment.chosen["ZoneB"] = zones_with_the_cache(boto3.client("ec2"), region)
+        zones = zones_with_the_cache(boto3.client("ec2"), deployment.environment, region)
+        deployment.chosen["ZoneA"], deployment.chosen["ZoneB"] = zones
     if parameters["ApiLogs"] == "on" and not has_log_role(boto3.client("apigateway")):
         make_stack("infra/account.yaml", LOG_ROLE_STACK, region)
     if parameters["Firewall"] == "on" and parameters["Site"] == "on":

@@ -100,7 +100,7 @@ def check(total: int, unreserved: int, wanted: dict[str, int], own: int = 0) -> 
         stub.add_response("get_account_settings", {"AccountLimit": limits})
         if own:
             stub.add_response("get_function_concurrency", {"ReservedConcurrentExecutions": own})
-        check_concurrency(client, wanted, ["function"] if own else [])
+        check_concurrency(client, "prod", wanted, ["function"] if own else [])
 
 
 BOTH = {"ProcessorConcurrency": 10, "GatewayConcurrency": 10}
@@ -118,7 +118,7 @@ def test_an_account_that_cannot_reserve_is_told_what_to_do(total: int, unreserve
     sentence = str(caught.value)
     assert f"this account runs {total} functions at a time" in sentence
     assert "Service Quotas" in sentence
-    assert 'make deploy PARAMETERS="ProcessorConcurrency=-1 GatewayConcurrency=-1"' in sentence
+    assert 'make deploy ENV=prod PARAMETERS="ProcessorConcurrency=-1 GatewayConcurrency=-1"' in sentence
 
 
 @pytest.mark.parametrize(("bulk", "asked"), [("off", set()), ("on", {"BulkConcurrency"})])
@@ -126,7 +126,7 @@ def test_the_functions_of_jobs_are_reserved_only_where_there_are_jobs(
     commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, bulk: str, asked: set[str]
 ) -> None:
     wanted: list[dict[str, int]] = []
-    monkeypatch.setattr(deploying, "check_concurrency", lambda _, bounds, __: wanted.append(bounds))
+    monkeypatch.setattr(deploying, "check_concurrency", lambda _, __, bounds, ___: wanted.append(bounds))
     deploying.main("default", f"Bulk={bulk}")
     assert len(commands) == 1
     assert wanted[0].keys() == {"ProcessorConcurrency", "GatewayConcurrency", "JobConcurrency"} | asked
@@ -146,7 +146,7 @@ def zones(*services: list[str]) -> tuple[str, str]:
     with Stubber(client) as stub:
         answer = {"ServiceDetails": [{"AvailabilityZones": found} for found in services]}
         stub.add_response("describe_vpc_endpoint_services", answer, {"ServiceNames": names})
-        return zones_with_the_cache(client, "eu-central-1")
+        return zones_with_the_cache(client, "prod", "eu-central-1")
 
 
 def test_the_zones_of_the_cache_have_both_lambda_and_elasticache() -> None:
@@ -157,7 +157,7 @@ def test_the_zones_of_the_cache_have_both_lambda_and_elasticache() -> None:
 
 
 def test_a_region_without_two_such_zones_is_told() -> None:
-    with pytest.raises(SystemExit, match="Cache=off"):
+    with pytest.raises(SystemExit, match='make deploy ENV=prod PARAMETERS="Cache=off"'):
         zones(["eu-central-1a", "eu-central-1b"], ["eu-central-1b"])
 
 
