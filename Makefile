@@ -84,8 +84,8 @@ deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: cach
 key: .venv/dev ## Make an API key of a deployment with Access=keys (NAME=alice); END=1 ends it; without NAME, list the keys
 	@PYTHONPATH=infra $(BIN)/python -m deployment.keys $(ENV) $(NAME) $(if $(END),end)
 
-rotate: build .venv/dev ## Sign tickets and cached records with a new secret (ENV=prod)
-	@PYTHONPATH=infra $(BIN)/python -m deployment.rotate $(ENV)
+rotate: build .venv/dev ## Sign tickets and cached records with a new secret (ENV=prod; PARAMETERS as for deploy)
+	@PYTHONPATH=infra $(BIN)/python -m deployment.rotate $(ENV) $(PARAMETERS)
 
 uploads: .venv/dev ## Let direct uploads work again, after the brake has stopped them (ENV=prod)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.uploads $(ENV)

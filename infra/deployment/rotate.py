@@ -1,6 +1,6 @@
 """`make rotate`: sign with a new secret. Tickets of the old one are not valid any more, and records are made anew.
 
-Usage: PYTHONPATH=infra python -m deployment.rotate ENV
+Usage: PYTHONPATH=infra python -m deployment.rotate ENV [Name=Value ...], as for `make deploy`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from deployment.stack import Deployment, resources
 SECRET_BYTES = 48
 
 
-def main(environment: str) -> None:
-    """Make a new version of the secret, and deploy with it."""
-    names = {logical_id: name for logical_id, _, name in resources(Deployment.read(environment, []).stack)}
-    deploy(environment, f"SecretVersion={new_version(names['SecretKey'])}")
+def main(environment: str, *given: str) -> None:
+    """Make a new version of the secret, and deploy with it and with the parameters `given`."""
+    names = {logical_id: name for logical_id, _, name in resources(Deployment.read(environment, given).stack)}
+    deploy(environment, *given, f"SecretVersion={new_version(names['SecretKey'])}")
 
 
 def new_version(secret: str) -> str:

@@ -353,12 +353,12 @@ def test_a_teardown_deletes_the_stack_and_its_firewall(stack: str, monkeypatch: 
 def test_a_rotation_makes_a_new_secret_and_deploys_its_version(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     deployed: list[tuple[str, ...]] = []
     monkeypatch.setattr(rotate, "deploy", lambda *arguments: deployed.append(arguments))
-    rotate.main("default")
-    [(environment, given)] = deployed
+    rotate.main("default", "ProcessorConcurrency=-1")
+    [(environment, kept, given)] = deployed
     client = boto3.client("secretsmanager")
     version = given.removeprefix("SecretVersion=")
     secret = client.get_secret_value(SecretId=physical(stack, "SecretKey"), VersionId=version)["SecretString"]
-    assert environment == "default"
+    assert (environment, kept) == ("default", "ProcessorConcurrency=-1")
     assert secret != "first"
     assert len(secret) >= 64
 
