@@ -90,7 +90,7 @@ rotate: build .venv/dev ## Sign tickets and cached records with a new secret (EN
 uploads: .venv/dev ## Let direct uploads work again, after the brake has stopped them (ENV=prod)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.uploads $(ENV)
 
-teardown: .venv/dev .venv-sam/stamp ## Empty the buckets of a deployment, and delete all of it (ENV=prod wants CONFIRM=name-of-the-stack)
+teardown: .venv/dev .venv-sam/stamp ## Empty the buckets of a deployment, end its keys, and delete all of it (ENV=prod wants CONFIRM=name-of-the-stack)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.teardown $(ENV) $(CONFIRM)
 
 costs: .venv/dev ## Compute the tables of costs in docs/aws.md again

@@ -1,4 +1,4 @@
-"""`make teardown`: empty the buckets of a deployment, and delete all that belongs to it.
+"""`make teardown`: empty the buckets of a deployment, end its API keys, and delete all that belongs to it.
 
 Usage: PYTHONPATH=infra python -m deployment.teardown ENV [STACK]
 STACK: the name of its stack, as a confirmation, which production needs.
@@ -12,6 +12,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from deployment.deploy import PRODUCTION, TOOLS, chosen_region, delete_firewall, run
+from deployment.keys import Keys
 from deployment.stack import Deployment, resources
 from deployment.uploads import let_uploads_work
 
@@ -30,13 +31,20 @@ def main(environment: str, confirmed: str = "") -> None:
 
 
 def prepare(stack: str) -> None:
-    """Make a stack one that CloudFormation can delete: unprotected, its buckets empty, its roles as it knows them."""
+    """Make a stack one that CloudFormation can delete: unprotected, its buckets empty, its roles as it knows them.
+
+    End its API keys, too, of which CloudFormation knows nothing.
+    """
     boto3.client("cloudformation").update_termination_protection(StackName=stack, EnableTerminationProtection=False)
     for logical_id, kind, name in resources(stack):
         if kind == "AWS::S3::Bucket" and name:
             empty(name)
         if logical_id == "GatewayRole" and name:
             let_uploads_work(name)
+        if kind == "AWS::ApiGateway::UsagePlan" and name:
+            keys = Keys(boto3.client("apigateway"), name, "")
+            for key in list(keys):
+                keys.end(key.name)
 
 
 def empty(bucket: str) -> None:

@@ -15,6 +15,7 @@ import brake
 from deployment import deploy as deploying
 from deployment import rotate, teardown, uploads
 from deployment.account import check_concurrency, has_log_role, zones_with_the_cache
+from deployment.keys import Keys
 from deployment.release import release
 from deployment.stack import Deployment, describe
 from tests.aws.translation import REPOSITORY
@@ -31,6 +32,7 @@ Resources:
   GatewayRole:
     Type: AWS::IAM::Role
     Properties: {AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: []}}
+  UsagePlan: {Type: AWS::ApiGateway::UsagePlan}
   SecretKey: {Type: AWS::SecretsManager::Secret, Properties: {SecretString: first}}
 Parameters:
   AlarmEmail: {Type: String, Default: ""}
@@ -328,6 +330,17 @@ def test_a_teardown_empties_the_buckets_and_ends_protection(stack: str) -> None:
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     assert boto3.client("iam").list_role_policies(RoleName=role)["PolicyNames"] == []
     assert describe(stack)["EnableTerminationProtection"] is False
+
+
+def test_a_teardown_ends_the_api_keys(stack: str) -> None:
+    client = boto3.client("apigateway")
+    keys = Keys(client, physical(stack, "UsagePlan"), f"{stack}-")
+    keys.make("alice")
+    keys.make("bob")
+    client.create_api_key(name="of something else")
+    teardown.prepare(stack)
+    assert list(keys) == []
+    assert [key["name"] for key in client.get_api_keys()["items"]] == ["of something else"]
 
 
 def test_a_bucket_that_is_gone_is_empty(aws: None) -> None:  # noqa: ARG001 - needed first
