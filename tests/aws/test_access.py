@@ -132,6 +132,12 @@ def test_a_signature_is_for_the_apis_own_address_which_must_be_open() -> None:
     assert [each["Assert"] for each in rule["Assertions"]] == [["DirectAccess", "on"]]
 
 
+def test_a_domain_needs_its_certificate() -> None:
+    rule = TEMPLATE["Rules"]["ADomainHasACertificate"]
+    assert rule["RuleCondition"] == [["DomainName", ""]]
+    assert [each["Assert"] for each in rule["Assertions"]] == [[["CertificateArn", ""]]]
+
+
 def test_the_log_of_the_api_has_the_id_of_a_key_and_never_the_key() -> None:
     logged = TEMPLATE["Resources"]["Api"]["Properties"]["AccessLogSetting"][1]["Format"]
     assert '"api_key_id":"$context.identity.apiKeyId"' in logged
