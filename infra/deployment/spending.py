@@ -46,6 +46,9 @@ LONGEST_HEAD_BYTES = 10_240
 # minutes late, and IAM.
 S3_POSTS_PER_SECOND = 3_500
 BRAKE_SECONDS = 600
+# S3's metrics of requests for a bucket, which the brake needs. They cost like metrics of one's own, while there are
+# requests. https://docs.aws.amazon.com/AmazonS3/latest/userguide/metrics-dimensions.html#s3-request-cloudwatch-metrics
+S3_METRICS = 16
 # Lifecycle rules of S3 delete what is older than one day within a further one.
 STORED_DAYS = 2
 
@@ -164,6 +167,7 @@ def worst_day(chosen: Mapping[str, str]) -> dict[str, float]:
         "files sent to S3 as often as the brake allows": usd("S3 POST", int(chosen["UploadsBeforeBrake"]) * DAY / 60),
         "files sent to S3 until the brake holds, once": usd("S3 POST", S3_POSTS_PER_SECOND * BRAKE_SECONDS),
         "uploads of the largest size, stored": stored(chosen, min(stores + bodies, forms)),
+        "S3's metrics of requests, for the brake": usd("Metrics", S3_METRICS) / DAYS,
         "what it costs without requests": sum(idle("prod").values()) / DAYS,
     }
 

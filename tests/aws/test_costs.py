@@ -68,6 +68,12 @@ def test_a_job_costs_as_often_and_as_long_as_the_template_lets_it() -> None:
     assert job["EventInvokeConfig"]["MaximumRetryAttempts"] + 1 == spending.JOB_ATTEMPTS
 
 
+def test_the_metrics_that_the_brake_needs_are_paid_for() -> None:
+    assert TEMPLATE["Resources"]["TooManyUploads"]["Properties"]["Namespace"] == "AWS/S3"
+    month = spending.worst_day(spending.parameters("prod"))["S3's metrics of requests, for the brake"] * spending.DAYS
+    assert f"{month:.2f} USD a month" in costs.DOCUMENT.read_text()
+
+
 def test_the_functions_alone_are_under_50_usd_whoever_calls_them() -> None:
     chosen = spending.parameters("prod")
     busy = int(chosen["ProcessorConcurrency"]) * spending.PROCESSOR_GB
