@@ -132,7 +132,8 @@ def deploy(deployment: Deployment, region: str) -> None:
     command = [str(TOOLS / "sam"), "deploy", "--config-env", deployment.environment, "--region", region]
     if not sys.stdin.isatty():
         command += ["--no-confirm-changeset"]
-    run([*command, "--parameter-overrides", *(f"{name}={value}" for name, value in deployment.chosen.items())])
+    # The SAM CLI takes an empty value between quotation marks only.
+    run([*command, "--parameter-overrides", *(f'{name}="{value}"' for name, value in deployment.chosen.items())])
 
 
 def run(command: list[str]) -> None:

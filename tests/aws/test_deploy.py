@@ -19,6 +19,7 @@ from deployment.keys import Keys
 from deployment.release import release
 from deployment.stack import Deployment, describe
 from tests.aws.translation import REPOSITORY
+from tests.support import missing
 from tests.test_deployment import TEMPLATE
 
 if TYPE_CHECKING:
@@ -187,7 +188,8 @@ def commands(monkeypatch: pytest.MonkeyPatch, build: Path, aws: None) -> list[li
 
 
 def parameters(command: list[str]) -> dict[str, str]:
-    return dict(each.split("=", 1) for each in command[command.index("--parameter-overrides") + 1 :])
+    given = (each.split("=", 1) for each in command[command.index("--parameter-overrides") + 1 :])
+    return {name: json.loads(value) for name, value in given}
 
 
 def test_a_deployment_has_the_parameters_of_samconfig_those_given_and_its_release(commands: list[list[str]]) -> None:
@@ -214,6 +216,31 @@ def test_what_the_stack_has_counts_for_the_release_and_is_kept(commands: list[li
     first, second = (parameters(command) for command in commands)
     assert "AlarmEmail" not in first
     assert first["Release"] != second["Release"]
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aws: None) -> Iterator[str]:  # noqa: ARG001 - needed first
+    """The deployment `default`, of which the SAM CLI finds a small template as if it had built it."""
+    if not (deploying.TOOLS / "sam").exists():
+        missing("the SAM CLI (make check installs it)")
+    (tmp_path / ".aws-sam/build").mkdir(parents=True)
+    (tmp_path / ".aws-sam/build/template.yaml").write_text(STACK)
+    # The local AWS cannot make the bucket and the registry that SAM has for all its deployments.
+    settings = (REPOSITORY / "samconfig.toml").read_text().replace("resolve_image_repos = true", "")
+    (tmp_path / "samconfig.toml").write_text(settings.replace("resolve_s3 = true", 's3_bucket = "artifacts"'))
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="artifacts")
+    monkeypatch.setattr(deploying, "REPOSITORY", tmp_path)
+    monkeypatch.setenv("SAM_CLI_TELEMETRY", "0")
+    name = Deployment.read("default", []).stack
+    yield name
+    boto3.client("cloudformation").delete_stack(StackName=name)
+
+
+def test_the_sam_cli_takes_parameters_as_they_were_chosen_also_empty_ones(built: str) -> None:
+    chosen = {"AlarmEmail": "a@example.com", "SiteFirewallArn": ""}
+    deploying.deploy(Deployment("default", built, chosen), "eu-central-1")
+    present = {each["ParameterKey"]: each["ParameterValue"] for each in describe(built)["Parameters"]}
+    assert present == chosen
 
 
 @pytest.fixture
