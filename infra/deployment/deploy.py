@@ -71,6 +71,12 @@ def chosen_region() -> str:
 
 def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) -> None:
     """Ask and check what can be known before, make what is outside of the stack, and choose the rest."""
+    if deployment.description and deployment.description["StackStatus"] == "ROLLBACK_COMPLETE":
+        raise SystemExit(
+            f"The first deployment of {deployment.stack} has failed. Nothing is left of it but its events in AWS "
+            "CloudFormation, which say why. Before the next one: "
+            f"make teardown ENV={deployment.environment} CONFIRM={deployment.stack}"
+        )
     ask_for_email(deployment, parameters)
     bounds = (*BOUNDS, "BulkConcurrency") if parameters["Bulk"] == "on" else BOUNDS
     wanted = {name: int(parameters[name]) for name in bounds}

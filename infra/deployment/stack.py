@@ -86,9 +86,14 @@ def outputs(stack: str, region: str | None = None) -> dict[str, str]:
 
 
 def resources(stack: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the logical id, the type and the name of each resource of a stack, and of the stacks in it."""
+    """Yield the logical id, the type and the name of each resource of a stack, and of the stacks in it.
+
+    A stack whose creation or deletion has failed still lists what is gone. That is left out.
+    """
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
     for each in (summary for page in pages for summary in page["StackResourceSummaries"]):
+        if each["ResourceStatus"] == "DELETE_COMPLETE":
+            continue
         name = each.get("PhysicalResourceId", "")
         if each["ResourceType"] == "AWS::CloudFormation::Stack" and name:
             yield from resources(name)

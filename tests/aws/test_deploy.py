@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,7 +18,7 @@ from deployment import rotate, teardown, uploads
 from deployment.account import check_concurrency, has_log_role, zones_with_the_cache
 from deployment.keys import Keys
 from deployment.release import release
-from deployment.stack import Deployment, describe
+from deployment.stack import Deployment, describe, resources
 from tests.aws.translation import REPOSITORY
 from tests.support import missing
 from tests.test_deployment import TEMPLATE
@@ -292,6 +293,28 @@ def test_the_firewall_for_cloudfront_goes_when_it_is_turned_off(commands: list[l
     deploying.main("prod", "Firewall=off")
     assert left() == 0
     assert parameters(commands[-1])["SiteFirewallArn"] == ""
+
+
+def test_a_first_deployment_that_failed_is_to_be_removed_before_the_next(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Deployment, "description", {"StackStatus": "ROLLBACK_COMPLETE"})
+    with pytest.raises(SystemExit, match="make teardown ENV=default CONFIRM=image-intensity-dev"):
+        deploying.main("default")
+    assert commands == []
+
+
+def test_what_a_stack_lists_though_it_is_gone_is_none_of_its_resources(monkeypatch: pytest.MonkeyPatch) -> None:
+    def summary(logical_id: str, status: str) -> dict[str, Any]:
+        kind = {"ResourceType": "AWS::IAM::Role", "LastUpdatedTimestamp": datetime.now(UTC)}
+        return {"LogicalResourceId": logical_id, "PhysicalResourceId": "role", "ResourceStatus": status, **kind}
+
+    client = boto3.client("cloudformation", region_name="eu-central-1")
+    monkeypatch.setattr(boto3, "client", lambda _: client)
+    with Stubber(client) as stub:
+        listed = [summary("GatewayRole", "DELETE_COMPLETE"), summary("JobRole", "DELETE_FAILED")]
+        stub.add_response("list_stack_resources", {"StackResourceSummaries": listed})
+        assert list(resources("stack")) == [("JobRole", "AWS::IAM::Role", "role")]
 
 
 def test_production_without_an_address_for_alarms_is_not_deployed(commands: list[list[str]]) -> None:
