@@ -52,6 +52,8 @@ def main(environment: str, *given: str) -> None:
     prepare(deployment, DEFAULTS | deployment.parameters, region)
     deployment.chosen["Release"] = release(BUILD, deployment.parameters)
     deploy(deployment, region)
+    if not is_deployed(deployment):
+        raise SystemExit("The changes were not confirmed: nothing is deployed, and the page is not changed either.")
     if deployment.present.get("SiteFirewallArn") and not deployment.chosen["SiteFirewallArn"]:
         # It is not in the stack, so CloudFormation leaves it, and it costs by the month.
         delete_firewall(deployment.stack)
@@ -140,6 +142,12 @@ def deploy(deployment: Deployment, region: str) -> None:
         command += ["--no-confirm-changeset"]
     # The SAM CLI takes an empty value between quotation marks only.
     run([*command, "--parameter-overrides", *(f'{name}="{value}"' for name, value in deployment.chosen.items())])
+
+
+def is_deployed(deployment: Deployment) -> bool:
+    """Return whether the stack has the release. If a person says no to the SAM CLI, it ends as if it had deployed."""
+    now = Deployment(deployment.environment, deployment.stack, {})
+    return now.present.get("Release") == deployment.chosen["Release"]
 
 
 def run(command: list[str]) -> None:

@@ -39,7 +39,10 @@ Resources:
 Parameters:
   AlarmEmail: {Type: String, Default: ""}
   SiteFirewallArn: {Type: String, Default: ""}
+  Release: {Type: String, Default: ""}
 """
+# What the fixture `commands` replaces.
+IS_DEPLOYED = deploying.is_deployed
 
 
 @pytest.fixture
@@ -180,6 +183,7 @@ def commands(monkeypatch: pytest.MonkeyPatch, build: Path, aws: None) -> list[li
     started: list[list[str]] = []
     monkeypatch.setattr(deploying, "BUILD", build)
     monkeypatch.setattr(deploying, "run", started.append)
+    monkeypatch.setattr(deploying, "is_deployed", lambda _: True)
     monkeypatch.setattr(deploying, "publish", lambda _: "https://example.com")
     monkeypatch.setattr(deploying, "check_concurrency", lambda *_: None)
     monkeypatch.setattr(deploying, "zones_with_the_cache", lambda *_: ("eu-central-1b", "eu-central-1c"))
@@ -238,10 +242,23 @@ def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aws: None) -> Iterato
 
 
 def test_the_sam_cli_takes_parameters_as_they_were_chosen_also_empty_ones(built: str) -> None:
-    chosen = {"AlarmEmail": "a@example.com", "SiteFirewallArn": ""}
-    deploying.deploy(Deployment("default", built, chosen), "eu-central-1")
-    present = {each["ParameterKey"]: each["ParameterValue"] for each in describe(built)["Parameters"]}
-    assert present == chosen
+    deployment = Deployment("default", built, {"AlarmEmail": "a@example.com", "Release": "1", "SiteFirewallArn": ""})
+    deploying.deploy(deployment, "eu-central-1")
+    assert deploying.is_deployed(deployment)
+    assert deployment.present == deployment.chosen
+
+
+@pytest.mark.usefixtures("stack")
+def test_what_a_person_did_not_confirm_changes_no_page(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(deploying, "publish", published.append)
+    monkeypatch.setattr(deploying, "is_deployed", IS_DEPLOYED)
+    with pytest.raises(SystemExit, match="not confirmed"):
+        deploying.main("default")
+    assert len(commands) == 1
+    assert published == []
 
 
 @pytest.fixture
