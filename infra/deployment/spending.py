@@ -25,7 +25,7 @@ MISS_SECONDS = {"100 KB": 0.1, "4 MB": 0.4}
 FILE_BYTES = {"100 KB": 1e5, "4 MB": 4e6}
 LOG_BYTES = 2_000
 CACHE_UNITS = 3
-# SAM keeps an image for each of its functions, also while there are no jobs.
+# SAM keeps an image for each of its functions in a repository of its own, also while there are no jobs of either kind.
 IMAGE_GB = 0.3
 BASE64 = 4 / 3
 # The default rule of X-Ray's sampling: one request a second, and of the others this share.
@@ -109,22 +109,25 @@ def idle(environment: str) -> dict[str, float]:
         chosen[name] == value
         for name, value in (("Site", "on"), ("Cache", "on"), ("Firewall", "on"), ("SnapStart", "PublishedVersions"))
     )
-    alarms = sum(
-        text.count("Type: AWS::CloudWatch::Alarm")
-        for text in ((REPOSITORY / name).read_text() for name in ("template.yaml", "infra/monitoring.yaml"))
-    )
+    alarms = occurrences("Type: AWS::CloudWatch::Alarm", "template.yaml", "infra/monitoring.yaml")
+    images = occurrences("Dockerfile: functions/processor/Dockerfile", "template.yaml", "infra/bulk.yaml")
     if chosen["JobConcurrency"] == "0":
         # That of lost jobs. Their table, queue and function cost nothing while nobody uses them.
         alarms -= 1
     return {
         "secrets": usd("Secrets", 1 + site + cache),
         f"a dashboard, {alarms} alarms, 5 metrics": usd("Dashboards", 1) + usd("Alarms", alarms) + usd("Metrics", 5),
-        "the processor's image in ECR, twice": usd("ECR", 2 * IMAGE_GB),
+        f"the processor's image in ECR, {images} times": usd("ECR", images * IMAGE_GB),
         "SnapStart, one version": snapshots * usd("SnapStart, kept", GATEWAY_GB * MONTH),
         "the cache, 0.1 GB": cache * usd("Cache storage", 0.1 * HOURS),
         "Lambda's endpoint in two zones": cache * usd("Endpoint, hours", 2 * HOURS),
         "two firewalls with two rules each": firewall * 2 * (usd("Firewall", 1) + usd("Firewall rules", 2)),
     }
+
+
+def occurrences(text: str, *templates: str) -> int:
+    """Return how often a text is in these templates."""
+    return sum((REPOSITORY / name).read_text().count(text) for name in templates)
 
 
 def worst_day(chosen: Mapping[str, str]) -> dict[str, float]:
