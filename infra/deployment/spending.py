@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from deployment.prices import usd
-from deployment.stack import REPOSITORY, Deployment
+from deployment.stack import REPOSITORY, Deployment, template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,17 +49,6 @@ BRAKE_SECONDS = 600
 S3_METRICS = 16
 # Lifecycle rules of S3 delete what is older than one day within a further one.
 STORED_DAYS = 2
-
-
-def template() -> dict[str, Any]:
-    """Return template.yaml, without what CloudFormation's functions do."""
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    Loader.add_multi_constructor("!", lambda *_: None)
-    content: dict[str, Any] = yaml.load((REPOSITORY / "template.yaml").read_text(), Loader)  # noqa: S506 - a safe one
-    return content
 
 
 TEMPLATE = template()

@@ -6,9 +6,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
+import yaml
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ class Deployment:
             names = ", ".join(name for name, value in configured.items() if name != "version" and "deploy" in value)
             raise SystemExit(f"There is no deployment {environment} in samconfig.toml. There are: {names}.")
         section = configured[environment]["deploy"]["parameters"]
-        return cls(environment, section["stack_name"], pairs([*section["parameter_overrides"].split(), *given]))
+        chosen = pairs([*section["parameter_overrides"].split(), *given])
+        # The SAM CLI passes over a name that it does not know, so a wrong one would leave the service as it is.
+        if unknown := sorted(chosen.keys() - template()["Parameters"].keys()):
+            raise SystemExit(
+                f"There is no parameter {', '.join(unknown)} in template.yaml. docs/aws.md has all of them."
+            )
+        return cls(environment, section["stack_name"], chosen)
 
     @cached_property
     def description(self) -> StackTypeDef | None:
@@ -64,6 +71,17 @@ class Deployment:
     def parameters(self) -> dict[str, str]:
         """The parameters of the next deployment, as far as they are not the template's defaults."""
         return self.present | self.chosen
+
+
+def template() -> dict[str, Any]:
+    """Return template.yaml, without what CloudFormation's functions do."""
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_multi_constructor("!", lambda *_: None)
+    content: dict[str, Any] = yaml.load((REPOSITORY / "template.yaml").read_text(), Loader)  # noqa: S506 - a safe one
+    return content
 
 
 def pairs(texts: Sequence[str]) -> dict[str, str]:

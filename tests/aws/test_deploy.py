@@ -358,7 +358,10 @@ def test_a_deployment_without_a_region_says_so(commands: list[list[str]], monkey
     assert commands == []
 
 
-@pytest.mark.parametrize(("environment", "given", "sentence"), [("test", [], "prod"), ("default", ["x"], "Name=Value")])
+@pytest.mark.parametrize(
+    ("environment", "given", "sentence"),
+    [("test", [], "prod"), ("default", ["x"], "Name=Value"), ("default", ["Acces=keys"], "no parameter Acces in")],
+)
 def test_a_deployment_or_parameter_that_is_none_is_a_sentence(
     environment: str, given: list[str], sentence: str
 ) -> None:
