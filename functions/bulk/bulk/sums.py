@@ -23,7 +23,7 @@ class Sums:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self.total = self.measured = self._bytes = self._parts = 0
+        self.total = self.measured = self._bytes = 0
         self._codes, self._bins = Counter[str](), [0] * BINS
         self._least, self._most, self._averages = math.inf, -math.inf, 0.0
         self._seconds = 0.0
@@ -31,7 +31,6 @@ class Sums:
     def add_head(self, head: Head) -> None:
         """Add what a part says of the time that it took."""
         self._seconds += head.seconds
-        self._parts += 1
 
     def add_row(self, values: Mapping[str, Any]) -> None:
         """Add a row."""
