@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from image_intensity.bulk.objects import S3Object
 from image_intensity.cli import main as intensity
+from image_intensity.jobs import command
+from image_intensity.jobs.layout import JobError
 from image_intensity.jobs.request import Request
 from image_intensity.jobs.service import Service
 from tests.jobs.conftest import PHOTOS, RESULTS, one_by_one
@@ -63,7 +68,7 @@ class States:
 @pytest.fixture
 def states(job: Job, monkeypatch: pytest.MonkeyPatch) -> States:
     running = States(job)
-    service = Service(job.s3, running, MACHINE, RESULTS)  # type: ignore[arg-type]
+    service = Service(job.s3, running, MACHINE, RESULTS, reserved=400)  # type: ignore[arg-type]
     monkeypatch.setattr(Service, "connect", lambda *_: service)
     return running
 
@@ -100,6 +105,34 @@ def test_a_dry_run_starts_nothing(run: Run, upload: Upload, states: States) -> N
     code, out, err = run("start", f"s3://{PHOTOS}/", "--dry-run")
     assert (code, out, states.executions) == (0, "", {})
     assert re.fullmatch(r"1 object, 0\.00 GB: about 0\.3 minutes and 0\.00 USD \(1 batch\)\.\n", err)
+
+
+@pytest.mark.parametrize(("reserved", "minutes"), [(400, "1.0"), (20, "8.9")])
+def test_the_time_of_a_dry_run_is_that_of_the_deployments_functions(
+    run: Run, states: States, monkeypatch: pytest.MonkeyPatch, reserved: int, minutes: str
+) -> None:
+    service = replace(Service.connect("", None), reserved=reserved)
+    monkeypatch.setattr(Service, "connect", lambda *_: service)
+    monkeypatch.setattr(command, "objects", lambda *_: [S3Object(PHOTOS, "a.png", size=1_000_000)] * 100_000)
+    assert f"about {minutes} minutes" in run("start", f"s3://{PHOTOS}/", "--dry-run")[2]
+    assert states.executions == {}
+
+
+STACK = """
+Parameters: {BulkConcurrency: {Type: Number, Default: 20}}
+Resources: {Topic: {Type: AWS::SNS::Topic}}
+Outputs: {JobsStateMachine: {Value: machine}, JobsBucket: {Value: results}}
+"""
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_stack_says_where_jobs_are_and_how_many_functions_they_have() -> None:
+    boto3.client("cloudformation").create_stack(StackName="with-jobs", TemplateBody=STACK)
+    service = Service.connect("with-jobs", None)
+    assert (service.state_machine, service.bucket, service.reserved) == ("machine", "results", 20)
+    boto3.client("cloudformation").create_stack(StackName="without", TemplateBody=STACK.partition("Outputs")[0])
+    with pytest.raises(JobError, match="Bulk=on"):
+        Service.connect("without", None)
 
 
 def test_a_job_that_is_dear_is_not_started_without_a_yes(run: Run, upload: Upload, states: States) -> None:

@@ -14,13 +14,12 @@ import pytest
 
 from bulk.batches import MOST_OBJECTS
 from bulk.measure import OtherVersionError
-from bulk.plan import children
 from bulk.reduce import RowsMissingError
 from image_intensity import Options
 from image_intensity.bulk.errors import SourceError
 from image_intensity.cli.rows import BASE_COLUMNS
 from image_intensity.jobs.layout import JobError, JobOptions
-from image_intensity.jobs.request import USUAL_CONCURRENCY, Request, Source
+from image_intensity.jobs.request import USUAL_CONCURRENCY, Request, Source, children
 from tests.jobs.conftest import PHOTOS, RESULTS, one_by_one, request
 from tests.jobs.images import png
 

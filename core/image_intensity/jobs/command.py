@@ -19,7 +19,7 @@ from image_intensity.cli.summary import Counts
 from image_intensity.jobs.arguments import options_of
 from image_intensity.jobs.estimate import estimate
 from image_intensity.jobs.layout import RESULTS, JobError, Layout, read_part_name
-from image_intensity.jobs.request import USUAL_CONCURRENCY, Request, objects
+from image_intensity.jobs.request import Request, children, objects
 from image_intensity.jobs.service import RUNNING, Service, run_name
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def tell_estimate(service: Service, request: Request, ask_above: float) -> bool:
         # Otherwise, some of them may be the same; Plan knows.
         if request.names_once:
             request.check_number(number)
-    guess = estimate(number, size, request.max_concurrency or USUAL_CONCURRENCY)
+    guess = estimate(number, size, children(request.max_concurrency, service.reserved))
     found, batches = "object" if number == 1 else "objects", "batch" if guess.batches == 1 else "batches"
     sys.stderr.write(
         f"{number:,} {found}, {size / 1e9:,.2f} GB: about {guess.minutes:,.1f} minutes and {guess.usd:,.2f} USD "

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_OBJECTS = 5_000_000
 # With statistics and histogram, each has 4 kB of results, and all of them must fit on the disk of Reduce.
 MOST_OBJECTS_IN_DETAIL = 1_500_000
-# Batches at a time where the job does not say it: the deployment's default. Also where that has no bound.
+# Batches at a time where neither the job nor the deployment says it.
 USUAL_CONCURRENCY = 400
 Kind = Literal["prefix", "list", "url_encoded_list", "inventory"]
 
@@ -131,6 +131,19 @@ def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S
             yield from inventory(s3, uri, selection)
         else:
             yield from listed(s3, uri, selection, url_encoded=kind == "url_encoded_list")
+
+
+def children(asked: int | None, reserved: int) -> int:
+    """Return how many batches are measured at a time. Raises JobError if no function can measure any.
+
+    asked: by the job; None for what the deployment has. reserved: functions for jobs; -1 for no bound.
+    More than there are functions would only be refused, and each refusal costs a state transition.
+    """
+    if reserved == 0:
+        raise JobError("no function is reserved for jobs: the parameter BulkConcurrency of the deployment is 0")
+    if reserved < 0:
+        return asked or USUAL_CONCURRENCY
+    return min(asked or reserved, reserved)
 
 
 def check_bucket(bucket: str, allowed: frozenset[str]) -> None:

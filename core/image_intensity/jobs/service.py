@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # The outputs of the stack.
 STATE_MACHINE, BUCKET = "JobsStateMachine", "JobsBucket"
+# A parameter of it.
+CONCURRENCY = "BulkConcurrency"
 RUNNING = "RUNNING"
 MISSING = {"NoSuchKey", "404"}
 # So S3 answers where the first bytes of an empty file are asked for.
@@ -54,12 +56,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A deployment with jobs. Every method raises JobError, with a sentence for the person at the terminal."""
+    """A deployment with jobs. Every method raises JobError, with a sentence for the person at the terminal.
+
+    reserved: functions for jobs; -1 for no bound.
+    """
 
     s3: S3Client
     states: SFNClient
     state_machine: str
     bucket: str
+    reserved: int
 
     @classmethod
     def connect(cls, stack: str, profile: str | None) -> Self:
@@ -70,11 +76,13 @@ class Service:
             formation = cast("CloudFormationClient", session.create_client("cloudformation", config=config))
             [found] = formation.describe_stacks(StackName=stack)["Stacks"]
             known = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
+            chosen = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
             return cls(
                 cast("S3Client", session.create_client("s3", config=config)),
                 cast("SFNClient", session.create_client("stepfunctions", config=config)),
                 known[STATE_MACHINE],
                 known[BUCKET],
+                int(chosen[CONCURRENCY]),
             )
         except KeyError as error:
             raise JobError(f"the stack {stack} has no jobs; deploy it with the parameter Bulk=on") from error

@@ -31,7 +31,7 @@ from image_intensity.jobs.layout import (
     part_name,
     write_part,
 )
-from image_intensity.jobs.request import USUAL_CONCURRENCY, Request, check_bucket, objects
+from image_intensity.jobs.request import Request, check_bucket, children, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -240,18 +240,6 @@ class Planning:
             "batches": batches,
             "max_concurrency": children(self._request.max_concurrency, self._deployment.reserved),
         }
-
-
-def children(asked: int | None, reserved: int) -> int:
-    """Return how many batches are measured at a time. Raises JobError if no function can measure any.
-
-    More than there are functions would only be refused, and each refusal costs a state transition.
-    """
-    if reserved == 0:
-        raise JobError("no function is reserved for jobs: the parameter BulkConcurrency of the deployment is 0")
-    if reserved < 0:
-        return asked or USUAL_CONCURRENCY
-    return min(asked or reserved, reserved)
 
 
 def missing(part: FoundPart) -> Iterator[str]:
