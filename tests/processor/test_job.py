@@ -18,7 +18,7 @@ from contract.problems import ProblemError
 from image_intensity import Options
 from image_intensity.measuring import measure
 from processor import job as job_module
-from processor.job import answer, lambda_handler, work
+from processor.job import Record, answer, lambda_handler, work
 from processor.large import measure_large
 from tests.local.measuring import black, picture
 
@@ -109,6 +109,32 @@ def test_the_record_gets_the_answer(table: Table) -> None:
     expected = measure(image, Options(luma="mean"))
     assert job.answer["measurement"]["average_intensity"] == expected.average_intensity
     assert job.answer["measurement"]["options"]["luma"] == "mean"
+
+
+def test_a_table_that_fails_once_does_not_end_the_heartbeat(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, failures = Record.write, iter([ConnectionError()])
+
+    def fails_once(record: Record, job: Job) -> None:
+        # The first renewal: the worker has begun already.
+        if record.job.attempts and (error := next(failures, None)):
+            raise error
+        write(record, job)
+
+    monkeypatch.setattr(Record, "write", fails_once)
+    seen: list[float] = []
+
+    def wait() -> None:
+        begun = table.job.until
+        until = time.monotonic() + 10
+        while table.job.until == begun and time.monotonic() < until:
+            time.sleep(0.01)
+        seen.append(table.job.until - begun)
+
+    when_measuring(monkeypatch, wait)
+    lambda_handler(table.upload(picture(seed=3)), Context())
+    assert next(failures, "none is left") == "none is left"
+    assert seen[0] > 0
+    assert table.job.status == "finished"
 
 
 def test_what_is_wrong_with_an_image_is_the_answer(table: Table) -> None:

@@ -76,10 +76,15 @@ class Record:
 
         def beat() -> None:
             while not ended.wait(BEAT_SECONDS):
-                if context.get_remaining_time_in_millis() < LAST_SECONDS * 1000:
-                    self.write(self.job.finished(problem_answer(timeout())))
+                over = context.get_remaining_time_in_millis() < LAST_SECONDS * 1000
+                now = self.job.finished(problem_answer(timeout())) if over else self.job.alive(self.progress, *RETRIES)
+                try:
+                    self.write(now)
+                except Exception as error:  # noqa: BLE001 - the next beat tries again
+                    log("WARNING", "the record was not renewed", {"error": type(error).__name__})
+                    continue
+                if over:
                     return
-                self.write(self.job.alive(self.progress, *RETRIES))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
