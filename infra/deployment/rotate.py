@@ -11,7 +11,7 @@ import sys
 import boto3
 
 from deployment.deploy import main as deploy
-from deployment.stack import Deployment, resources
+from deployment.stack import Deployment
 
 # As long as the one that the template generates.
 SECRET_BYTES = 48
@@ -19,8 +19,8 @@ SECRET_BYTES = 48
 
 def main(environment: str, *given: str) -> None:
     """Make a new version of the secret, and deploy with it and with the parameters `given`."""
-    names = {logical_id: name for logical_id, _, name in resources(Deployment.read(environment, given).stack)}
-    deploy(environment, *given, f"SecretVersion={new_version(names['SecretKey'])}")
+    secret = Deployment.read(environment, given).name_of("SecretKey")
+    deploy(environment, *given, f"SecretVersion={new_version(secret)}")
 
 
 def new_version(secret: str) -> str:

@@ -61,6 +61,12 @@ class Deployment:
                 return None
             raise
 
+    def name_of(self, logical_id: str) -> str:
+        """Return the name of a resource. Raises SystemExit with a sentence if there is no stack yet."""
+        if not self.description:
+            raise SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
+        return next(name for each, _, name in resources(self.stack) if each == logical_id)
+
     @property
     def present(self) -> dict[str, str]:
         """The parameters that the stack has; none if there is no stack yet."""

@@ -9,7 +9,7 @@ import sys
 
 import boto3
 
-from deployment.stack import Deployment, resources
+from deployment.stack import Deployment
 
 # functions/brake has the same (a test compares them).
 POLICY_NAME = "uploads-stopped"
@@ -17,8 +17,7 @@ POLICY_NAME = "uploads-stopped"
 
 def main(environment: str) -> None:
     """Give the gateway its right to upload back."""
-    names = {logical_id: name for logical_id, _, name in resources(Deployment.read(environment, []).stack)}
-    let_uploads_work(names["GatewayRole"])
+    let_uploads_work(Deployment.read(environment, []).name_of("GatewayRole"))
 
 
 def let_uploads_work(role: str) -> None:

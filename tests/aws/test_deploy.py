@@ -446,6 +446,13 @@ def test_a_rotation_makes_a_new_secret_and_deploys_its_version(stack: str, monke
     assert len(secret) >= 64
 
 
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("command", [rotate, uploads])
+def test_what_is_not_deployed_is_a_sentence(command: Any) -> None:  # noqa: ANN401 - a module
+    with pytest.raises(SystemExit, match="image-intensity-dev is not deployed here"):
+        command.main("default")
+
+
 def test_the_brake_stops_uploads_and_a_person_lets_them_work_again(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     role = physical(stack, "GatewayRole")
     monkeypatch.setenv("GATEWAY_ROLE", role)
