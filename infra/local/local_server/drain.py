@@ -29,10 +29,11 @@ class DrainMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
-        if scope["type"] != "http" or b"expect" in dict(scope["headers"]):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
+        waits = b"expect" in dict(scope["headers"])
         more = True
 
         async def receive_noting_end() -> Message:
@@ -48,9 +49,13 @@ class DrainMiddleware:
 
         async def send_after_body(message: Message) -> None:
             if more and message["type"] == "http.response.start":
-                with suppress(TimeoutError, ProblemError):
-                    async with asyncio.timeout(DRAIN_SECONDS):
-                        await drain()
+                if not waits:
+                    with suppress(TimeoutError, ProblemError):
+                        async with asyncio.timeout(DRAIN_SECONDS):
+                            await drain()
+                if more:
+                    # The client may leave the rest out, and its next request would be read as that.
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         await self.app(scope, receive_noting_end, send_after_body)
