@@ -84,6 +84,48 @@ def test_requests_that_are_sent_together_are_answered_in_order(port: int) -> Non
     assert received.endswith(b"connection: close\r\n\r\n" + BODY)
 
 
+FRAMINGS = {
+    "length": (b"Content-Length: 5\r\n\r\n", b"image"),
+    "chunks": (b"Transfer-Encoding: chunked\r\n\r\n", b"5\r\nimage\r\n0\r\n\r\n"),
+    "a body that looks like a request": (b"Content-Length: 21\r\n\r\n", b"GET /one HTTP/1.1\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize(("end", "body"), FRAMINGS.values(), ids=FRAMINGS)
+@pytest.mark.parametrize("apart", [True, False])
+def test_an_offer_to_speak_another_protocol_is_ignored(port: int, end: bytes, body: bytes, *, apart: bool) -> None:
+    """Java's client makes it with each request over http."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\n" + offer + end
+    further = b"GET /none HTTP/1.1\r\nHost: localhost\r\n" + offer + b"\r\n"
+    last = b"GET /one HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client:
+        pieces = [head[:50], head[50:], body, further, last] if apart else [head + body + further + last]
+        for piece in pieces:
+            client.sendall(piece)
+            time.sleep(0.02)
+        received = rest(client)
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == 3
+    sent = b"image" if b"image" in body else body
+    assert received.partition(b"\r\n\r\n")[2].startswith(sent + b"HTTP/1.1 200 OK\r\n")
+    assert received.endswith(b"\r\n\r\n" + BODY)
+
+
+def test_many_offers_in_one_piece_are_answered(port: int) -> None:
+    offer = b"GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    last = offer.replace(b"Connection: Upgrade", b"Connection: Upgrade, close")
+    assert exchange(port, 100 * offer + last).count(b"HTTP/1.1 200 OK\r\n") == 101
+
+
+def test_a_connection_to_elsewhere_is_refused(port: int) -> None:
+    for target in (b"example.org:443", b"/one"):
+        received = exchange(
+            port, b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\nGET /one HTTP/1.1\r\n\r\n"
+        )
+        assert received.startswith(b"HTTP/1.1 400 ")
+        assert received.count(b"HTTP/1.1 ") == 1
+
+
 def test_who_waits_before_it_sends_is_told_to_go_on(port: int) -> None:
     head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as client:

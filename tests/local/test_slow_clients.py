@@ -5,6 +5,7 @@ The server of a worker runs in a thread of the test, and its patience is counted
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import threading
@@ -26,7 +27,7 @@ from tests.core.samples import encoded, pixels
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 IMPATIENT = Patience(head_seconds=0.3, idle_seconds=0.3, body_seconds=0.3, bytes_per_second=100_000, tick_seconds=0.05)
 # Far more than any of these takes.
@@ -180,6 +181,71 @@ def test_a_head_without_an_end_is_refused_when_it_is_too_long(port: int) -> None
     with connect(port) as client:
         client.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"x" * MAX_HEAD_BYTES)
         assert problem(to_end(client)) == (400, "malformed_request")
+
+
+def trailed(trailers: bytes) -> bytes:
+    """A request that measures the image, with these fields after it."""
+    start = (
+        b"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return start + b"%x\r\n%b\r\n0\r\n%b" % (len(IMAGE), IMAGE, trailers)
+
+
+def test_fields_after_a_body_are_not_those_of_the_request(port: int) -> None:
+    with connect(port) as client:
+        client.sendall(trailed(b"X-Request-ID: forged\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"))
+        received = to_end(client)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert b"forged" not in received
+
+
+def test_fields_after_a_body_are_refused_when_they_have_no_end(port: int) -> None:
+    with connect(port) as client:
+        client.sendall(trailed(b"X-Long: "))
+        time.sleep(0.05)
+        client.sendall(b"x" * (MAX_HEAD_BYTES + 1))
+        assert problem(to_end(client)) == (400, "malformed_request")
+
+
+def test_the_head_of_a_further_request_has_the_same_bound() -> None:
+    answering = threading.Event()
+
+    async def slow(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        while not answering.is_set():  # noqa: ASYNC110 - it is set by another thread
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    sent = 0
+    with serving(Patience(), app=slow) as port, connect(port) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.1)
+        client.sendall(b"GET / HTTP/1.1\r\nX-Long: ")
+        client.settimeout(1)
+        with suppress(TimeoutError):
+            while sent < 100_000_000:
+                sent += client.send(bytes(100_000).replace(b"\0", b"x"))
+        answering.set()
+        client.settimeout(TIMEOUT)
+        received = client.recv(65_536)
+    # What the kernel keeps for both is some megabytes.
+    assert sent < 50_000_000
+    assert received.startswith(b"HTTP/1.1 204 ")
+
+
+def test_an_idle_connection_is_kept_for_longer_than_a_body_is_waited_for() -> None:
+    with serving(Patience(idle_seconds=60, body_seconds=0.2, tick_seconds=0.05)) as port, connect(port) as client:
+        for _ in range(2):
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.5)
+
+
+def test_no_timer_ends_an_idle_connection_before_its_patience_does() -> None:
+    patience = Patience()
+    config = make_server(make_app({}), 1, patience=patience).config
+    assert config.timeout_keep_alive > patience.idle_seconds
 
 
 def test_idle_connections_make_room_for_one_that_sends_a_request() -> None:

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from local_server.accepting import Shares
 
-# What nginx and Node.js read of a head at most is 32 and 16 KB.
+# What nginx and Node.js read of a head at most is 32 and 16 KB. The trailers of a body have the same bound.
 MAX_HEAD_BYTES = 32 * 1024
 SLOW_DETAIL = "The request did not arrive in time: its sender stopped, or was too slow."
 CROWDED_DETAIL = "The service has too much to do. Please try again in a moment."
@@ -170,7 +171,10 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, **others)
         self.clients: Clients = app_state["clients"]
         self.patience = self.clients.patience.head_seconds
+        # What has arrived since the last of a body: a part of a head, or of trailers.
         self.head_bytes = 0
+        # Whether the fields that arrive are those of a head, and not the trailers of a body.
+        self.fields_of_head = True
         self.unsent = 0
         # While the service itself is not ready to take the body.
         self.held_back = False
@@ -215,27 +219,67 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes from the client."""
-        if self.in_head:
-            self.head_bytes += len(data)
-        else:
+        if not self.in_head:
             self.pay_back(len(data))
-        super().data_received(data)
+        self.head_bytes += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parse(data)
+        except HttpParserError:
+            self.refuse_unless_begun(UNREADABLE_DETAIL)
+            return
         # Not already at each piece, as uvicorn does it: often, the whole body is there by now.
         if self.sending and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        if self.head_bytes > MAX_HEAD_BYTES and self.in_head:
-            self.refuse(ProblemCode.MALFORMED_REQUEST, f"The head of the request is over {MAX_HEAD_BYTES:,} bytes.")
+        if self.head_bytes > MAX_HEAD_BYTES:
+            if self.cycle and not self.sending and not self.cycle.response_complete:
+                # It is the head of a further request. First comes the answer to the one before.
+                self.flow.pause_reading()
+            else:
+                self.refuse_unless_begun(f"The head of the request is over {MAX_HEAD_BYTES:,} bytes.")
+
+    def parse(self, data: bytes) -> None:
+        """Parse some bytes. Raises HttpParserError.
+
+        A client may offer another protocol with any request (RFC 9110, 7.8), as Java's does over http: `Upgrade: h2c`.
+        httptools then takes what comes after the head for the other protocol. For us, it is the body, and then the next
+        request. So the same head is parsed again without the offer.
+        """
+        left = memoryview(data)
+        while True:
+            try:
+                self.parser.feed_data(left)
+            except HttpParserUpgrade as offer:
+                left = left[offer.args[0] :]
+            else:
+                return
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+            if method == b"CONNECT":
+                raise HttpParserError("this is no proxy")
+            headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+            self.parser = HttpRequestParser(self)
+            self.parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers)))
 
     def on_message_begin(self) -> None:
         """Begin to read a request."""
         super().on_message_begin()
+        self.fields_of_head = True
         self.patience = self.clients.patience.head_seconds
         self.scope["state"]["connection"] = self
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head. Those after a body are ignored: nobody has checked them (RFC 9110, 6.5.1)."""
+        if self.fields_of_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Begin to answer a request: its head is there."""
+        if self.parser.should_upgrade():
+            # It comes again: see `parse`.
+            return
         self.clients.waiting.pop(self, None)
         self.head_bytes = 0
+        self.fields_of_head = False
         self.patience = self.clients.patience.body_seconds
         super().on_headers_complete()
         self.cycle.transport = self.answers
@@ -246,6 +290,7 @@ class Connection(HttpToolsProtocol):
         uvicorn would wake the application for each piece, and over a network there are many. The first piece is kept as
         it is, and further ones are added to a bytearray.
         """
+        self.head_bytes = 0
         cycle = self.cycle
         if cycle.response_complete:
             return
@@ -258,6 +303,12 @@ class Connection(HttpToolsProtocol):
         if len(cycle.body) > HIGH_WATER_LIMIT:
             cycle.message_event.set()
 
+    def on_message_complete(self) -> None:
+        """Note that the whole request is there."""
+        if not self.parser.should_upgrade():
+            self.head_bytes = 0
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         self.answers.flush()
@@ -268,8 +319,9 @@ class Connection(HttpToolsProtocol):
 
     def pay_back(self, size: int) -> None:
         """Have more patience for `size` bytes that were sent or taken."""
-        patience = self.clients.patience
-        self.patience = min(patience.body_seconds, self.patience + size / patience.bytes_per_second)
+        if size:
+            patience = self.clients.patience
+            self.patience = min(patience.body_seconds, self.patience + size / patience.bytes_per_second)
 
     def pass_time(self, seconds: float) -> None:
         """Have less patience, if it is the client that is waited for."""
@@ -308,12 +360,12 @@ class Connection(HttpToolsProtocol):
         self.cycle.keep_alive = False
         self.cycle.message_event.set()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text, which is always the same
-        """Answer what is not HTTP, or says its length twice, with a problem."""
+    def refuse_unless_begun(self, detail: str) -> None:
+        """Answer a malformed request with a problem. If another answer has begun, the connection just ends."""
         if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.abort()
         else:
-            self.refuse(ProblemCode.MALFORMED_REQUEST, UNREADABLE_DETAIL)
+            self.refuse(ProblemCode.MALFORMED_REQUEST, detail)
 
     def refuse(self, code: ProblemCode, detail: str) -> None:
         """Answer with a problem without the application, and close the connection."""

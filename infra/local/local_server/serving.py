@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -89,7 +90,8 @@ def make_server(
 
     on_start: called when clients are served. patience, max_connections: for tests.
     """
-    clients = Clients(patience or Patience(), max_connections or connection_limit())
+    patience = patience or Patience()
+    clients = Clients(patience, max_connections or connection_limit())
     body = max_content_length + FORM_BYTES
     budget = Budget(max(BUDGET_BYTES, LARGEST_BODIES * body), clients)
     draining = DrainMiddleware(BudgetMiddleware(app, budget, body), limit=DISCARD_FACTOR * max_content_length)
@@ -101,6 +103,8 @@ def make_server(
         log_level="error",
         access_log=False,
         server_header=False,
+        # Patience ends an idle connection. uvicorn would do it after 5 s, and nginx may use one for longer.
+        timeout_keep_alive=math.ceil(patience.idle_seconds) + 1,
         # Who sent a request is whoever is connected. Only make_app knows proxies that may say otherwise.
         proxy_headers=False,
     )
