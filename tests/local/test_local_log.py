@@ -131,6 +131,36 @@ def test_lines_of_one_turn_of_the_loop_are_written_together_and_others_at_once()
     assert stream.getvalue().splitlines() == ["line 0", "line 1", "line 2", "the last one"]
 
 
+class NotingStream(io.StringIO):
+    """A stream that notes what is written by each flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def flush(self) -> None:
+        """Take what is there."""
+        if self.getvalue():
+            self.writes.append(self.getvalue())
+            self.seek(0)
+            self.truncate()
+
+
+def test_lines_of_several_workers_in_one_pipe_are_not_mixed_up() -> None:
+    """POSIX promises it for writes of up to PIPE_BUF bytes."""
+    stream = NotingStream()
+    handler = LinesTogether(stream)
+
+    async def turn() -> None:
+        for _ in range(100):
+            handler.handle(record("ä" * 100))
+        await asyncio.sleep(0)
+
+    asyncio.run(turn())
+    assert all(len(written.encode()) <= select.PIPE_BUF and written.endswith("\n") for written in stream.writes)
+    assert "".join(stream.writes).splitlines() == 100 * ["ä" * 100]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
 @pytest.mark.parametrize("buffering", [1, -1], ids=["fails with the line", "fails at the end of the turn"])
 def test_a_full_disk_is_told_once_and_raises_nothing(buffering: int, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 HEALTH = ("/health", "/health/ready")
 ERROR = 400
+# So many bytes are written to a pipe as one (POSIX). Of a longer write, another worker's lines may get into the middle.
+WHOLE_BYTES = getattr(select, "PIPE_BUF", 512)
 
 
 def make_local_logger(settings: Settings) -> Logger:
@@ -33,16 +36,32 @@ def make_local_logger(settings: Settings) -> Logger:
 class LinesTogether(logging.StreamHandler[TextIO]):
     """Writes at once the lines of all requests that one turn of the event loop has answered.
 
-    A write for each line would cost a system call, and wake whoever reads the log.
+    A write for each line would cost a system call, and wake whoever reads the log. Many lines are several writes, each
+    of whole lines, because all workers write to the same pipe.
     """
 
     scheduled = failed = False
+    unwritten = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add a line to those that are to be written."""
+        try:
+            line = self.format(record) + self.terminator
+            size = len(line.encode(errors="replace"))
+            if self.unwritten + size > WHOLE_BYTES:
+                self.flush_now()
+            self.unwritten += size
+            self.stream.write(line)
+            self.flush()
+        except Exception:  # noqa: BLE001 - as logging does it
+            self.handleError(record)
 
     def flush(self) -> None:
         """Write the lines that are there: at the end of the loop's turn, or now where there is no loop."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            self.unwritten = 0
             super().flush()
             return
         if not self.scheduled:
@@ -52,6 +71,7 @@ class LinesTogether(logging.StreamHandler[TextIO]):
     def flush_now(self) -> None:
         """Write the lines that are there."""
         self.scheduled = False
+        self.unwritten = 0
         try:
             super().flush()
         except OSError:
