@@ -116,3 +116,13 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 1
         lines = server.output("err").splitlines()
     assert lines == ["this is broken", "Cannot start: a worker has ended with status 1"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_a_run_that_cannot_say_what_has_happened_goes_on(tmp_path: Path) -> None:
+    """For example because its terminal was closed."""
+    (tmp_path / "err").symlink_to("/dev/full")
+    with starting_server(tmp_path, WORKERS="1") as server:
+        server.wait_for_address()
+        os.kill(server.processes("local_server.worker")[0], signal.SIGKILL)
+        wait_for(lambda: measure(server.address) == 200)

@@ -220,5 +220,6 @@ async def cancel(*tasks: asyncio.Task[Any]) -> None:
 
 
 def tell(sentence: str) -> None:
-    """Say something to the person who has started the service."""
-    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - for a person
+    """Say something to the person who has started the service, who may have closed the terminal since then."""
+    with suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - for a person
