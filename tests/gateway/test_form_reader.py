@@ -16,6 +16,8 @@ from tests.gateway.driver import BOUNDARY, CONTENT_TYPE, form, part
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    import pytest
+
 Parts = list[tuple[str, str | None, bytes | None]]
 PIECES = st.sampled_from(
     [
@@ -100,6 +102,12 @@ def test_every_body_is_read_or_refused_as_starlette_does(content_type: str, body
 def test_a_file_is_the_same_however_it_is_cut(size: int, cuts: list[int]) -> None:
     content = bytes(number % 251 for number in range(size))
     assert asyncio.run(by_us(CONTENT_TYPE, form(part(content)), cuts)) == [("image", "photo.png", content)]
+
+
+def test_a_malformed_form_is_not_logged_by_the_parser(caplog: pytest.LogCaptureFixture) -> None:
+    """A line for each, which no setting of ours bounds and which is no JSON, would be on standard error."""
+    assert isinstance(asyncio.run(by_us(CONTENT_TYPE, b"--another\r\n", [])), str)
+    assert caplog.records == []
 
 
 def test_single_bytes_take_no_object_each() -> None:

@@ -7,6 +7,7 @@ limit on the request bounds, and is copied at most once. Starlette writes it to 
 from __future__ import annotations
 
 import codecs
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
     from python_multipart.multipart import MultipartCallbacks
+
+# It warns of each malformed form. That has its answer, and its line in our log.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 MAX_FILES = 1
 MAX_FIELDS = 1000
