@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from local_server.children import Children
 from tests.core.samples import encoded, pixels
 from tests.server import command, running_server, starting_server
 from tests.support import ministack
@@ -116,6 +119,19 @@ def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
         assert server.process.wait(PATIENCE) == 1
         lines = server.output("err").splitlines()
     assert lines == ["this is broken", "Cannot start: a worker has ended with status 1"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_a_full_disk_does_not_keep_a_program_from_being_started(tmp_path: Path) -> None:
+    (tmp_path / "processes").symlink_to("/dev/full")
+
+    async def start() -> int:
+        children = Children(tmp_path)
+        process = await children.start(sys.executable, "-c", "", variables={})
+        await asyncio.gather(*children.tasks)
+        return await process.wait()
+
+    assert asyncio.run(start()) == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")

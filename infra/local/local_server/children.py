@@ -96,7 +96,9 @@ class Children:
         """Note what runs, for the guard and for the sweep of a later run."""
         if self.guard and self.guard.stdin and self.guard.returncode is None:
             self.guard.stdin.write("".join(f"{number}\n" for number in numbers).encode())
-        (self.folder / PROCESSES).write_text("\n".join(map(str, self.running)))
+        # The disk may be full. Then a later run may sweep less, if this one is killed together with its guard.
+        with suppress(OSError):
+            (self.folder / PROCESSES).write_text("\n".join(map(str, self.running)))
 
 
 async def end(process: Process, seconds: float) -> None:
