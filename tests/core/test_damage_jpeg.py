@@ -23,6 +23,7 @@ from tests.core.images import (
     APP14,
     COM,
     DHT,
+    DQT,
     DRI,
     EOI,
     SOF0,
@@ -41,6 +42,7 @@ from tests.core.images import (
     with_scan,
     with_segments,
     write_segments,
+    ycck,
 )
 from tests.core.service import intensity_of, problem_of
 
@@ -283,7 +285,7 @@ def test_bad_huffman_codes_are_corrupt_far_from_the_end_of_the_data(mode: str, o
         assert problem_of(with_scan(data, ones)) is CorruptImage
 
 
-@pytest.mark.parametrize("name", ["baseline", "CMYK"])
+@pytest.mark.parametrize("name", ["baseline", "CMYK", "CMYK, subsampled"])
 @pytest.mark.parametrize("transform", [3, 255])
 def test_an_unknown_color_transform_is_corrupt_where_it_says_what_colors_are(name: str, transform: int) -> None:
     adobe = Segment(APP14, b"Adobe\0\x64\0\0\0\0" + bytes([transform]))
@@ -349,14 +351,14 @@ def test_a_jpeg_without_its_frame_header_or_quantization_is_corrupt(marker: int)
     [
         b"",
         b"\x08\0\x10\0\x10",
-        b"\x08\0\0\0\x10\1\1\x11\0",
         b"\x08\0\x10\0\0\1\1\x11\0",
         b"\x08\0\x10\0\x10\0",
         b"\x08\0\x10\0\x10\3\1\x11\0",
-        b"\x08\0\x10\0\x10\2\1\x11\0\2\x11\0",
+        b"\x08\0\x10\0\x10\2\1\x11\0\1\x11\0",
+        b"\x08\0\x10\0\x10\1\1\x11\0\2\x11\0",
         b"\x08\0\x10\0\x10\1\1\x00\0",
     ],
-    ids=["empty", "cut", "no height", "no width", "no components", "components cut", "two components", "no sampling"],
+    ids=["empty", "cut", "no width", "no components", "components cut", "doubled", "too long", "no sampling"],
 )
 def test_an_invalid_frame_header_is_corrupt(content: bytes) -> None:
     segments = [segment._replace(content=content) if segment.marker == SOF0 else segment for segment in GRAY_SEGMENTS]
@@ -457,6 +459,30 @@ def test_stray_bytes_between_segments_are_passed_over() -> None:
 
     # The first marker belongs to the signature of JPEG.
     assert intensity_of(BASELINE[:2] + stray[4:] + b"\xff\xd9") == intensity_of(BASELINE)
+
+
+@pytest.mark.parametrize("name", ["baseline", "progressive", "restart intervals", "YCCK"])
+def test_a_segment_that_changes_pixels_and_lacks_its_first_byte_is_corrupt(name: str) -> None:
+    whole = ycck(WHOLE["CMYK"]) if name == "YCCK" else WHOLE[name]
+    # The first segment has its first byte in the signature of JPEG.
+    data = with_segments(whole, Segment(COM, b""))
+    segments = read_segments(data)
+    places = [place for place, segment in enumerate(segments) if segment.marker in {APP0, APP14, DQT, DHT, DRI}]
+    assert len(places) > 3
+
+    for place in places:
+        start = len(write_segments(segments[:place]))
+        for byte in (0x00, 0x7F, 0xFE):
+            assert problem_of(data[:start] + bytes([byte]) + data[start + 1 :]) is CorruptImage
+
+
+@pytest.mark.parametrize("length", [2, 6, 10, 12])
+def test_an_adobe_segment_that_is_longer_than_it_says_is_corrupt(length: int) -> None:
+    # Without this segment, the picture would be CMYK.
+    data = ycck(WHOLE["CMYK"])
+    place = data.index(b"Adobe") - 2
+
+    assert problem_of(data[:place] + length.to_bytes(2, "big") + data[place + 2 :]) is CorruptImage
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ from tests.core.images import (
     with_header,
     with_idat,
     with_rows,
+    with_sampling,
     write_chunks,
     write_segments,
 )
@@ -55,6 +56,8 @@ JPEG = encode(photo("RGB", (24, 20)), "JPEG")
 INDEXED_PNG = random_png((24, 20), 8, INDEXED)
 PROGRESSIVE = encode(photo("RGB", (24, 20)), "JPEG", progressive=True)
 MEGABYTE = 1 << 20
+# The marker of a segment that has the height, behind the first scan (T.81, B.2.5).
+DNL = 0xDC
 
 
 @pytest.fixture
@@ -116,6 +119,29 @@ def test_arithmetic_coding_is_unsupported_because_its_damage_cannot_be_told(mark
 @pytest.mark.parametrize("precision", [2, 12, 16])
 def test_a_jpeg_of_another_depth_than_8_bits_is_unsupported(marker: int, precision: int) -> None:
     assert problem_of(with_frame(JPEG, marker, precision)) is UnsupportedFormat
+
+
+@pytest.mark.parametrize(
+    "sampling", [[0x11] * 2, [0x11] * 5, [0x32, 0x21, 0x11], [0x13, 0x12, 0x11], [0x31, 0x11, 0x11, 0x21]]
+)
+def test_frame_headers_that_no_decoder_takes_are_unsupported(sampling: list[int]) -> None:
+    assert problem_of(with_sampling((30, 20), sampling)) is UnsupportedFormat
+
+
+def test_a_jpeg_that_has_its_height_behind_its_first_scan_is_unsupported() -> None:
+    segments: list[Segment] = []
+    for segment in read_segments(JPEG):
+        if segment.marker == SOF0:
+            content = segment.content or b""
+            height = content[1:3]
+            segments.append(segment._replace(content=content[:1] + b"\0\0" + content[3:]))
+        elif segment.marker == SOS:
+            segments += [segment, Segment(DNL, height)]
+        else:
+            segments.append(segment)
+
+    with pytest.raises(UnsupportedFormat, match="DNL"):
+        measurement_of(write_segments(segments))
 
 
 def test_an_extended_sequential_jpeg_is_measured_as_the_baseline_one_that_it_is() -> None:

@@ -35,14 +35,19 @@ INVERSE = bytes(0xFF ^ byte for byte in SURPLUS)
 LAST_BYTES = 8
 # With a restart marker after every block, padding makes a file thirty times as long. Encoders write one for each row.
 MOST_PADDING = 1 << 20
+# The color transforms of four components: CMYK and YCCK. libjpeg warns of others and takes them for YCCK (jdapimin.c).
+TRANSFORMS = {0, 2}
 
 
 def checked_by_padding(picture: Jpeg, region: Region | None) -> Pixels:
     """Return the pixels of the file, or those of a region. All of them are checked.
 
-    Raises CorruptImage unless both paddings leave them as they are, and the last bytes matter; UnsupportedFormat when
-    there are so many restart intervals that the paddings would be longer than the file and `MOST_PADDING` together.
+    Raises CorruptImage unless both paddings leave them as they are, the last bytes matter, and the color transform is
+    known; UnsupportedFormat when there are so many restart intervals that the paddings would be longer than the file
+    and `MOST_PADDING` together.
     """
+    if picture.transform not in TRANSFORMS:
+        corrupt("its color transform is unknown")
     padding = len(SURPLUS) * (len(picture.data) + picture.restarts)
     if padding > len(picture.essentials) + MOST_PADDING:
         raise UnsupportedFormat(

@@ -12,6 +12,7 @@ SIGNATURE = b"\xff\xd8\xff"
 
 # Markers (T.81, table B.1), by their second byte.
 TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
+DHT, DQT = 0xC4, 0xDB
 APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical, reserved or
@@ -35,9 +36,10 @@ class Jpeg:
     size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
     by its id. restart_interval: in MCUs, 0 for none. restarts: restart markers in all scans. scans: the components of
     each. passes: coefficients that the scans go over, in all. low_bits: by component, for each coefficient that a scan
-    header can name, the bit position down to which the scans so far have it. essentials: the file again without EXIF,
-    ICC profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts
-    and ends. frames: pictures in the file, as it declares.
+    header can name, the bit position down to which the scans so far have it. transform: the color transform that an
+    Adobe segment names. essentials: the file again without EXIF, ICC profiles, previews, comments, fill bytes and
+    further pictures. data: where in it the data of each scan starts and ends. frames: pictures in the file, as it
+    declares.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -48,6 +50,7 @@ class Jpeg:
     scans: list[tuple[int, ...]] = field(default_factory=list)
     passes: int = 0
     low_bits: dict[int, bytearray] = field(default_factory=lambda: defaultdict(lambda: bytearray([UNSEEN] * 256)))
+    transform: int = 0
     data: list[tuple[int, int]] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1

@@ -18,8 +18,11 @@ from image_intensity.formats.jpeg.picture import (
     APP15,
     COM,
     DECODABLE_FRAMES,
+    DHT,
+    DQT,
     DRI,
     EOI,
+    FILL,
     FRAMES,
     MOST_INTERVAL,
     PROGRESSIVE,
@@ -47,6 +50,10 @@ JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE, ADOBE_BYTES = b"Adobe", 12
 ADOBE_HEAD = b"\xff\xee\x00\x0e"
 DRI_HEAD = b"\xff\xdd\x00\x04"
+# Segments that change pixels. Where one is lost, decoders may go on with another table or color space.
+DEFAULTED = {DHT, DQT, DRI, APP0, APP14}
+# A frame header before its components, and how many of them a picture has: gray, color or CMYK.
+FRAME_BYTES, COMPONENTS = 6, {1, 3, 4}
 # The end of a scan header: coefficients 0 to 63, all bits.
 SCAN_PARAMETERS = b"\x00\x3f\x00"
 # The longest segment that pixels depend on holds all eight Huffman tables, of 17 + 256 bytes each (T.81, B.2.4.2).
@@ -57,8 +64,8 @@ def read(data: bytes) -> Jpeg:
     """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
 
     Raises CorruptImage when the structure is broken or has no end; UnsupportedFormat for the processes
-    that are not in use (lossless, hierarchical, arithmetic, 12-bit) and for more scans or segments than the limits
-    allow.
+    and frame headers that are not in use (lossless, hierarchical, arithmetic, 12-bit, no height) and for more scans or
+    segments than the limits allow.
     """
     picture = Jpeg()
     marker, position = SOI, 2
@@ -68,6 +75,8 @@ def read(data: bytes) -> Jpeg:
         found = MARKER.search(data, position)
         if found is None:
             corrupt("it is cut short")
+        if found.start() > position and data[position] != FILL[0]:
+            check_stray(data, position, found.start(), marker)
         marker, start = found[1][0], found.end()
         position = start
         if marker == EOI:
@@ -86,6 +95,17 @@ def read(data: bytes) -> Jpeg:
         corrupt("it has no image data")
     picture.essentials += data[start - 2 : start]
     return picture
+
+
+def check_stray(data: bytes, start: int, end: int, before: int) -> None:
+    """Raise CorruptImage if the stray bytes from `start` to `end` are a part of a segment that changes pixels.
+
+    They are one without its first byte, or the rest of an Adobe segment that is longer than it says. before: the marker
+    of the segment in front of them.
+    """
+    length = int.from_bytes(data[start + 2 : start + 4], "big")
+    if before == APP14 or (data[start + 1] in DEFAULTED and start + 2 + length == end):
+        corrupt("a segment does not begin or end where it should")
 
 
 def read_segment(data: bytes, start: int) -> bytes:
@@ -125,9 +145,22 @@ def read_frame(picture: Jpeg, marker: int, segment: bytes) -> None:
     if marker not in DECODABLE_FRAMES or precision != 8:  # noqa: PLR2004 - bits
         detail = "Only 8-bit baseline, sequential and progressive JPEGs with Huffman coding are measured."
         raise UnsupportedFormat(detail)
-    if not width or not height or not count or len(sampling) != count or any(0 in pair for pair in sampling.values()):
+    whole = len(segment) == FRAME_BYTES + 3 * count and len(sampling) == count
+    if not whole or not width or not count or any(0 in pair for pair in sampling.values()):
         corrupt("its frame header is not valid")
+    check_decodable(height, list(sampling.values()))
     picture.frame, picture.size, picture.sampling = marker, (width, height), sampling
+
+
+def check_decodable(height: int, sampling: list[tuple[int, int]]) -> None:
+    """Raise UnsupportedFormat for a frame header that the standard allows and libjpeg does not decode."""
+    if not height:
+        detail = "This JPEG has no height in its header: it is damaged, or has it behind its first scan (DNL)."
+        raise UnsupportedFormat(detail)
+    if len(sampling) not in COMPONENTS:
+        raise UnsupportedFormat("Only JPEGs of one, three or four components are measured.")
+    if any(max(factors) % factor for factors in zip(*sampling, strict=True) for factor in factors):
+        raise UnsupportedFormat("JPEGs with fractional sampling are not measured.")
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
@@ -141,6 +174,7 @@ def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
         segment = JFIF_SEGMENT
     elif marker == APP14 and content.startswith(ADOBE) and len(content) >= ADOBE_BYTES:
         segment = ADOBE_HEAD + content[:ADOBE_BYTES]
+        picture.transform = content[ADOBE_BYTES - 1]
     elif marker == SOS and picture.frame != PROGRESSIVE:
         segment = checking_interval(picture) + sequential(segment)
     elif APP0 <= marker <= APP15 or marker == COM:
