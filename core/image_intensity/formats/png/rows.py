@@ -27,7 +27,8 @@ DEFLATED_BYTES = 1 << 15
 # The most bytes of a stored block (RFC 1951, section 3.2.4). Memory is bounded by it, whatever the stream expands to.
 STORED_BYTES = 0xFFFF
 ZLIB_HEADER = b"\x78\x01"
-# A few encoders write surplus rows. This much of them is inflated, to find the checksum after them.
+# A few encoders write surplus rows. This much of them is inflated, to find the checksum after them. Damage can make
+# rows longer, too: what goes on for more has no checksum that could be compared, and is refused.
 SURPLUS_BYTES = 1 << 20
 # No compressor makes data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush has at
 # most ten bytes. Only blocks without content can be more, and they cost time.
@@ -50,9 +51,9 @@ def restored(head: bytes, data: Iterable[memoryview], row_bytes: int) -> IO[byte
 def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]:
     """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most.
 
-    Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them. Of a stream
-    that goes on for more than `SURPLUS_BYTES`, the rest is not inflated and not checked. Raises UnsupportedFormat when
-    the stream takes more compressed bytes than any compressor needs for its rows.
+    Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them;
+    UnsupportedFormat when it goes on for more than `SURPLUS_BYTES`, or takes more compressed bytes than any compressor
+    needs for its rows.
     """
     rows = Inflation(row_bytes)
     allowed = most_deflated(row_bytes)
@@ -69,18 +70,21 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
 class Inflation:
     """A zlib stream that is inflated up to the last of the rows in it, and on to its checksum.
 
-    missing: bytes of the rows that have not come yet. spare: how many more are inflated behind them. done: whether the
-    stream has ended, or goes on behind those, too.
+    missing: bytes of the rows that have not come yet. spare: how many more are inflated behind them, the last of which
+    is one too many. done: whether the stream has ended.
     """
 
     def __init__(self, row_bytes: int) -> None:
         """Begin a stream with `row_bytes` of rows."""
         self.stream = zlib_ng.decompressobj()
-        self.missing, self.spare = row_bytes, SURPLUS_BYTES
+        self.missing, self.spare = row_bytes, SURPLUS_BYTES + 1
         self.done = False
 
     def of(self, piece: memoryview) -> Iterator[bytes]:
-        """Yield the rows in a piece of the data. Raises CorruptImage for damage, or an end too early."""
+        """Yield the rows in a piece of the data.
+
+        Raises CorruptImage for damage, or an end too early; UnsupportedFormat for an end too late.
+        """
         pending: bytes | memoryview = piece
         while not self.done:
             size = min(self.missing or self.spare, STORED_BYTES)
@@ -94,9 +98,14 @@ class Inflation:
             elif block:
                 self.missing -= len(block)
                 yield block
-            self.done = self.stream.eof or not self.spare
-            if self.stream.eof and self.missing:
+            self.done = self.stream.eof
+            if self.done and self.missing:
                 raise CorruptImage("This PNG is damaged: its last rows are missing.")
+            if not self.spare:
+                detail = (
+                    "This PNG has more than 1 MB behind its last row, so that the checksum of its rows is not reached."
+                )
+                raise UnsupportedFormat(detail)
             if len(block) < size:
                 # There is no more output without further data.
                 return
