@@ -146,7 +146,7 @@ def test_empty_blocks_are_not_inflated_beyond_what_the_rows_can_need(kind: str, 
     assert measured(few).average_intensity == 2
 
     work.deflated = 0
-    with pytest.raises(UnsupportedFormat, match="longer than any compressor makes it"):
+    with pytest.raises(UnsupportedFormat, match="longer than encoders make it"):
         measured(of_blocks(size // 5, EMPTY_BLOCKS[kind], rows))
     assert work.deflated <= most_deflated(len(rows)) + DEFLATED_BYTES
 
@@ -177,7 +177,7 @@ def test_blocks_with_tables_of_their_own_may_not_be_tiny(work: Work) -> None:
     assert measured(few).average_intensity == 0
 
     inflated = work.inflated
-    with pytest.raises(UnsupportedFormat, match="smaller blocks than any compressor writes"):
+    with pytest.raises(UnsupportedFormat, match="smaller blocks than encoders write"):
         measured(of_tables(8 * 10_000))
     assert work.inflated == inflated
 

@@ -30,8 +30,8 @@ ZLIB_HEADER = b"\x78\x01"
 # A few encoders write surplus rows. This much of them is inflated, to find the checksum after them. Damage can make
 # rows longer, too: what goes on for more has no checksum that could be compared, and is refused.
 SURPLUS_BYTES = 1 << 20
-# No compressor makes data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush has at
-# most ten bytes. Only blocks without content can be more, and they cost time.
+# Compressors do not make data longer than this: literals of fixed codes have 9 bits (a factor of 1.125), and a flush
+# has at most ten bytes. Only blocks with little content or none can be more, and they cost time.
 MOST_EXPANSION, EXPANSION_BYTES = 1.25, 1 << 16
 
 
@@ -63,7 +63,7 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
         if rows.done:
             return
         if allowed < 0:
-            raise UnsupportedFormat("The compressed data of this PNG is longer than any compressor makes it.")
+            raise UnsupportedFormat("The compressed data of this PNG is longer than encoders make it.")
     raise CorruptImage("This PNG is damaged: the end of its compressed data is missing.")
 
 
