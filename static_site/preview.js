@@ -1,13 +1,13 @@
 /** The chosen image as the browser shows it, and what has to be said about that. One picture is held at a time. */
 
-import { orientationOf, toStored } from "./exif.js";
+import { layoutOf, shownSize, toStored } from "./exif.js";
 import { drawOn, drawOnNothing, offerRegion } from "./region.js";
 
 // A picture with fewer pixels on its longer side is shown enlarged: a gray card of 3 by 3 would be a dot.
 const SMALL = 240;
 const byId = (id) => document.getElementById(id);
 
-/** What is shown: { row, url, picture, orientation }. */
+/** What is shown: { row, file, url, picture }. */
 let shown = null;
 /** One pixel, to read it. */
 let canvas = null;
@@ -38,7 +38,7 @@ function release() {
 
 function show(row, onReady) {
   const picture = new Image();
-  const mine = { row, file: row.file, url: URL.createObjectURL(row.file), picture, orientation: 1 };
+  const mine = { row, file: row.file, url: URL.createObjectURL(row.file), picture };
   shown = mine;
   picture.alt = `Preview of ${row.name}`;
   picture.draggable = false; // dropping it on the page would choose it again
@@ -51,12 +51,13 @@ function show(row, onReady) {
   });
   picture.addEventListener("load", async () => {
     enlarge(picture);
-    const orientation = await orientationOf(row.file).catch(() => 1);
+    const layout = await layoutOf(row.file).catch(() => null);
     if (shown !== mine) return;
-    mine.orientation = orientation;
-    byId("turned").hidden = orientation === 1;
-    drawOn(mine);
-    watchPixels(mine);
+    if (layout && fits(picture, layout)) {
+      byId("turned").hidden = layout.orientation === 1;
+      drawOn(picture, layout);
+      watchPixels(picture, layout);
+    }
     onReady(mine);
   });
   picture.src = mine.url;
@@ -64,6 +65,12 @@ function show(row, onReady) {
   stage.className = "stage";
   stage.append(picture);
   byId("picture").replaceChildren(stage);
+}
+
+/** Whether the browser shows the picture as its file says. If not, a rectangle drawn on it would be another one when stored. */
+function fits({ naturalWidth, naturalHeight }, layout) {
+  const [across, down] = shownSize(layout);
+  return Math.abs(naturalWidth * down - naturalHeight * across) <= across + down; // a noted resolution changes the size, not the shape
 }
 
 function enlarge(picture) {
@@ -79,10 +86,10 @@ function enlarge(picture) {
 // only the service makes.
 
 /** Say which pixel is under the pointer while it is over the stage of the preview. */
-function watchPixels({ picture, orientation }) {
+function watchPixels(picture, layout) {
   const stage = picture.parentElement;
   canvas ??= new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  stage.addEventListener("pointermove", (event) => sayPixel(picture, orientation, event));
+  stage.addEventListener("pointermove", (event) => sayPixel(picture, layout, event));
   stage.addEventListener("pointerleave", forgetPixel);
 }
 
@@ -90,17 +97,17 @@ function forgetPixel() {
   byId("pixel").textContent = "";
 }
 
-function sayPixel(picture, orientation, { clientX, clientY }) {
+function sayPixel(picture, layout, { clientX, clientY }) {
   const { left, top, width, height } = picture.getBoundingClientRect();
-  const { naturalWidth, naturalHeight } = picture;
-  const x = Math.floor(((clientX - left) / width) * naturalWidth);
-  const y = Math.floor(((clientY - top) / height) * naturalHeight);
-  if (x < 0 || y < 0 || x >= naturalWidth || y >= naturalHeight) return forgetPixel();
+  const [across, down] = shownSize(layout);
+  const x = Math.floor(((clientX - left) / width) * across);
+  const y = Math.floor(((clientY - top) / height) * down);
+  if (x < 0 || y < 0 || x >= across || y >= down) return forgetPixel();
+  const [pixelWidth, pixelHeight] = [picture.naturalWidth / across, picture.naturalHeight / down];
   canvas.clearRect(0, 0, 1, 1);
-  canvas.drawImage(picture, x, y, 1, 1, 0, 0, 1, 1);
+  canvas.drawImage(picture, x * pixelWidth, y * pixelHeight, pixelWidth, pixelHeight, 0, 0, 1, 1);
   const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
-  const stored = orientation >= 5 ? [naturalHeight, naturalWidth] : [naturalWidth, naturalHeight];
-  const [storedX, storedY] = toStored([x, y, 1, 1], orientation, ...stored);
+  const [storedX, storedY] = toStored([x, y, 1, 1], layout.orientation, layout.width, layout.height);
   const gray = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
   const opacity = alpha < 255 ? `, alpha ${alpha}` : "";
   byId("pixel").textContent =

@@ -4,7 +4,7 @@
  * It is kept in pixels as stored, as the service takes it (`region=x,y,w,h`). The preview may be turned; exif.js converts.
  */
 
-import { toShown, toStored } from "./exif.js";
+import { shownSize, toShown, toStored } from "./exif.js";
 import { count } from "./words.js";
 
 const NAMES = ["x", "y", "width", "height"];
@@ -14,7 +14,7 @@ const byId = (id) => document.getElementById(id);
 
 /** [x, y, width, height] in stored pixels, or null for the whole image. */
 let region = null;
-/** The picture on show: { stage, orientation, width, height }, as stored; or null. */
+/** The picture on show: { layer, orientation, width, height }, as stored; or null. */
 let shown = null;
 let heard = () => {};
 
@@ -41,10 +41,8 @@ export function clearRegion() {
   if (region) set(null);
 }
 
-/** Put the rectangle on the picture of the preview. */
-export function drawOn({ picture, orientation }) {
-  const size = [picture.naturalWidth, picture.naturalHeight];
-  const [width, height] = orientation >= 5 ? size.reverse() : size;
+/** Put the rectangle on the picture of the preview, which is stored so (exif.js). */
+export function drawOn(picture, layout) {
   const layer = document.createElement("div");
   layer.className = "layer";
   const box = document.createElement("div");
@@ -54,7 +52,7 @@ export function drawOn({ picture, orientation }) {
   picture.parentElement.append(layer);
   layer.addEventListener("pointerdown", drag);
   box.addEventListener("keydown", moveByKey);
-  shown = { layer, orientation, width, height };
+  shown = { layer, ...layout };
   show();
 }
 
@@ -94,15 +92,10 @@ function show() {
   layer.hidden = !region;
   if (!region) return;
   const [x, y, w, h] = toShown(region, orientation, width, height);
-  const [across, down] = shownSize();
+  const [across, down] = shownSize(shown);
   const { style } = layer.firstChild;
   Object.assign(style, { left: `${(x / across) * 100}%`, top: `${(y / down) * 100}%` });
   Object.assign(style, { width: `${(w / across) * 100}%`, height: `${(h / down) * 100}%` });
-}
-
-function shownSize() {
-  const { orientation, width, height } = shown;
-  return orientation >= 5 ? [height, width] : [width, height];
 }
 
 /** What was typed is sent as it is. If it lies outside, the service says so. */
@@ -114,7 +107,7 @@ function type() {
 
 /** Set the region from a rectangle of the shown picture, within it and at least one pixel large. */
 function setShown([left, top, right, bottom]) {
-  const [across, down] = shownSize();
+  const [across, down] = shownSize(shown);
   const within = (value, most) => Math.round(Math.min(most, Math.max(0, value)));
   const x = Math.min(within(left, across), across - 1);
   const y = Math.min(within(top, down), down - 1);
@@ -129,7 +122,7 @@ function corners() {
 
 /** Move the rectangle as a whole: it stops at the edge and keeps its size. */
 function move([left, top, right, bottom], dx, dy) {
-  const [across, down] = shownSize();
+  const [across, down] = shownSize(shown);
   const x = Math.min(Math.max(dx, -left), across - right);
   const y = Math.min(Math.max(dy, -top), down - bottom);
   setShown([left + x, top + y, right + x, bottom + y]);
@@ -140,7 +133,7 @@ function moveByKey(event) {
   if (!arrow) return;
   event.preventDefault();
   // One pixel of the screen, and never less than one of the image.
-  const step = Math.max(1, Math.round(shownSize()[0] / shown.layer.getBoundingClientRect().width));
+  const step = Math.max(1, Math.round(shownSize(shown)[0] / shown.layer.getBoundingClientRect().width));
   const [dx, dy] = arrow.map((direction) => direction * step);
   const [left, top, right, bottom] = corners();
   if (event.shiftKey) setShown([left, top, Math.max(left + 1, right + dx), Math.max(top + 1, bottom + dy)]);
@@ -151,7 +144,7 @@ function moveByKey(event) {
 function drag(down) {
   const { layer } = shown;
   const bounds = layer.getBoundingClientRect();
-  const scale = shownSize()[0] / bounds.width;
+  const scale = shownSize(shown)[0] / bounds.width;
   const at = ({ clientX, clientY }) => [(clientX - bounds.left) * scale, (clientY - bounds.top) * scale];
   const [startX, startY] = at(down);
   const old = corners();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,29 +84,105 @@ def test_a_typed_region_is_measured_exactly_and_said_in_the_result(screen: Scree
     expect(screen.field("region")).to_have_text("301 \N{MULTIPLICATION SIGN} 200 pixels at 37, 21")
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_what_is_drawn_on_the_turned_preview_is_measured_in_the_stored_picture(
-    screen: Screen, tmp_path: Path, orientation: int
-) -> None:
-    """Of four corners of different gray, the one at the top left of the screen is drawn around and measured."""
+def with_corners(path: Path, exif: Image.Exif | None = None) -> None:
+    """Save a picture of 160 by 120 pixels, each of whose corners has a gray of its own."""
     stored = np.full((120, 160), 200, dtype=np.uint8)
     corners = {(0, 0): 20, (0, 96): 60, (72, 0): 100, (72, 96): 140}
     for (row, column), gray in corners.items():
         stored[row : row + 48, column : column + 64] = gray
-    # Which stored corner the EXIF standard puts at the top left of the screen.
-    expected = {1: 20, 2: 60, 3: 140, 4: 100, 5: 20, 6: 100, 7: 140, 8: 60}[orientation]
-    path = tmp_path / "turned.jpg"
-    exif = Image.Exif()
-    exif[ORIENTATION] = orientation
-    Image.fromarray(stored).save(path, quality=100, exif=exif)
+    Image.fromarray(stored).save(path, quality=100, exif=exif or Image.Exif())
+
+
+def top_left_is_measured(screen: Screen, path: Path) -> None:
+    """Draw around the corner at the top left of the screen, and measure it."""
     screen.open()
     screen.choose(path)
     select(screen)
-    if orientation > 1:
-        expect(screen.page.get_by_text("Shown turned, as the camera noted")).to_be_visible()
     draw(screen, (0.05, 0.05), (0.2, 0.2))
-    assert measured(screen) == pytest.approx(expected, abs=1)
+    measured(screen)
     assert screen.exact == luma_mean(path, typed(screen))
+
+
+@pytest.mark.parametrize("name", ["turned.jpg", "turned.png"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_is_drawn_on_the_turned_preview_is_measured_in_the_stored_picture(
+    screen: Screen, tmp_path: Path, orientation: int, name: str
+) -> None:
+    # Which stored corner the EXIF standard puts at the top left of the screen.
+    expected = {1: 20, 2: 60, 3: 140, 4: 100, 5: 20, 6: 100, 7: 140, 8: 60}[orientation]
+    path = tmp_path / name
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    with_corners(path, exif)
+    top_left_is_measured(screen, path)
+    assert screen.exact == pytest.approx(expected, abs=1)
+    expect(screen.page.get_by_text("Shown turned, as the camera noted")).to_be_visible(visible=orientation > 1)
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
+
+
+EXIF_OF_6 = segment(0xE1, b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, ORIENTATION, 3, 1, 6, 0, 0))
+EXIF_OF_3_AS_LONG = segment(0xE1, b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, ORIENTATION, 4, 1, 3, 0))
+BEFORE_EXIF = {
+    "comment": segment(0xFE, b"a comment"),
+    "profiles": segment(0xED, bytes(65_000)) * 3,
+    "filling": b"\xff\xff",
+    "not an orientation": EXIF_OF_3_AS_LONG,
+}
+
+
+@pytest.mark.parametrize("what", BEFORE_EXIF)
+def test_the_orientation_is_found_wherever_a_browser_finds_it(screen: Screen, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "turned.jpg"
+    with_corners(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + BEFORE_EXIF[what] + EXIF_OF_6 + content[2:])
+    top_left_is_measured(screen, path)
+    # Of two EXIF segments, browsers take the first. What is no orientation turns nothing.
+    expected = 20 if what == "not an orientation" else 100
+    assert screen.exact == pytest.approx(expected, abs=1)
+
+
+def test_a_region_has_stored_pixels_where_exif_makes_the_browser_count_others(screen: Screen, tmp_path: Path) -> None:
+    """A noted resolution of 144 dpi and half the width and height: Chromium says 80 by 60 for 160 by 120."""
+    path = tmp_path / "dense.jpg"
+    exif = Image.Exif()
+    exif.update({0x011A: 144.0, 0x011B: 144.0, 0x0128: 2})
+    exif.get_ifd(0x8769).update({0xA002: 80, 0xA003: 60})
+    with_corners(path, exif)
+    screen.open()
+    screen.choose(path)
+    expect(screen.preview).to_have_js_property("naturalWidth", 80)
+    select(screen)
+    assert typed(screen) == [40, 30, 80, 60]
+    draw(screen, (0.95, 0.65), (0.65, 0.95))  # from outside of the rectangle, or it would be moved
+    assert measured(screen) == pytest.approx(140, abs=1)
+    assert typed(screen) == pytest.approx([104, 78, 48, 36], abs=2)
+    screen.page.locator(".stage").hover(position={"x": 1, "y": 1})
+    expect(screen.page.locator("#pixel")).to_contain_text("gray 20.")
+
+
+def test_nothing_is_drawn_on_a_picture_that_is_shown_in_another_way_than_its_file_says(
+    screen: Screen, tmp_path: Path
+) -> None:
+    """Browsers do not turn a PNG whose note has a wrong checksum. A typed region is always of the stored picture."""
+    sound, path = tmp_path / "sound.png", tmp_path / "turned.png"
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    with_corners(sound, exif)
+    content = bytearray(sound.read_bytes())
+    place = content.index(b"eXIf")
+    end = place + 4 + int.from_bytes(content[place - 4 : place])
+    content[end] ^= 1  # in the checksum
+    path.write_bytes(content)
+    screen.open()
+    screen.choose(path)
+    expect(screen.preview).to_have_js_property("naturalWidth", 160)
+    screen.page.get_by_role("button", name="Select a region").click()
+    expect(screen.page.locator(".layer")).to_have_count(0)
+    assert measured(screen) == luma_mean(sound, typed(screen))
 
 
 def test_arrow_keys_move_the_region_and_with_shift_size_it_and_the_edge_stops_it(screen: Screen) -> None:
