@@ -223,8 +223,16 @@ function startListButtons() {
   const dated = (ending) => `intensity-${new Date().toISOString().slice(0, 10)}.${ending}`;
   onClick("download-csv", () => download(dated("csv"), "text/csv", asCsv(page.rows)));
   onClick("download-json", () => download(dated("json"), "application/json", asJson(page.rows)));
-  onClick("retry-failed", () => !run && measure(retryable()));
-  onClick("refer", () => compareWith(page.shown));
+  // These two go once they are pressed, and whoever stood on them goes on beside them.
+  onClick("retry-failed", () => {
+    if (run) return;
+    measure(retryable());
+    byId("list-view").focus({ preventScroll: true });
+  });
+  onClick("refer", () => {
+    compareWith(page.shown);
+    byId("region-on").focus({ preventScroll: true });
+  });
   onClick("clear-list", () => {
     takeAway([...page.rows]);
     clear();

@@ -1,5 +1,6 @@
 /** Two images over each other: a line to move between them, or one fading into the other. */
 
+import { haveSameOptions, optionsInWords } from "./options.js";
 import { level, quoted, signed } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -68,7 +69,8 @@ function inWords(row, reference) {
   const how = difference === 0
     ? `${names[0]} and ${names[1]} have exactly the same average, ${level(value)}.`
     : `${names[0]} is ${Math.abs(difference).toPrecision(4)} ${difference > 0 ? "brighter" : "darker"} than ${names[1]} (${value.toFixed(2)} and ${other.toFixed(2)}).`;
+  const options = haveSameOptions(row, reference) ? "" : ` They were measured with different options: ${[row, reference].map((one) => optionsInWords(one.options)).join("; and ")}.`;
   const [mine, theirs] = [row, reference].map(({ answer }) => answer.statistics);
-  if (!mine || !theirs) return how;
-  return `${how} Median ${signed(mine.median - theirs.median)}, σ ${signed(mine.standard_deviation - theirs.standard_deviation)}.`;
+  if (!mine || !theirs) return how + options;
+  return `${how}${options} Median ${signed(mine.median - theirs.median)}, σ ${signed(mine.standard_deviation - theirs.standard_deviation)}.`;
 }

@@ -13,7 +13,15 @@ const byId = (id) => document.getElementById(id);
 /** Until /health has said it, or if it never does, the server is left to judge the size. */
 export const limits = { inline: Infinity, upload: 0 /* no direct uploads */, job: 0 /* no jobs */, formats: Object.keys(SIGNATURES), pixels: 0 };
 
-export async function loadLimits() {
+let asked = null;
+
+/** Ask for the limits, once; and again with the next measurement if there was no answer. */
+export function loadLimits() {
+  asked ??= askForLimits();
+  return asked;
+}
+
+async function askForLimits() {
   try {
     const response = await fetch(endpoint("health"), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
     const served = (await response.json()).limits;
@@ -23,7 +31,7 @@ export async function loadLimits() {
     if (served.allowed_image_formats?.length) limits.formats = served.allowed_image_formats;
     limits.pixels = (limits.job ? served.max_job_pixels : limits.upload ? served.max_upload_pixels : served.max_image_pixels) || 0;
   } catch {
-    // Not worth a message: the server checks everything itself, and says so.
+    asked = null; // not worth a message: the server checks everything itself, and says so
   }
 }
 

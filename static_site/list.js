@@ -3,6 +3,7 @@
  * sorting moves data, and what scrolls out of view is removed.
  */
 
+import { haveSameOptions } from "./options.js";
 import { page } from "./rows.js";
 import { forgetPictures, makeRow, removeRow, updateRow } from "./table-row.js";
 import { totals } from "./words.js";
@@ -71,6 +72,7 @@ function draw() {
   byId("below").style.height = `${(page.rows.length - first - rows.length) * rowHeight}px`;
   byId("table-of-rows").setAttribute("aria-rowcount", page.rows.length + 1);
   showTotals();
+  if (outdated.size) checkOrder();
   outdated.clear();
   const [element] = elements.values();
   const { height } = element.getBoundingClientRect();
@@ -123,7 +125,9 @@ function showTotals() {
   const averages = page.rows.filter(({ answer }) => answer).map(({ answer }) => answer.average_intensity);
   byId("totals").textContent = totals(page.rows);
   const mean = averages.reduce((sum, average) => sum + average, 0) / averages.length;
-  byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}` : "";
+  const isMixed = page.rows.some((row) => row.answer && !haveSameOptions(row, page.reference));
+  const note = isMixed ? ". * Measured with other options than the reference; the mean is over all of them." : "";
+  byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${note}` : "";
 }
 
 function sortBy(column) {
@@ -133,9 +137,20 @@ function sortBy(column) {
     if (button.dataset.sort === column) button.closest("th").setAttribute("aria-sort", order);
     else button.closest("th").removeAttribute("aria-sort");
   }
-  const sign = sorting.isDescending ? -1 : 1;
-  page.rows.sort((one, other) => compared(VALUES[column](one), VALUES[column](other), sign));
+  page.rows.sort(inOrder);
   draw();
+}
+
+/** Rows that came or changed since are not moved under the user's eyes. Then the heading no longer says that they are sorted. */
+function checkOrder() {
+  if (!sorting.column || page.rows.every((row, index) => !index || inOrder(page.rows[index - 1], row) <= 0)) return;
+  document.querySelector("[aria-sort]").removeAttribute("aria-sort");
+  sorting = { column: null, isDescending: false };
+}
+
+function inOrder(one, other) {
+  const value = VALUES[sorting.column];
+  return compared(value(one), value(other), sorting.isDescending ? -1 : 1);
 }
 
 /** Rows without a value come last, whichever way the others go. */

@@ -5,7 +5,7 @@
  * so that no late answer is ever shown.
  */
 
-import { check, limits } from "./files.js";
+import { check, limits, loadLimits } from "./files.js";
 import { query } from "./options.js";
 import { endpoint, load, post, readMeasurement } from "./service.js";
 
@@ -16,9 +16,11 @@ const RETURNS = 5;
 
 /** Ask the service for the measurement of a file. `onStage` hears what is done, and the share of it where it is known. */
 export async function measure(file, options, signal, onStage) {
+  await loadLimits();
+  signal.throwIfAborted();
   const isLarge = file.size > limits.inline;
   onStage(isLarge ? "Reading…" : "Uploading…", 0);
-  const format = await check(file); // again: the limits may have arrived meanwhile, and the file may have changed
+  const format = await check(file); // again: the limits are known now, and the file may have changed
   signal.throwIfAborted();
   if (isLarge) {
     // With the library that hashes for it. Most images need neither.
@@ -44,7 +46,7 @@ export class Run {
   add(rows) {
     for (const row of rows) row.status = "waiting";
     this.onChange(rows);
-    this.rows.push(...rows);
+    this.rows = [...new Set([...this.rows, ...rows])]; // one that failed may be tried again meanwhile
     this.#waiting.push(...rows);
     this.#fill();
   }
@@ -64,7 +66,7 @@ export class Run {
     this.#waiting = [];
     for (const row of open) {
       row.abort?.abort();
-      row.status = row.answer ? "measured" : "chosen";
+      row.status = row.answer ? "measured" : row.problem ? "failed" : "chosen";
     }
     this.onChange(open);
   }

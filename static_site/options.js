@@ -48,6 +48,11 @@ export function query(options) {
   return `?${new URLSearchParams([...asked, ["detail", "full"]])}`.replaceAll("%2C", ",");
 }
 
+/** Whether the numbers of two measured rows say the same thing of their images. */
+export function haveSameOptions({ options: one }, { options: other }) {
+  return ["luma", "alpha", "region"].every((name) => one[name] === other[name]);
+}
+
 /** "Rec. 601 luma, transparency ignored". */
 export function optionsInWords({ luma, alpha, region }) {
   const part = region ? `, region ${regionInWords(region.split(",").map(Number))}` : "";

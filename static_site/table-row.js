@@ -1,6 +1,7 @@
 /** One row of the list, its small histogram and its small picture. */
 
 import { outline } from "./histogram.js";
+import { haveSameOptions } from "./options.js";
 import { page } from "./rows.js";
 import { percent, showName, signed, size } from "./words.js";
 
@@ -20,7 +21,7 @@ let last = Promise.resolve();
 export function makeRow(row) {
   const element = byId("row").content.firstElementChild.cloneNode(true);
   element.dataset.id = row.id;
-  showName(element.querySelector("bdi"), row.name, Math.floor([...row.name].length / 2)); // a half for each of two lines
+  showName(element.querySelector("bdi"), row.name, true); // a half for each of two lines
   // The label is for screen readers, which would hear the two halves as two words.
   Object.assign(element.querySelector(".select"), { title: row.name, ariaLabel: row.name });
   return element;
@@ -49,14 +50,19 @@ export function updateRow(element, row) {
   element.dataset.status = row.status;
   drawSmall(element, answer);
   showPicture(element, row.file);
-  element.querySelector("[data-action=retry]").hidden = row.status !== "failed" || row.refused || !row.file;
-  element.querySelector("[data-action=refer]").hidden = !answer || row === page.reference;
+  const offer = (action, isOffered) => {
+    const button = element.querySelector(`[data-action=${action}]`);
+    if (!isOffered && button === document.activeElement) cell("select").focus({ preventScroll: true });
+    button.hidden = !isOffered;
+  };
+  offer("retry", row.status === "failed" && !row.refused && row.file);
+  offer("refer", answer && row !== page.reference);
 }
 
 function difference(row, reference) {
   if (row === reference && row.answer) return "reference";
   if (!row.answer || !reference?.answer) return "–";
-  return signed(row.answer.average_intensity - reference.answer.average_intensity);
+  return signed(row.answer.average_intensity - reference.answer.average_intensity) + (haveSameOptions(row, reference) ? "" : " *");
 }
 
 function status(row) {

@@ -29,12 +29,12 @@ export function size(bytes) {
   return plural(bytes, "byte");
 }
 
-/** A share of 0 to 1 as "0 %", "0.10 %", "12.5 %"; what is there is never written as 0, and what is missing never as 100. */
+/** A share of 0 to 1 as "0 %", "0.10 %", "12.5 %", "99.96 %"; what is there is never written as 0, and what is missing never as 100. */
 export function percent(share) {
   if (share === 0 || share === 1) return `${share * 100} %`;
   if (share < 0.0001) return "< 0.01 %";
   if (share > 0.9999) return "> 99.99 %";
-  return `${(share * 100).toFixed(share < 0.1 ? 2 : 1)} %`;
+  return `${(share * 100).toFixed(share < 0.1 || share > 0.9 ? 2 : 1)} %`;
 }
 
 /** A value between 0 and 255 to two decimals, a whole one without. */
@@ -78,10 +78,12 @@ export function totals(rows) {
   return `${plural(rows.length, "image")}: ${said.join(", ")}`;
 }
 
-/** Show a name so that, where there is no room for all of it, its end stays: `end` characters, with the number and the ending. */
-export function showName(element, name, end = 12) {
-  const characters = [...name];
-  const cut = characters.length > 16 ? characters.length - end : characters.length;
+/** Show a name so that, where there is no room for all of it, its end stays: its last half, or 12 characters with the number and the ending. */
+export function showName(element, name, isHalved = false) {
+  // As people count them: an emoji may be several code points.
+  const characters = [...new Intl.Segmenter().segment(name)].map(({ segment }) => segment);
+  const { length } = characters;
+  const cut = length > 16 ? length - (isHalved ? Math.floor(length / 2) : 12) : length;
   const parts = [characters.slice(0, cut), characters.slice(cut)].filter((part) => part.length).map((part) => {
     const span = document.createElement("span");
     span.textContent = part.join("");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,6 +140,108 @@ def test_one_that_failed_is_tried_again(screen: Screen, tmp_path: Path) -> None:
     expect(screen.said).to_have_text("2 of 3 images measured, 1 failed: see the list.")
     screen.page.get_by_role("button", name="Try again").click()
     expect(screen.page.locator("#totals")).to_have_text("3 images: 3 measured")
+
+
+def test_one_that_is_tried_again_while_another_is_measured_counts_once(screen: Screen, tmp_path: Path) -> None:
+    seen: list[Route] = []
+
+    def fail_the_first_and_hold_the_second(route: Route) -> None:
+        seen.append(route)
+        if len(seen) == 1:
+            route.abort()
+        elif len(seen) > 2:
+            route.continue_()
+
+    screen.page.route("**/intensity?*", fail_the_first_and_hold_the_second)
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:3])
+    screen.analyze.click()
+    screen.page.get_by_role("button", name="Try again").click()
+    expect(screen.page.locator("#totals")).to_have_text("3 images: 2 measured, 1 under way")
+    expect(screen.stage).to_have_text("Measuring 3 images…")
+    expect(screen.page.locator("#figure")).to_have_text("2 done")
+    seen[1].continue_()
+    expect(screen.said).to_contain_text("3 images measured.")
+
+
+def test_what_had_failed_has_failed_when_trying_it_again_is_cancelled(screen: Screen, tmp_path: Path) -> None:
+    """Or nothing could try it again: Analyze measures the last choice, which is another image."""
+    paths = bracket(tmp_path)[:3]
+    screen.page.route("**/intensity?*", lambda route: route.abort())
+    screen.open()
+    screen.file.set_input_files(paths[:2])
+    screen.analyze.click()
+    expect(screen.alert).to_contain_text("None of the 2 images could be measured.")
+    screen.page.unroute("**/intensity?*")
+    screen.measure(paths[2])
+    screen.page.route("**/intensity?*", lambda _: None)
+    screen.page.get_by_role("button", name="Retry failed").click()
+    screen.cancel.click()
+    expect(screen.said).to_have_text("Cancelled. 2 images: 2 failed.")
+    expect(screen.page.get_by_role("button", name="Retry failed")).to_be_visible()
+
+
+def test_a_heading_does_not_say_that_rows_are_sorted_when_they_no_longer_are(screen: Screen, tmp_path: Path) -> None:
+    paths = bracket(tmp_path)[:3][::-1]  # the brightest first
+    sorted_headings = screen.page.locator("[aria-sort]")
+    screen.open()
+    screen.file.set_input_files(paths)
+    screen.page.get_by_role("button", name="Average").click()
+    expect(sorted_headings).to_have_count(1)
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("3 images measured.")
+    expect(sorted_headings).to_have_count(0)
+    assert names(screen) == [path.name for path in paths]
+    screen.page.get_by_role("button", name="Average").click()
+    expect(screen.page.locator("th.average[aria-sort=ascending]")).to_have_count(1)
+    assert names(screen) == [path.name for path in paths[::-1]]
+
+
+def test_numbers_by_other_options_than_those_of_the_reference_are_marked(screen: Screen, tmp_path: Path) -> None:
+    paths = bracket(tmp_path)[:3]
+    note = "* Measured with other options than the reference"
+    screen.open()
+    screen.file.set_input_files(paths[:2])
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("2 images measured.")
+    expect(screen.page.locator(".list-foot")).not_to_contain_text(note)
+    screen.page.locator("#options summary").click()
+    screen.page.get_by_label("Gray from color").select_option("mean")
+    screen.measure(paths[2])
+    differences = screen.rows.locator(".difference")
+    expect(differences).to_have_text(["reference", re.compile(r"^\S+$"), re.compile(r"^\S+ \*$")])
+    expect(screen.page.locator(".list-foot")).to_contain_text(note)
+    screen.page.get_by_role("button", name="Compare with the reference").click()
+    expect(screen.page.locator("#difference")).to_contain_text(
+        "They were measured with different options: mean of red, green and blue, transparency ignored; "
+        "and Rec. 601 luma, transparency ignored."
+    )
+
+
+def test_a_button_that_goes_when_it_is_pressed_leaves_the_focus_beside_it(screen: Screen, tmp_path: Path) -> None:
+    focused = screen.page.locator(":focus")
+    screen.intercept(2, lambda route: route.abort())
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:4])
+    screen.analyze.click()
+    expect(screen.said).to_have_text("2 of 4 images measured, 2 failed: see the list.")
+    screen.rows.nth(3).get_by_role("button", name="Use as reference").click()
+    expect(focused).to_have_attribute("title", names(screen)[3])
+    screen.page.get_by_role("button", name="Retry failed").click()
+    expect(screen.page.locator("#list-view")).to_be_focused()
+    expect(screen.page.locator("#totals")).to_have_text("4 images: 4 measured")
+    screen.page.locator("#refer").click()
+    expect(screen.page.get_by_role("button", name="Select a region")).to_be_focused()
+
+
+def test_a_share_that_is_not_all_is_never_written_as_100(screen: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "nearly-white.png"
+    white = Image.new("L", (100, 100), 255)
+    white.paste(7, (0, 0, 4, 1))
+    white.save(path)
+    screen.open()
+    screen.measure(path)
+    expect(screen.page.locator("#white-share")).to_have_text("⚠ 99.96 %")
 
 
 def test_a_service_that_says_when_to_come_back_is_asked_again_then(screen: Screen, tmp_path: Path) -> None:

@@ -188,6 +188,15 @@ def test_a_name_written_from_right_to_left_does_not_turn_its_surroundings(screen
     assert screen.page.locator("html").evaluate("html => getComputedStyle(html).direction") == "ltr"
 
 
+def test_a_long_name_is_never_cut_within_an_emoji(screen: Screen, tmp_path: Path) -> None:
+    emoji = "\N{WOMAN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}"
+    screen.open()
+    screen.file.set_input_files(grays(tmp_path / "emoji", [f"{number}{emoji * 23}.png" for number in range(2)]))
+    expect(screen.rows).to_have_count(2)
+    halves = screen.rows.first.locator("bdi span").all_text_contents()
+    assert halves == [f"0{emoji * 13}", f"{emoji * 10}.png"]
+
+
 def test_a_list_is_sorted_looked_at_and_shortened_by_keyboard_alone(screen: Screen, tmp_path: Path) -> None:
     paths = grays(tmp_path / "keys", ["a.png", "b.png", "c.png"])
     screen.page.on("filechooser", lambda chooser: chooser.set_files(paths))

@@ -246,6 +246,16 @@ def test_without_health_a_large_image_goes_inline(screen: Screen, backend: Backe
     assert backend.asked == ["intensity"]
 
 
+def test_without_health_at_first_the_limits_are_asked_for_again_with_the_measurement(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
+    failures = iter([True])
+    screen.page.route("**/health", lambda route: route.abort() if next(failures, False) else route.fallback())
+    screen.open_and_wait_for_limits()
+    screen.measure(large)
+    assert backend.asked == ["uploads", "storage", "intensity"]
+
+
 @pytest.mark.usefixtures("backend")
 def test_the_stages_are_reading_uploading_and_measuring(screen: Screen, large: Path) -> None:
     screen.page.evaluate(
