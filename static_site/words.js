@@ -32,8 +32,8 @@ export function size(bytes) {
 /** A share of 0 to 1 as "0 %", "0.10 %", "12.5 %", "99.96 %"; what is there is never written as 0, and what is missing never as 100. */
 export function percent(share) {
   if (share === 0 || share === 1) return `${share * 100} %`;
-  if (share < 0.0001) return "< 0.01 %";
-  if (share > 0.9999) return "> 99.99 %";
+  if (share < 0.0001) return "<\u00a00.01 %";
+  if (share > 0.9999) return ">\u00a099.99 %";
   return `${(share * 100).toFixed(share < 0.1 || share > 0.9 ? 2 : 1)} %`;
 }
 

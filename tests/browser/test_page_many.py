@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Route
 
     from tests.browser.screen import Screen
 
@@ -56,6 +56,36 @@ def test_of_a_long_list_only_what_is_in_view_is_in_the_document(screen: Screen, 
     screen.page.reload()
     expect(screen.page.locator("#totals")).to_have_text("150 images: 150 measured")
     assert screen.page.evaluate("alive.size") == 0
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_all_rows_have_one_height_whatever_is_in_them(screen: Screen, tmp_path: Path, width: int) -> None:
+    """From it, the place of each row is known. The pixels of a camera did not fit on one line."""
+    names = ["plain.png", "large.png", f"{'long-' * 30}name.png", "another.png"]
+    paths = grays(tmp_path / "rows", names)
+    headers = {"Content-Type": "image/png"}
+    plain = screen.page.request.post("/intensity?detail=full", data=paths[0].read_bytes(), headers=headers).json()
+    extreme = {"share_white": 0.99999, "share_black": 0.00001, "standard_deviation": 100.25}
+    large = {"image_size": [31_622, 31_622], "image_size_bytes": 1_999_999_999}
+    measured = {**plain, **large, "statistics": {**plain["statistics"], **extreme}}
+    problem = {"code": "corrupt_image", "detail": "It is damaged in many ways. " * 20}
+    answers = iter([(200, plain), (200, measured), (200, measured), (400, problem)])
+
+    def answer(route: Route) -> None:
+        status, body = next(answers)
+        route.fulfill(status=status, json=body)
+
+    screen.page.set_viewport_size({"width": width, "height": 900})
+    screen.page.route("**/intensity?*", answer)
+    screen.open()
+    screen.file.set_input_files(paths)
+    screen.analyze.click()
+    expect(screen.page.locator("#totals")).to_have_text("4 images: 3 measured, 1 failed")
+    expect(screen.progress).to_be_hidden()
+    heights = screen.rows.evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)")
+    assert heights == pytest.approx([heights[0]] * 4, abs=0.1)
+    script = "cells => cells.map(cell => cell.scrollWidth <= cell.clientWidth)"
+    assert screen.rows.locator(".size").evaluate_all(script) == [True] * 4
 
 
 def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Screen, tmp_path: Path) -> None:
