@@ -6,7 +6,7 @@
  */
 
 import { comparedWith, showComparison, startCompare } from "./compare.js";
-import { check, limitsInWords, loadLimits, startChoosing } from "./files.js";
+import { check, limitsInWords, loadLimits, pathOf, startChoosing } from "./files.js";
 import { showList, startList } from "./list.js";
 import { Run } from "./measuring.js";
 import { dismiss, endProgress, say, showProgress, showStage, tellMany, tellOne } from "./message.js";
@@ -95,8 +95,7 @@ async function inspectAll(files) {
 
 /** A row for a file; `refused` if no service would measure it. */
 async function inspect(file) {
-  const name = file.webkitRelativePath || file.name;
-  const row = { name, size: file.size, modified: file.lastModified, file, status: "chosen", answer: null, problem: null };
+  const row = { name: pathOf(file), size: file.size, modified: file.lastModified, file, status: "chosen", answer: null, problem: null };
   try {
     row.format = await check(file);
   } catch (problem) {

@@ -152,10 +152,15 @@ async function dropped(transfer) {
   return onlyImages(files, (file) => entries.some((entry) => entry.isFile && entry.name === file.name));
 }
 
+/** A file's name with its folders, if it came in one: two cameras name their pictures alike. */
+export function pathOf(file) {
+  return file.path ?? (file.webkitRelativePath || file.name);
+}
+
 /** What is named like an image, and how many other files there were. */
 function onlyImages(files, isMeant = () => false) {
   const images = files.filter((file) => isMeant(file) || LOOKS_LIKE_AN_IMAGE.test(file.name));
-  return { files: images.sort((one, other) => byName.compare(one.name, other.name)), leftOut: files.length - images.length };
+  return { files: images.sort((one, other) => byName.compare(pathOf(one), pathOf(other))), leftOut: files.length - images.length };
 }
 
 async function inFolder(folder) {
@@ -170,5 +175,8 @@ async function inFolder(folder) {
 }
 
 function fileOf(entry) {
-  return new Promise((resolve) => entry.file(resolve, () => resolve(new File([], entry.name))));
+  const path = entry.fullPath.slice(1);
+  return new Promise((resolve) => {
+    entry.file((file) => resolve(Object.assign(file, { path })), () => resolve(new File([], entry.name)));
+  });
 }

@@ -3,6 +3,7 @@
  * is done. The tab keeps it over a reload: which image it measures, and by its id how far it is.
  */
 
+import { pathOf } from "./files.js";
 import { keepJobs, openJobs } from "./rows.js";
 import { endpoint, NoAnswer, post, Problem, readAnswer } from "./service.js";
 
@@ -17,8 +18,8 @@ export async function measureByJob(file, ticket, query, signal, onStage) {
   asked.delete("detail");
   const address = endpoint("jobs") + (asked.size ? `?${asked}` : "");
   const { id } = readAnswer(await post(address, { ticket }, signal), isJob, "a job");
-  const { name, size, lastModified: modified } = file;
-  keepJobs([...openJobs().filter((job) => job.id !== id), { id, name: file.path ?? (file.webkitRelativePath || name), size, modified }]);
+  const { size, lastModified: modified } = file;
+  keepJobs([...openJobs().filter((job) => job.id !== id), { id, name: pathOf(file), size, modified }]);
   return follow(id, signal, onStage);
 }
 

@@ -91,7 +91,7 @@ def test_all_rows_have_one_height_whatever_is_in_them(screen: Screen, tmp_path: 
 def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Screen, tmp_path: Path) -> None:
     folder = tmp_path / "roll"
     grays(folder, ["b10.png", "b9.png"])
-    grays(folder / "more", ["c.png"])
+    grays(folder / "more", ["b9.png"])  # named as another one
     (folder / "notes.txt").write_text("no image")
     screen.open()
     session = screen.page.context.new_cdp_session(screen.page)
@@ -99,7 +99,11 @@ def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Scre
         data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
         session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
     expect(screen.said).to_have_text("3 images chosen; 1 other file left out.")
-    assert screen.rows.locator(".name bdi").all_text_contents() == ["b9.png", "b10.png", "c.png"]
+    assert screen.rows.locator(".name bdi").all_text_contents() == [
+        "roll/b9.png",
+        "roll/b10.png",
+        "roll/more/b9.png",
+    ]
 
 
 def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
