@@ -31,7 +31,7 @@ export async function follow(id, signal, onStage) {
       const job = await ask(id, signal);
       if (job.result) {
         forgetJob(id);
-        return { ...job.result, cache: null };
+        return { ...job.result, cache: "job" };
       }
       onStage(...stageOf(job));
       await wait(job.pause, signal);

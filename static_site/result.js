@@ -12,6 +12,7 @@ const CACHE = {
   hit: "already measured before: answered from the cache",
   miss: "measured now",
   bypass: "measured now, no cache in use",
+  job: "answered by a job",
 };
 const LUMA = { bt601: "by ITU-R BT.601", bt709: "by ITU-R BT.709", mean: "by the plain mean" };
 const ALPHA = {
@@ -69,6 +70,7 @@ function show(row, answer, reference) {
   byId("swatch").style.backgroundColor = `rgb(${value} ${value} ${value})`;
   byId("region-fact").hidden = !regionOf(row);
   byId("before").hidden = !row.problem;
+  byId("copy-curl").hidden = answer.cache === "job"; // the one request of the command would be refused
   // A service of an older version answers without these.
   const isFull = Boolean(answer.statistics && answer.histogram && answer.measurement);
   byId("full").hidden = byId("clipping").hidden = byId("method").hidden = !isFull;

@@ -47,6 +47,8 @@ def test_an_image_above_the_limits_of_requests_is_measured_by_a_job(screen: Scre
     screen.measure(large)
     assert screen.exact == measure(large.read_bytes()).average_intensity
     assert screen.uploads == []
+    expect(screen.field("cache")).to_have_text("answered by a job")
+    expect(screen.page.get_by_role("button", name="Copy as curl"), "its request would be refused").to_be_hidden()
 
 
 def test_an_image_that_has_too_many_pixels_for_a_request_is_measured_by_a_job(
