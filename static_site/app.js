@@ -266,7 +266,9 @@ function remove(row) {
 // ---- Showing --------------------------------------------------------------------------------------------------------
 
 function show(row) {
+  const before = page.shown;
   page.shown = row;
+  if (row !== before) showList([before, row].filter(Boolean)); // only one is marked
   const reference = comparedWith(row, page.reference);
   byId("refer").hidden = !row?.answer || row === page.reference;
   showPreview(row, () => showComparison(row, reference));

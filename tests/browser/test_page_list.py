@@ -218,6 +218,20 @@ def test_numbers_by_other_options_than_those_of_the_reference_are_marked(screen:
     )
 
 
+def test_one_row_is_marked_as_the_one_on_show(screen: Screen, tmp_path: Path) -> None:
+    paths = bracket(tmp_path)[:3]
+    marked = screen.page.locator("#rows [aria-current]")
+    screen.open()
+    screen.file.set_input_files(paths[:2])
+    expect(marked).to_have_attribute("title", paths[0].name)
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("2 images measured.")
+    screen.choose(paths[2])
+    expect(screen.rows).to_have_count(3)
+    expect(screen.page.locator("#rows tr.shown")).to_have_count(1)
+    expect(marked).to_have_attribute("title", paths[2].name)
+
+
 def test_a_button_that_goes_when_it_is_pressed_leaves_the_focus_beside_it(screen: Screen, tmp_path: Path) -> None:
     focused = screen.page.locator(":focus")
     screen.intercept(2, lambda route: route.abort())
