@@ -22,7 +22,8 @@ const SHORT = {
 /** Start with the options of the address, or else the remembered ones. A region is not remembered: it is of one series. */
 export function startOptions() {
   const address = new URLSearchParams(location.search);
-  const remembered = recall();
+  // What a link leaves out is the default, and not what somebody else remembers.
+  const remembered = [...Object.keys(DEFAULTS), "region"].some((name) => address.has(name)) ? {} : recall();
   for (const name of Object.keys(DEFAULTS)) {
     const select = byId(name);
     select.value = [address.get(name), remembered[name], DEFAULTS[name]].find((value) => isKnown(select, value));
@@ -59,17 +60,19 @@ export function optionsInWords({ luma, alpha, region }) {
   return `${SHORT[luma]}, ${SHORT[alpha]}${part}`;
 }
 
-/** The address of this page with the options in force. */
-export function link() {
+/** The address of this page with the options in force: all of them, or, in this browser, without the defaults where it remembers no others. */
+export function link(isForOthers = true) {
   const url = new URL(location.href);
-  const parts = Object.entries(chosenOptions()).filter(([name, value]) => value !== DEFAULTS[name]);
+  const here = { ...DEFAULTS, ...recall() };
+  const isNeeded = ([name, value]) => isForOthers || value !== DEFAULTS[name] || value !== here[name];
+  const parts = Object.entries(chosenOptions()).filter(isNeeded);
   url.search = new URLSearchParams(parts).toString().replaceAll("%2C", ",");
   return url.href;
 }
 
 function show() {
   byId("options-summary").textContent = optionsInWords(chosenOptions());
-  history.replaceState(null, "", link());
+  history.replaceState(null, "", link(false));
 }
 
 function isKnown(select, value) {

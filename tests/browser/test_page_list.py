@@ -298,6 +298,25 @@ def test_the_options_are_sent_remembered_and_in_the_address(screen: Screen, phot
     expect(screen.page.locator("#options-summary")).to_have_text("Rec. 709 luma, on a white background")
 
 
+@pytest.mark.parametrize("options", ["", "?alpha=white", "?region=0,0,5,5"])
+def test_a_copied_link_has_the_options_of_its_sender_whatever_its_reader_remembers(
+    screen: Screen, options: str
+) -> None:
+    summary = screen.page.locator("#options-summary")
+    screen.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    screen.open(f"/{options}")
+    sent = summary.inner_text()
+    screen.page.locator("#options summary").click()
+    screen.page.get_by_role("button", name="Copy link").click()
+    expect(screen.page.get_by_role("button", name="Copied")).to_be_visible()
+    link = screen.page.evaluate("navigator.clipboard.readText()")
+    screen.page.get_by_label("Gray from color").select_option("mean")  # from now on, this browser remembers it
+    for _ in range(2):  # the second time, it is a reload
+        screen.open(link)
+        expect(summary).to_have_text(sent)
+        link = screen.page.url
+
+
 def test_on_a_phone_number_and_plot_of_a_portrait_are_on_the_screen(screen: Screen, tmp_path: Path) -> None:
     path = tmp_path / "portrait.jpg"
     Image.effect_noise((900, 1600), 80).convert("RGB").save(path)
