@@ -144,6 +144,9 @@ def test_a_list_has_what_it_says_here_and_in_s3(s3: S3Client, tmp_path: Path, na
         ("s3://photos/a,b.png\n", None),
         ('"s3://photos/a,b.png"\ns3://other/c\n', [S3Object("photos", "a,b.png"), S3Object("other", "c")]),
         ("bucket,key,size\nphotos,a.png,\n", [S3Object("photos", "a.png")]),
+        # A key can be named just "key".
+        ("photos,key\n", [S3Object("photos", "key")]),
+        ("photos,KEY,v1\nphotos,a.png,v2\n", [S3Object("photos", "KEY", "v1"), S3Object("photos", "a.png", "v2")]),
         ("", []),
     ],
 )
@@ -182,6 +185,8 @@ def test_a_list_is_taken_whatever_the_names_are_but_not_what_patterns_or_markers
     [
         ("a.txt", b"", "must end with .csv or .jsonl"),
         ("a.csv", b"key,size\na.png,1\n", "it has no bucket"),
+        ("a.csv", b"size,key\n", "after line 0: it has no bucket"),
+        ("a.csv", b"photos,a.png,key\n", "it has no bucket"),
         ("a.csv", b"bucket,key\nphotos\n", "after line 0: zip"),
         ("a.csv", b"photos,a,b,c\n", "more than three cells"),
         ("a.csv", b"photos,\n", "a key has 1 to 1,024 bytes"),

@@ -19,7 +19,7 @@ from image_intensity.bulk.errors import SourceError, told
 from image_intensity.bulk.objects import LONGEST_KEY, S3Object, bare_etag, read_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from types_boto3_s3 import S3Client
 
@@ -110,7 +110,7 @@ def _csv(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for cells in filter(None, reader):
         if not names:
             heads = tuple(cell.strip().lower() for cell in cells)
-            names = heads if "key" in heads else COLUMNS
+            names = heads if _is_head(heads) else COLUMNS
             if names is heads:
                 continue
         if len(cells) == 1 and names is COLUMNS:
@@ -121,6 +121,20 @@ def _csv(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
             yield reader.line_num, dict(zip(COLUMNS, cells, strict=False))
         else:
             yield reader.line_num, dict(zip(names, cells, strict=True))
+
+
+def _is_head(cells: Sequence[str]) -> bool:
+    """Return whether the first line, in lower case, is a head. An object may have the key "key": bucket, key, version.
+
+    Raises KeyError for what may be a head without a bucket.
+    """
+    if "key" not in cells:
+        return False
+    if "bucket" in cells:
+        return True
+    if cells[1:2] == ("key",) and cells[0] not in SPELLINGS:
+        return False
+    raise KeyError("bucket")
 
 
 def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
