@@ -38,7 +38,7 @@ help: ## Show what there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
-	@MINISTACK="$(abspath .venv-ministack/bin/ministack)" exec $(BIN)/python -m local_server
+	@MINISTACK="$(CURDIR)/.venv-ministack/bin/ministack" exec $(BIN)/python -m local_server
 
 test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(PYTEST) $(ARGS)
@@ -73,9 +73,9 @@ e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## T
 	@E2E_URL=$(URL) E2E_KEY=$(KEY) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
-	@UV=$(abspath $(UV)) SLIM=$(abspath infra/slim.sh) CORE=$(abspath core/image_intensity) $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@UV="$(CURDIR)/$(UV)" SLIM="$(CURDIR)/infra/slim.sh" CORE="$(CURDIR)/core/image_intensity" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 	@du -sh .aws-sam/build/GatewayFunction .aws-sam/build/ContractLayer | sed 's/^/unpacked /'
-	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && $(abspath $(BIN))/python -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
+	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && "$(CURDIR)/$(BIN)/python" -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
 
 deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: cache, canary, firewall; PARAMETERS="Name=value ...")

@@ -46,6 +46,63 @@ def test_the_service_starts_in_a_path_with_spaces(clone: Path) -> None:
     assert (started, ministack) == ("-m local_server", str(clone / ".venv-ministack/bin/ministack"))
 
 
+def program(path: Path, script: str) -> None:
+    """Make a program of a line of the shell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_what_is_deployed_is_built_in_a_path_with_spaces(clone: Path, tmp_path: Path) -> None:
+    (clone / ".aws-sam/build/GatewayFunction").mkdir(parents=True)
+    program(clone / ".venv-sam/bin/sam", 'printf "%s\\n" "$*" "$UV" "$SLIM" "$CORE" > told')
+    for name in ("docker", "du"):
+        program(tmp_path / "bin" / name, "echo")
+    there = (f"--old-file={name}" for name in (".venv/bin/uv", ".venv-sam/stamp"))
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    subprocess.run(
+        ["make", "--silent", *there, "build"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL
+    )
+    paths = [str(clone / name) for name in (".venv/bin/uv", "infra/slim.sh", "core/image_intensity")]
+    assert (clone / "told").read_text().splitlines() == ["build", *paths]
+    assert (clone / ".aws-sam/build/GatewayFunction/printed").read_text().startswith("-c import shutil")
+
+
+@pytest.mark.parametrize(
+    ("folder", "target"),
+    [
+        ("functions/authorizer", "AuthorizerFunction"),
+        ("functions/bulk", "PlanFunction"),
+        ("functions/gateway", "GatewayFunction"),
+        ("layers/contract", "ContractLayer"),
+    ],
+)
+def test_every_function_is_built_with_programs_and_into_folders_whose_paths_have_spaces(
+    clone: Path, tmp_path: Path, folder: str, target: str
+) -> None:
+    artifacts, core = clone / "built", clone / "core"
+    (artifacts / "botocore/data").mkdir(parents=True)
+    core.mkdir()
+    for name in ("__init__.py", "errors.py", "measurement.py", "options.py"):
+        (core / name).touch()
+    program(tmp_path / "bin/docker", f'printf "%s\\n" "$@" > "{clone}/told"')
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "UV": str(clone / ".venv/bin/uv"),
+        "SLIM": str(clone / "infra/slim.sh"),
+        "CORE": str(core),
+        "ARTIFACTS_DIR": str(artifacts),
+    }
+    source = shutil.copytree(REPOSITORY / folder, clone / "source")
+    subprocess.run(["make", "--silent", f"build-{target}"], cwd=source, env=environment, check=True)
+    if target != "ContractLayer":
+        assert f"--target {artifacts} " in (source / "printed").read_text()
+    if target != "AuthorizerFunction":
+        told = (clone / "told").read_text().splitlines()
+        assert {f"{artifacts}:/task", f"{clone}/infra/slim.sh:/slim.sh:ro"} <= set(told)
+
+
 def test_the_tools_have_the_python_of_the_service_and_not_the_first_one_that_uv_finds(clone: Path) -> None:
     [(made, *_), _] = make(clone, STAMP)
     assert made.split()[0] == "venv"
