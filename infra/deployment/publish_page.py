@@ -5,8 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from types_boto3_s3 import S3Client
 
 PAGE = Path(__file__).parents[2] / "static_site"
 CONTENT_TYPES = {
@@ -23,20 +29,23 @@ CACHE_CONTROL = "no-cache"
 
 
 def publish(stack: str) -> str:
-    """Upload the page, let CloudFront forget the old one, have the API lead to it, and return where it is."""
+    """Replace the page, let CloudFront forget the old one, have the API lead to it, and return where it is."""
     [description] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     if "PageBucket" not in outputs:
         return f"{outputs['ApiUrl']} (the stack has no site)"
-    s3 = boto3.client("s3")
-    for file in sorted(path for path in PAGE.rglob("*") if path.is_file()):
+    s3, bucket = boto3.client("s3"), outputs["PageBucket"]
+    files = {path.relative_to(PAGE).as_posix(): path for path in sorted(PAGE.rglob("*")) if path.is_file()}
+    for key, file in files.items():
         s3.put_object(
-            Bucket=outputs["PageBucket"],
-            Key=file.relative_to(PAGE).as_posix(),
+            Bucket=bucket,
+            Key=key,
             Body=file.read_bytes(),
             ContentType=CONTENT_TYPES[file.suffix],
             CacheControl=CACHE_CONTROL,
         )
+    # Only now: until here, the old index may ask for them. A page that is open says that it has to be loaded again.
+    delete(s3, bucket, keep=files.keys())
     boto3.client("cloudfront").create_invalidation(
         DistributionId=outputs["PageDistribution"],
         InvalidationBatch={"Paths": {"Quantity": 1, "Items": ["/*"]}, "CallerReference": str(time.time_ns())},
@@ -49,6 +58,14 @@ def publish(stack: str) -> str:
         patchOperations=[{"op": "replace", "path": "/variables/page", "value": outputs["PageUrl"]}],
     )
     return outputs["PageUrl"]
+
+
+def delete(s3: S3Client, bucket: str, keep: Container[str] = ()) -> None:
+    """Delete every object of a bucket, but those with a key in `keep`."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        keys = [each["Key"] for each in page.get("Contents", []) if each["Key"] not in keep]
+        if keys:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
 
 
 if __name__ == "__main__":

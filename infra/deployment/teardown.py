@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from deployment.deploy import PRODUCTION, TOOLS, chosen_region, delete_firewall, run
 from deployment.keys import Keys
+from deployment.publish_page import delete
 from deployment.stack import Deployment, resources
 from deployment.uploads import let_uploads_work
 
@@ -49,12 +50,8 @@ def prepare(stack: str) -> None:
 
 def empty(bucket: str) -> None:
     """Delete every object of a bucket. One that is gone is empty, too."""
-    s3 = boto3.client("s3")
     try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            keys = [each["Key"] for each in page.get("Contents", [])]
-            if keys:
-                s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+        delete(boto3.client("s3"), bucket)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchBucket":
             raise

@@ -7,6 +7,7 @@ import re
 import tomllib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import boto3
 import pytest
@@ -14,7 +15,7 @@ from botocore.stub import Stubber
 
 import brake
 from deployment import deploy as deploying
-from deployment import rotate, teardown, uploads
+from deployment import publish_page, rotate, teardown, uploads
 from deployment.account import check_concurrency, has_log_role, zones_with_the_cache
 from deployment.keys import Keys
 from deployment.release import release
@@ -40,6 +41,14 @@ Parameters:
   AlarmEmail: {Type: String, Default: ""}
   SiteFirewallArn: {Type: String, Default: ""}
   Release: {Type: String, Default: ""}
+"""
+SITE = """
+Resources: {Bucket: {Type: AWS::S3::Bucket}}
+Outputs:
+  PageBucket: {Value: !Ref Bucket}
+  PageDistribution: {Value: E1}
+  PageUrl: {Value: "https://page.example.com"}
+  ApiUrl: {Value: "https://abc.execute-api.eu-central-1.amazonaws.com/v1"}
 """
 # What the fixture `commands` replaces.
 IS_DEPLOYED = deploying.is_deployed
@@ -310,6 +319,35 @@ def test_the_firewall_for_cloudfront_goes_when_it_is_turned_off(commands: list[l
     deploying.main("prod", "Firewall=off")
     assert left() == 0
     assert parameters(commands[-1])["SiteFirewallArn"] == ""
+
+
+@pytest.fixture
+def site(aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # noqa: ARG001 - needed first
+    """A stack with the page's bucket, and a page of two files. CloudFront and the API are only asked."""
+    name, asked = "site", boto3.client
+    asked("cloudformation").create_stack(StackName=name, TemplateBody=SITE)
+    asked("cloudformation").get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    others = MagicMock()
+    monkeypatch.setattr(
+        boto3, "client", lambda service: others if service in {"cloudfront", "apigateway"} else asked(service)
+    )
+    monkeypatch.setattr(publish_page, "PAGE", tmp_path)
+    (tmp_path / "samples").mkdir()
+    for file in ("index.html", "samples/new.png"):
+        (tmp_path / file).write_bytes(b"new")
+    yield physical(name, "Bucket")
+    asked("cloudformation").delete_stack(StackName=name)
+
+
+def test_what_is_published_is_the_page_and_nothing_of_the_one_before(site: str) -> None:
+    s3 = boto3.client("s3")
+    for key in ("index.html", "samples/old.png", "old.js"):
+        s3.put_object(Bucket=site, Key=key, Body=b"old")
+    assert publish_page.publish("site") == "https://page.example.com"
+    found = {each["Key"]: each["Size"] for each in s3.list_objects_v2(Bucket=site)["Contents"]}
+    assert found == {"index.html": 3, "samples/new.png": 3}
+    assert s3.get_object(Bucket=site, Key="index.html")["Body"].read() == b"new"
+    teardown.empty(site)
 
 
 def test_a_first_deployment_that_failed_is_to_be_removed_before_the_next(
