@@ -51,9 +51,11 @@ def main(environment: str, *given: str) -> None:
     deployment = Deployment.read(environment, given)
     prepare(deployment, DEFAULTS | deployment.parameters, region)
     deployment.chosen["Release"] = release(BUILD, deployment.parameters)
-    deploy(deployment, region)
-    if not is_deployed(deployment):
-        raise SystemExit("The changes were not confirmed: nothing is deployed, and the page is not changed either.")
+    try:
+        deploy(deployment, region)
+    except SystemExit:
+        take_back_the_firewall(deployment)
+        raise
     if deployment.present.get("SiteFirewallArn") and not deployment.chosen["SiteFirewallArn"]:
         # It is not in the stack, so CloudFormation leaves it, and it costs by the month.
         delete_firewall(deployment.stack)
@@ -89,10 +91,8 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
     if parameters["ApiLogs"] == "on" and not has_log_role(boto3.client("apigateway")):
         make_stack("infra/account.yaml", LOG_ROLE_STACK, region)
     if parameters["Firewall"] == "on" and parameters["Site"] == "on":
-        limits = [f"{name}={parameters[name]}" for name in ("RequestsPerAddress", "PostsPerAddress")]
-        stack = firewall_stack(deployment.stack)
-        make_stack("infra/firewall.yaml", stack, FIREWALL_REGION, "Scope=CLOUDFRONT", *limits)
-        deployment.chosen["SiteFirewallArn"] = outputs(stack, FIREWALL_REGION)["Arn"]
+        make_firewall(deployment.stack, parameters)
+        deployment.chosen["SiteFirewallArn"] = outputs(firewall_stack(deployment.stack), FIREWALL_REGION)["Arn"]
     else:
         deployment.chosen["SiteFirewallArn"] = ""
 
@@ -100,6 +100,25 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
 def firewall_stack(stack: str) -> str:
     """Return the name of the stack with the firewall for the page of `stack`."""
     return f"{stack}-firewall"
+
+
+def make_firewall(stack: str, parameters: Mapping[str, str]) -> None:
+    """Make or update the firewall for the page of `stack`."""
+    limits = [f"{name}={parameters[name]}" for name in ("RequestsPerAddress", "PostsPerAddress")]
+    make_stack("infra/firewall.yaml", firewall_stack(stack), FIREWALL_REGION, "Scope=CLOUDFRONT", *limits)
+
+
+def take_back_the_firewall(deployment: Deployment) -> None:
+    """Leave the firewall for the page as it was before a deployment that came to nothing.
+
+    It is made first, because the distribution names it. It costs by the month, and its limits hold at once.
+    """
+    if not deployment.chosen["SiteFirewallArn"]:
+        return
+    if deployment.present.get("SiteFirewallArn"):
+        make_firewall(deployment.stack, DEFAULTS | deployment.present)
+    else:
+        delete_firewall(deployment.stack)
 
 
 def delete_firewall(stack: str) -> None:
@@ -136,12 +155,17 @@ def make_stack(template: str, stack: str, region: str, *parameters: str) -> None
 
 
 def deploy(deployment: Deployment, region: str) -> None:
-    """Let SAM deploy what is built. Without a terminal, nobody is asked to confirm."""
+    """Let SAM deploy what is built. Without a terminal, nobody is asked to confirm.
+
+    Raises SystemExit if that fails, or if a person says no.
+    """
     command = [str(TOOLS / "sam"), "deploy", "--config-env", deployment.environment, "--region", region]
     if not sys.stdin.isatty():
         command += ["--no-confirm-changeset"]
     # The SAM CLI takes an empty value between quotation marks only.
     run([*command, "--parameter-overrides", *(f'{name}="{value}"' for name, value in deployment.chosen.items())])
+    if not is_deployed(deployment):
+        raise SystemExit("The changes were not confirmed: nothing is deployed, and the page is not changed either.")
 
 
 def is_deployed(deployment: Deployment) -> bool:

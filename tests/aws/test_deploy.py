@@ -253,7 +253,6 @@ def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, aws: None) -> Iterato
 def test_the_sam_cli_takes_parameters_as_they_were_chosen_also_empty_ones(built: str) -> None:
     deployment = Deployment("default", built, {"AlarmEmail": "a@example.com", "Release": "1", "SiteFirewallArn": ""})
     deploying.deploy(deployment, "eu-central-1")
-    assert deploying.is_deployed(deployment)
     assert deployment.present == deployment.chosen
 
 
@@ -294,6 +293,37 @@ def test_production_has_zones_a_firewall_for_cloudfront_and_protection(
     assert given["SiteFirewallArn"] == "arn:firewall"
     assert given["DirectAccess"] == "off"
     assert describe(production)["EnableTerminationProtection"] is True
+
+
+@pytest.mark.parametrize("end", ["declined", "failed"])
+def test_a_deployment_that_comes_to_nothing_leaves_the_firewall_for_cloudfront_as_it_was(
+    commands: list[list[str]], production: str, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    east = boto3.client("cloudformation", region_name="us-east-1")
+
+    def run(command: list[str]) -> None:
+        commands.append(command)
+        if "Scope=CLOUDFRONT" in command and len(commands) == 1:
+            topic = "Resources: {Topic: {Type: AWS::SNS::Topic}}"
+            east.create_stack(StackName=f"{production}-firewall", TemplateBody=topic)
+        elif end == "failed" and command[1] == "deploy":
+            raise SystemExit(1)
+
+    monkeypatch.setattr(deploying, "run", run)
+    monkeypatch.setattr(deploying, "is_deployed", lambda _: False)
+    with pytest.raises(SystemExit, match="not confirmed" if end == "declined" else "1"):
+        deploying.main("prod", "PostsPerAddress=20")
+    assert len(commands) == 2
+    assert east.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"] == []
+    # The deployment has one, with limits of its own.
+    before = {"SiteFirewallArn": "arn:firewall", "PostsPerAddress": "60"}
+    monkeypatch.setattr(Deployment, "present", {"AlarmEmail": "a@example.com", **before})
+    with pytest.raises(SystemExit):
+        deploying.main("prod", "PostsPerAddress=20")
+    changed, _, restored = commands[2:]
+    assert "PostsPerAddress=20" in changed
+    assert "PostsPerAddress=60" in restored
+    assert [each for each in restored if "PostsPer" not in each] == [each for each in changed if "PostsPer" not in each]
 
 
 def test_the_firewall_for_cloudfront_goes_when_it_is_turned_off(commands: list[list[str]], production: str) -> None:
