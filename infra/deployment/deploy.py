@@ -29,6 +29,7 @@ DEFAULTS = {
     "Firewall": "off",
     "RequestsPerAddress": "250",
     "PostsPerAddress": "80",
+    "FilesPerAddress": "1000",
     "ApiLogs": "on",
     "ProcessorConcurrency": "10",
     "GatewayConcurrency": "10",
@@ -43,6 +44,7 @@ PRODUCTION = "prod"
 LOG_ROLE_STACK = "api-gateway-logs"
 # CloudFront wants its firewall there, wherever the service is.
 FIREWALL_REGION = "us-east-1"
+LIMITS_PER_ADDRESS = ("RequestsPerAddress", "PostsPerAddress", "FilesPerAddress")
 
 
 def main(environment: str, *given: str) -> None:
@@ -104,7 +106,7 @@ def firewall_stack(stack: str) -> str:
 
 def make_firewall(stack: str, parameters: Mapping[str, str]) -> None:
     """Make or update the firewall for the page of `stack`."""
-    limits = [f"{name}={parameters[name]}" for name in ("RequestsPerAddress", "PostsPerAddress")]
+    limits = [f"{name}={parameters[name]}" for name in LIMITS_PER_ADDRESS]
     make_stack("infra/firewall.yaml", firewall_stack(stack), FIREWALL_REGION, "Scope=CLOUDFRONT", *limits)
 
 

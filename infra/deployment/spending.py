@@ -38,6 +38,8 @@ JOB_ATTEMPTS, JOB_SECONDS = 3, 900
 NO_BOUND = -1
 # The largest file that everyone may fetch, Swagger's script in /docs. A client need not accept compression.
 DOWNLOAD_BYTES = 1.53e6
+# The largest file of the page that the firewall does not count as a request, but as a file.
+PAGE_FILE_BYTES = 26_100
 # The most that API Gateway takes as the first line and the headers of a request. It logs the path as it came.
 LONGEST_HEAD_BYTES = 10_240
 # S3's limit for one prefix, and how long it takes at most until the brake holds: a metric of one minute that comes some
@@ -108,7 +110,7 @@ def idle(environment: str) -> dict[str, float]:
         "SnapStart, one version": snapshots * usd("SnapStart, kept", GATEWAY_GB * MONTH),
         "the cache, 0.1 GB": cache * usd("Cache storage", 0.1 * HOURS),
         "Lambda's endpoint in two zones": cache * usd("Endpoint, hours", 2 * HOURS),
-        "two firewalls with two rules each": firewall * 2 * (usd("Firewall", 1) + usd("Firewall rules", 2)),
+        "two firewalls with two and three rules": firewall * (usd("Firewall", 2) + usd("Firewall rules", 5)),
     }
 
 
@@ -125,6 +127,7 @@ def worst_day(chosen: Mapping[str, str]) -> dict[str, float]:
     of its POSTs has the largest bodies, and asks for forms too.
     """
     requests = int(chosen["RequestsPerAddress"]) / 300 * DAY
+    files = int(chosen["FilesPerAddress"]) / 300 * DAY
     posts = int(chosen["PostsPerAddress"]) / 300 * DAY
     forms = float(chosen["UploadsPerSecond"]) * DAY
     bomb = usd("Lambda time", LONGEST_SECONDS * (PROCESSOR_GB + GATEWAY_GB))
@@ -154,6 +157,10 @@ def worst_day(chosen: Mapping[str, str]) -> dict[str, float]:
         "bodies of 10 MB through CloudFront": usd("CloudFront to the API", bodies * BODY_BYTES / GB),
         "the same through Lambda's endpoint": usd("Endpoint, data", bodies * inline / GB),
         "downloads of the largest file, uncompressed": usd("CloudFront to viewers", downloads * DOWNLOAD_BYTES / GB),
+        "files of the page, the largest, uncompressed": usd("CloudFront requests", files)
+        + usd("Firewall requests", files)
+        + usd("S3 GET", files)
+        + usd("CloudFront to viewers", files * PAGE_FILE_BYTES / GB),
         "files sent to S3 as often as the brake allows": usd("S3 POST", int(chosen["UploadsBeforeBrake"]) * DAY / 60),
         "files sent to S3 until the brake holds, once": usd("S3 POST", S3_POSTS_PER_SECOND * BRAKE_SECONDS),
         "uploads of the largest size, stored": stored(chosen, min(stores + bodies, forms)),

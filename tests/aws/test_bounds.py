@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from json import loads
 from typing import Any
 
@@ -10,6 +11,9 @@ import yaml
 
 import brake
 from contract.problems import PROBLEM_TYPES, ProblemCode
+from deployment.deploy import LIMITS_PER_ADDRESS
+from deployment.publish_page import PAGE
+from deployment.spending import PAGE_FILE_BYTES
 from deployment.stack import Deployment
 from deployment.uploads import POLICY_NAME
 from gateway.http.cloudfront import SECRET_HEADER
@@ -47,10 +51,10 @@ def test_what_costs_most_is_off_and_forms_are_few_by_default() -> None:
     assert reserved["Fn::If"][:2] == ["JobsBounded", {"Ref": "JobConcurrency"}]
 
 
-RULES = template("firewall.yaml")["Acl"]["Properties"]["Rules"]
+*RULES, FILES = template("firewall.yaml")["Acl"]["Properties"]["Rules"]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["Name"]))
+@pytest.mark.parametrize("rule", [*RULES, FILES["Fn::If"][1]], ids=lambda rule: str(rule["Name"]))
 def test_the_firewall_counts_addresses_and_answers_429(rule: dict[str, Any]) -> None:
     statement = rule["Statement"]["RateBasedStatement"]
     assert (statement["AggregateKeyType"], statement["EvaluationWindowSec"]) == ("IP", 300)
@@ -74,13 +78,50 @@ def test_the_firewall_counts_requests_and_posts_each_up_to_their_own_limit() -> 
     for match in (behind["AndStatement"]["Statements"][0], alone):
         assert match["ByteMatchStatement"]["FieldToMatch"] == {"Method": {}}
         assert match["ByteMatchStatement"]["SearchString"] == "POST"
-    assert every["ScopeDownStatement"]["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+    # CloudFront's counts all but the files of the page, the one of an API without CloudFront everything.
+    condition, page_left_out, alone = every["ScopeDownStatement"]["Fn::If"][2]["Fn::If"]
+    assert (condition, alone) == ("ForCloudFront", {"Ref": "AWS::NoValue"})
+    files = FILES["Fn::If"][1]["Statement"]["RateBasedStatement"]
+    assert (FILES["Fn::If"][0], files["Limit"]) == ("ForCloudFront", {"Ref": "FilesPerAddress"})
+    assert page_left_out == {"NotStatement": {"Statement": files["ScopeDownStatement"]}}
+
+
+def test_the_firewall_takes_no_request_to_the_api_for_a_file_of_the_page() -> None:
+    match = FILES["Fn::If"][1]["Statement"]["RateBasedStatement"]["ScopeDownStatement"]["RegexMatchStatement"]
+    assert match["FieldToMatch"] == {"UriPath": {}}
+    assert match["TextTransformations"] == [{"Priority": 0, "Type": "NONE"}]
+
+    def is_file(path: str) -> bool:
+        return re.search(match["RegexString"], path, re.ASCII) is not None
+
+    page = [f"/{file.relative_to(PAGE).as_posix()}" for file in PAGE.rglob("*") if file.is_file()]
+    counted = {path for path in page if not is_file(path)}
+    assert {path for path in counted if not path.startswith("/samples/")} == {"/vendor/noble-hashes-2.4.0/LICENSE"}
+    assert is_file("/")
+    # As many as the parameter says, and no larger than the costs assume.
+    assert len(page) - len(counted) <= 30
+    sizes = [(PAGE / path[1:]).stat().st_size for path in page if is_file(path)]
+    assert max(sizes) <= PAGE_FILE_BYTES <= 1.01 * max(sizes)
+    api = [each["PathPattern"].replace("*", "") for each in distribution()["CacheBehaviors"]]
+    assert "/docs/" in api
+    for path in (*api, "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/jobs/a", "/health/ready"):
+        for spelled in (
+            path,
+            f"/{path}",
+            f"/.{path}",
+            f"/vendor/..{path}",
+            f"/vendor/x-1/..{path}",
+            f"/index.html/..{path}",
+        ):
+            assert not is_file(spelled), spelled
+        assert not is_file(path.replace("/", "/%2e%2e/"))
 
 
 def test_the_firewall_is_before_the_api_and_before_cloudfront() -> None:
     (stage,) = [name for name, each in deployed().items() if each["Type"] == "AWS::ApiGateway::Stage"]
     parameters = deployed()["FirewallStack"]["Properties"]["Parameters"]
     assert parameters["Scope"] == "REGIONAL"
+    assert {name: parameters[name] for name in LIMITS_PER_ADDRESS} == {n: {"Ref": n} for n in LIMITS_PER_ADDRESS}
     assert parameters["Protected"]["Fn::Sub"].endswith(f"/restapis/${{Api}}/stages/${{{stage}}}")
     association = template("firewall.yaml")["Association"]["Properties"]
     assert association == {"WebACLArn": {"Fn::GetAtt": "Acl.Arn"}, "ResourceArn": {"Ref": "Protected"}}
@@ -89,7 +130,7 @@ def test_the_firewall_is_before_the_api_and_before_cloudfront() -> None:
 
 def test_the_limits_of_the_firewall_are_the_deployments() -> None:
     own = yaml.load((REPOSITORY / "infra/firewall.yaml").read_text(), Functions)["Parameters"]  # noqa: S506 - safe
-    for name in ("RequestsPerAddress", "PostsPerAddress"):
+    for name in LIMITS_PER_ADDRESS:
         assert own[name]["Default"] == PARAMETERS[name]["Default"]
 
 
@@ -130,7 +171,7 @@ def test_the_firewalls_answer_is_a_problem_of_the_contract() -> None:
 
 def test_the_firewall_shows_nobody_the_secret() -> None:
     acl = template("firewall.yaml")["Acl"]["Properties"]
-    samples = [acl["VisibilityConfig"], *(rule["VisibilityConfig"] for rule in acl["Rules"])]
+    samples = [acl["VisibilityConfig"], *(rule["VisibilityConfig"] for rule in [*RULES, FILES["Fn::If"][1]])]
     assert {each["SampledRequestsEnabled"] for each in samples} == {False}
 
 

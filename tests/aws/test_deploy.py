@@ -287,7 +287,7 @@ def test_production_has_zones_a_firewall_for_cloudfront_and_protection(
     firewall, command = commands
     assert firewall[firewall.index("--region") + 1] == "us-east-1"
     assert firewall[firewall.index("--stack-name") + 1] == f"{production}-firewall"
-    assert "Scope=CLOUDFRONT" in firewall
+    assert {"Scope=CLOUDFRONT", "RequestsPerAddress=250", "PostsPerAddress=80", "FilesPerAddress=1000"} <= set(firewall)
     given = parameters(command)
     assert (given["ZoneA"], given["ZoneB"]) == ("eu-central-1b", "eu-central-1c")
     assert given["SiteFirewallArn"] == "arn:firewall"
