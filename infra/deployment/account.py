@@ -42,15 +42,18 @@ def check_concurrency(
     )
 
 
-def zones_with_the_cache(client: EC2Client, environment: str, region: str) -> tuple[str, str]:
-    """Return two availability zones that have the endpoints of both Lambda and ElastiCache. Raises SystemExit.
+def zones_for_the_cache(client: EC2Client, environment: str, region: str) -> tuple[str, str]:
+    """Return two availability zones that have the endpoints of both Lambda and ElastiCache's API. Raises SystemExit.
 
-    environment: as above.
+    environment: as above. The gateway needs the endpoint of Lambda. That of ElastiCache's API is a guess: a serverless
+    cache has an endpoint service of its own, com.amazonaws.elasticache.serverless.REGION.vpce-svc-ID, whose zones
+    nobody can ask for before there is such a cache.
     """
     names = [f"com.amazonaws.{region}.{service}" for service in ("lambda", "elasticache")]
-    details = client.describe_vpc_endpoint_services(ServiceNames=names)["ServiceDetails"]
-    common = set.intersection(*(set(detail["AvailabilityZones"]) for detail in details)) if details else set()
-    match sorted(common):
+    # Asked by its name, a service that is not there would be an error.
+    found = client.describe_vpc_endpoint_services(Filters=[{"Name": "service-name", "Values": names}])
+    zones = [set(detail["AvailabilityZones"]) for detail in found["ServiceDetails"]]
+    match sorted(set.intersection(*zones)) if len(zones) == len(names) else []:
         case [first, second, *_]:
             return first, second
     raise SystemExit(

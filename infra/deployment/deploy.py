@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from deployment.account import BOUNDS, check_concurrency, has_log_role, zones_with_the_cache
+from deployment.account import BOUNDS, check_concurrency, has_log_role, zones_for_the_cache
 from deployment.publish_page import publish
 from deployment.release import release
 from deployment.stack import REPOSITORY, Deployment, outputs, resources
@@ -88,7 +88,7 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
     wanted = {name: int(parameters[name]) for name in bounds}
     check_concurrency(boto3.client("lambda"), deployment.environment, wanted, functions(deployment))
     if parameters["Cache"] == "on" and not (parameters["ZoneA"] and parameters["ZoneB"]):
-        zones = zones_with_the_cache(boto3.client("ec2"), deployment.environment, region)
+        zones = zones_for_the_cache(boto3.client("ec2"), deployment.environment, region)
         deployment.chosen["ZoneA"], deployment.chosen["ZoneB"] = zones
     if parameters["ApiLogs"] == "on" and not has_log_role(boto3.client("apigateway")):
         make_stack("infra/account.yaml", LOG_ROLE_STACK, region)

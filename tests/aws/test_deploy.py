@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 import brake
 from deployment import deploy as deploying
 from deployment import publish_page, rotate, teardown, uploads
-from deployment.account import check_concurrency, has_log_role, zones_with_the_cache
+from deployment.account import check_concurrency, has_log_role, zones_for_the_cache
 from deployment.keys import Keys
 from deployment.release import release
 from deployment.stack import Deployment, describe, resources
@@ -161,8 +161,9 @@ def zones(*services: list[str]) -> tuple[str, str]:
     names = ["com.amazonaws.eu-central-1.lambda", "com.amazonaws.eu-central-1.elasticache"]
     with Stubber(client) as stub:
         answer = {"ServiceDetails": [{"AvailabilityZones": found} for found in services]}
-        stub.add_response("describe_vpc_endpoint_services", answer, {"ServiceNames": names})
-        return zones_with_the_cache(client, "prod", "eu-central-1")
+        asked = {"Filters": [{"Name": "service-name", "Values": names}]}
+        stub.add_response("describe_vpc_endpoint_services", answer, asked)
+        return zones_for_the_cache(client, "prod", "eu-central-1")
 
 
 def test_the_zones_of_the_cache_have_both_lambda_and_elasticache() -> None:
@@ -172,9 +173,10 @@ def test_the_zones_of_the_cache_have_both_lambda_and_elasticache() -> None:
     )
 
 
-def test_a_region_without_two_such_zones_is_told() -> None:
+@pytest.mark.parametrize("elasticache", [[["eu-central-1b"]], []], ids=["one zone", "no service"])
+def test_a_region_without_two_such_zones_is_told(elasticache: list[list[str]]) -> None:
     with pytest.raises(SystemExit, match='make deploy ENV=prod PARAMETERS="Cache=off"'):
-        zones(["eu-central-1a", "eu-central-1b"], ["eu-central-1b"])
+        zones(["eu-central-1a", "eu-central-1b"], *elasticache)
 
 
 def test_whether_api_gateway_may_log_is_asked() -> None:
@@ -195,7 +197,7 @@ def commands(monkeypatch: pytest.MonkeyPatch, build: Path, aws: None) -> list[li
     monkeypatch.setattr(deploying, "is_deployed", lambda _: True)
     monkeypatch.setattr(deploying, "publish", lambda _: "https://example.com")
     monkeypatch.setattr(deploying, "check_concurrency", lambda *_: None)
-    monkeypatch.setattr(deploying, "zones_with_the_cache", lambda *_: ("eu-central-1b", "eu-central-1c"))
+    monkeypatch.setattr(deploying, "zones_for_the_cache", lambda *_: ("eu-central-1b", "eu-central-1c"))
     monkeypatch.setattr(deploying, "has_log_role", lambda _: True)
     monkeypatch.setattr(deploying, "outputs", lambda *_: {"Arn": "arn:firewall"})
     return started
