@@ -42,6 +42,8 @@ DEFAULTS = {
 }
 PRODUCTION = "prod"
 LOG_ROLE_STACK = "api-gateway-logs"
+# So CloudFormation names a stack whose first deployment nobody has confirmed.
+NOT_CONFIRMED = "REVIEW_IN_PROGRESS"
 # CloudFront wants its firewall there, wherever the service is.
 FIREWALL_REGION = "us-east-1"
 LIMITS_PER_ADDRESS = ("RequestsPerAddress", "PostsPerAddress", "FilesPerAddress")
@@ -115,7 +117,9 @@ def take_back_the_firewall(deployment: Deployment) -> None:
 
     It is made first, because the distribution names it. It costs by the month, and its limits hold at once.
     """
-    if not deployment.chosen["SiteFirewallArn"]:
+    now = status(Deployment(deployment.environment, deployment.stack, {}))
+    # The SAM CLI can end before the stack is done, as when credentials expire: its distribution needs the firewall.
+    if not deployment.chosen["SiteFirewallArn"] or (now.endswith("_IN_PROGRESS") and now != NOT_CONFIRMED):
         return
     if deployment.present.get("SiteFirewallArn"):
         make_firewall(deployment.stack, DEFAULTS | deployment.present)
@@ -173,7 +177,12 @@ def deploy(deployment: Deployment, region: str) -> None:
 def is_deployed(deployment: Deployment) -> bool:
     """Return whether the stack has the release. If a person says no to the SAM CLI, it ends as if it had deployed."""
     now = Deployment(deployment.environment, deployment.stack, {})
-    return now.present.get("Release") == deployment.chosen["Release"]
+    return status(now) != NOT_CONFIRMED and now.present.get("Release") == deployment.chosen["Release"]
+
+
+def status(deployment: Deployment) -> str:
+    """Return the status of the stack; empty if there is none."""
+    return deployment.description["StackStatus"] if deployment.description else ""
 
 
 def run(command: list[str]) -> None:

@@ -328,6 +328,29 @@ def test_a_deployment_that_comes_to_nothing_leaves_the_firewall_for_cloudfront_a
     assert [each for each in restored if "PostsPer" not in each] == [each for each in changed if "PostsPer" not in each]
 
 
+@pytest.mark.parametrize(("status", "left"), [("UPDATE_IN_PROGRESS", 1), ("REVIEW_IN_PROGRESS", 0)])
+def test_a_firewall_stays_while_a_stack_that_may_need_it_is_under_way(
+    commands: list[list[str]], production: str, monkeypatch: pytest.MonkeyPatch, status: str, left: int
+) -> None:
+    east = boto3.client("cloudformation", region_name="us-east-1")
+    east.create_stack(StackName=f"{production}-firewall", TemplateBody="Resources: {Topic: {Type: AWS::SNS::Topic}}")
+    monkeypatch.setattr(Deployment, "description", {"StackStatus": status})
+    monkeypatch.setattr(deploying, "is_deployed", lambda _: False)
+    with pytest.raises(SystemExit):
+        deploying.main("prod", "AlarmEmail=a@example.com")
+    assert len(commands) == 2
+    assert len(east.list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]) == left
+    east.delete_stack(StackName=f"{production}-firewall")
+
+
+def test_a_stack_that_waits_to_be_confirmed_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = {"ParameterKey": "Release", "ParameterValue": "1"}
+    deployment = Deployment("prod", "image-intensity", {"Release": "1"})
+    for status, expected in {"REVIEW_IN_PROGRESS": False, "CREATE_COMPLETE": True}.items():
+        monkeypatch.setattr(Deployment, "description", {"StackStatus": status, "Parameters": [release]})
+        assert deploying.is_deployed(deployment) is expected
+
+
 def test_the_firewall_for_cloudfront_goes_when_it_is_turned_off(commands: list[list[str]], production: str) -> None:
     east = boto3.client("cloudformation", region_name="us-east-1")
     east.create_stack(StackName=f"{production}-firewall", TemplateBody="Resources: {Topic: {Type: AWS::SNS::Topic}}")
