@@ -66,7 +66,7 @@ def signalled(folder: Path, file: Path, number: int, *options: str) -> tuple[int
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
 def test_a_process_that_is_ended_costs_the_row_of_its_file_and_nothing_else(
     tmp_path: Path, folder: Path, jobs: str, number: signal.Signals
 ) -> None:
@@ -165,6 +165,23 @@ def test_a_signal_ends_a_run_with_whole_rows_and_sums_that_add_up(tmp_path: Path
     assert messages.endswith(f"intensity: stopped by {signal.Signals(number).name}; --resume continues {file}\n")
     assert intensity(folder, "-o", file, "--resume").returncode == 0
     assert len({row["path"] for row in csv_rows(file.read_text())}) == 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_all_processes_costs_no_file_its_number(folder: Path, tmp_path: Path, number: int) -> None:
+    # A terminal that is closed sends it to all of them, and so do service managers.
+    file = tmp_path / "results.csv"
+    with started(folder, "-o", file, "-j", "1", start_new_session=True) as process:
+        busy_worker(process)
+        os.killpg(process.pid, number)
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert messages.splitlines()[-1] == (
+        f"intensity: stopped by {signal.Signals(number).name}; --resume continues {file}"
+    )
+    assert "Traceback" not in messages
+    assert not any(row["code"] for row in csv_rows(file.read_text()))
+    assert intensity(folder, "-o", file, "--resume").returncode == 0
 
 
 def test_a_signal_ends_a_search_for_names(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, NamedTuple
 
 from image_intensity.cli import names
 from image_intensity.cli.rows import PROCESSOR_FAILED, PROCESSOR_TIMEOUT, Row, problem_row
+from image_intensity.cli.stop import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -129,7 +131,7 @@ class Pool:
         ours, theirs = context.Pipe()
         started = context.Process(target=self._serving.serve, args=(theirs, self._work), daemon=True)
         try:
-            with without_interrupts():
+            with without_signals():
                 started.start()
         except OSError as error:
             raise PoolError(f"cannot start a measuring process: {error.strerror}") from error
@@ -233,10 +235,17 @@ def ending(code: int) -> str:
 
 
 @contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Make processes that start meanwhile ignore Ctrl+C. A terminal sends it to all of them, and the parent decides."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def without_signals() -> Iterator[None]:
+    """Make processes that start meanwhile ignore the signals that end a run.
+
+    A terminal sends Ctrl+C and its closing to all of them, and service managers SIGTERM. The parent decides: a process
+    that ended by itself would cost its file a row without a number, which --resume keeps.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        # multiprocessing starts one of its own before the first of ours. In Python 3.11 it then unblocks two signals.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
