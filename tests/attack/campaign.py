@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Row:
     """A class of damage, and what came of it.
 
-    most: the share of what the strict judge refuses that may be accepted here; None: any. sound: whether all files have
-    to be accepted that both judges accept with the number of the sound image. new: with any number, because the damage
-    makes another sound image.
+    most: the share of what the strict judge refuses that may be accepted here; None: any. A PNG among them must still
+    have the number of the sound image. sound: whether all files have to be accepted that both judges accept with the
+    number of the sound image. new: with any number, because the damage makes another sound image.
     refused: by the strict judge. accepted: here, of those. errors: how far the number of each of those is from that of
     the sound image. found: refused here, though both judges accept, with another number than that of the sound image.
     lost: with the same number. others: numbers that are not those of both judges.
@@ -70,6 +70,9 @@ class Row:
         found = []
         if self.most is not None and self.accepted > max(self.most * self.refused, self.most > 0):
             found.append(f"{self.accepted} of {self.refused} that are damaged are accepted")
+        if self.image_format == "PNG" and (changed := sum(error > 0 for error in self.errors)):
+            # Checksums tell of every such change, whatever the judge refuses besides.
+            found.append(f"{changed} that are damaged are accepted with another number than that of the sound image")
         if self.sound and self.lost:
             found.append(f"{self.lost} are refused that are sound")
         if self.others:
