@@ -19,7 +19,7 @@ from kornia_rs import io as rust
 from image_intensity.errors import CorruptImage
 from image_intensity.formats.jpeg.completeness import has_all_scans
 from image_intensity.formats.jpeg.padding import checked_by_padding, padded
-from image_intensity.formats.jpeg.picture import corrupt
+from image_intensity.formats.jpeg.picture import corrupt, damage
 from image_intensity.pixels import Pixels, from_image, from_samples, lend, load
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 # Number of components -> `simplejpeg`'s name for the decoded samples, samples for each pixel, and Pillow's mode.
 DECODED = {1: ("GRAY", 1, "L"), 3: ("RGBX", 4, "RGB")}
-# TurboJPEG's message for samplings that it does not take, and libjpeg's if there is no memory.
-UNKNOWN_SAMPLING, NO_MEMORY = "subsampling", "memory"
+# TurboJPEG's message for samplings that it does not take.
+UNKNOWN_SAMPLING = "subsampling"
 
 
 def decode(picture: Jpeg, region: Region | None = None) -> Pixels:
@@ -45,11 +45,8 @@ def decode(picture: Jpeg, region: Region | None = None) -> Pixels:
     try:
         return turbo_pixels(picture, region) if colors else cmyk_pixels(picture, region)
     except ValueError as error:
-        message = str(error)
-        if NO_MEMORY in message.lower():
-            raise MemoryError(message) from error
-        if UNKNOWN_SAMPLING not in message:
-            raise CorruptImage(f"This JPEG is damaged: {message}.") from error
+        if UNKNOWN_SAMPLING not in str(error):
+            raise damage(error) from error
     return unusual_pixels(picture, region) if colors else checked_by_padding(picture, region)
 
 

@@ -3,7 +3,7 @@
 TurboJPEG does not take CMYK with every sampling, and Pillow fills what is missing with gray. So Pillow decodes the file
 as it stands, and twice with a series of bytes behind the data of every scan and restart interval. They change pixels
 where data is missing, and only there. A fourth time, the series replaces the last bytes of every scan. If that changes
-no pixel, those bytes were surplus. Codes that do not exist, and fewer surplus bytes, are not noticed in such files.
+no pixel, those bytes were surplus. What changes no pixel, such as missing data where all is black, is for `scans`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, cast
 from image_intensity.errors import UnsupportedFormat
 from image_intensity.formats.feed import Feed
 from image_intensity.formats.jpeg.picture import DATA_BYTES, FILL, corrupt
+from image_intensity.formats.jpeg.scans import check_scans_as_gray
 from image_intensity.pixels import Pixels, from_image, load
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ TRANSFORMS = {0, 2}
 def checked_by_padding(picture: Jpeg, region: Region | None) -> Pixels:
     """Return the pixels of the file, or those of a region. All of them are checked.
 
-    Raises CorruptImage unless both paddings leave them as they are, the last bytes matter, and the color transform is
-    known; UnsupportedFormat when there are so many restart intervals that the paddings would be longer than the file
-    and `MOST_PADDING` together.
+    Raises CorruptImage unless its scans decode strictly (see `scans`), both paddings leave them as they are, the last
+    bytes matter, and the color transform is known; UnsupportedFormat when there are so many restart intervals that the
+    paddings would be longer than the file and `MOST_PADDING` together.
     """
     if picture.transform not in TRANSFORMS:
         corrupt("its color transform is unknown")
@@ -53,6 +54,7 @@ def checked_by_padding(picture: Jpeg, region: Region | None) -> Pixels:
         raise UnsupportedFormat(
             "This JPEG has more restart markers than are checked in a CMYK picture of its sampling."
         )
+    check_scans_as_gray(picture)
     # One decode after the other, because all at once would take four times the memory.
     padded_digests = {digest(padded(picture, surplus)) for surplus in (SURPLUS, INVERSE)}
     replaced_digest = digest(padded(picture, INVERSE, replaced=LAST_BYTES))

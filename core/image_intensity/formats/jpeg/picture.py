@@ -25,6 +25,8 @@ UNSEEN = 0xFF
 FILL = b"\xff"
 # How much coded data is searched at a time, because every other byte may be part of a restart marker.
 DATA_BYTES = 1 << 18
+# libjpeg's message if there is no memory.
+NO_MEMORY = "memory"
 # A restart interval has 16 bits.
 MOST_INTERVAL = 0xFFFF
 
@@ -79,14 +81,35 @@ class Jpeg:
 
     def mcus(self, components: tuple[int, ...]) -> int:
         """Return how many minimum coded units a scan of these components has (T.81, A.2)."""
-        width, height = self.size
-        across = max(horizontal for horizontal, _ in self.sampling.values())
-        down = max(vertical for _, vertical in self.sampling.values())
         if len(components) > 1:
-            return -(-width // (8 * across)) * -(-height // (8 * down))
-        horizontal, vertical = self.sampling[components[0]]
-        columns, rows = -(-width * horizontal // across), -(-height * vertical // down)
-        return -(-columns // 8) * -(-rows // 8)
+            columns, rows = self.mcu_grid
+            return columns * rows
+        width, height = self.component_size(components[0])
+        return -(-width // 8) * -(-height // 8)
+
+    @property
+    def largest_sampling(self) -> tuple[int, int]:
+        """The largest horizontal and vertical factor."""
+        horizontal, vertical = zip(*self.sampling.values(), strict=True)
+        return max(horizontal), max(vertical)
+
+    @property
+    def mcu_grid(self) -> tuple[int, int]:
+        """Columns and rows of the MCUs of a scan of several components."""
+        across, down = self.largest_sampling
+        return -(-self.size[0] // (8 * across)), -(-self.size[1] // (8 * down))
+
+    def component_size(self, component: int) -> tuple[int, int]:
+        """Return the width and height of a component in samples (T.81, A.1.1)."""
+        (width, height), (across, down) = self.size, self.largest_sampling
+        horizontal, vertical = self.sampling[component]
+        return -(-width * horizontal // across), -(-height * vertical // down)
+
+
+def damage(error: ValueError) -> CorruptImage | MemoryError:
+    """Return what an error of `simplejpeg` means."""
+    message = str(error)
+    return MemoryError(message) if NO_MEMORY in message.lower() else CorruptImage(f"This JPEG is damaged: {message}.")
 
 
 def corrupt(reason: str) -> NoReturn:
