@@ -115,6 +115,13 @@ def test_a_store_that_passes_over_conditions_does_not_get_another_object_measure
     assert code(stub.client, listed) == "object_changed"
 
 
+def test_an_object_of_unknown_length_is_not_measured_because_a_missing_end_would_not_be_noticed(stub: Stubber) -> None:
+    unknown = answer(b"data")
+    del unknown["ContentLength"]
+    stub.add_response("get_object", unknown)
+    assert code(stub.client, LISTED) == "processor_failed"
+
+
 @pytest.mark.parametrize(
     ("told", "status", "expected"),
     [

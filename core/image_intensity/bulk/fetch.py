@@ -78,6 +78,9 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int) -> bytes:
     for _ in range(ATTEMPTS):
         answer = _answer(s3, listed)
         with closing(answer["Body"]) as body:
+            if "ContentLength" not in answer:
+                detail = "The store does not say how long this object is, so that a missing end would not be noticed."
+                raise ObjectProblem(PROCESSOR_FAILED, detail)
             _check(listed, answer)
             _check_size(answer["ContentLength"], max_bytes)
             try:
