@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import fakeredis
@@ -164,6 +165,26 @@ def test_an_unknown_or_repeated_option_is_an_error(app: FastAPI, query: str) -> 
     answer = post(app, query)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
     assert query[1:].partition("=")[0] in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "what"),
+    [
+        ("detail", "", "it may be 'full', or left out."),
+        ("luma", "x", "it may be 'bt601', 'bt709' or 'mean', or left out."),
+        ("alpha", "", "it may be 'ignore', 'weight', 'black' or 'white', or left out."),
+        ("region", "1,2", "a region is x,y,width,height: whole numbers, "),
+    ],
+)
+def test_a_value_that_cannot_be_is_answered_in_a_sentence(app: FastAPI, parameter: str, value: str, what: str) -> None:
+    detail = post(app, f"?{parameter}={value}").json()["detail"]
+    assert detail.startswith(f"The query parameter {parameter} cannot be '{value}': {what}")
+    assert detail.endswith(".")
+
+
+def test_each_value_that_cannot_be_has_a_sentence(app: FastAPI) -> None:
+    detail = post(app, "?luma=x&detail=all&alpha=black").json()["detail"]
+    assert re.findall(r"The query parameter (\w+) cannot be '(\w+)'", detail) == [("detail", "all"), ("luma", "x")]
 
 
 def test_the_options_are_in_the_description_of_the_api(app: FastAPI) -> None:

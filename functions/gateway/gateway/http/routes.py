@@ -15,13 +15,14 @@ from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, OptionsQuery, Upload
 from gateway.http.body import is_json, read_file, read_json
 from gateway.http.openapi import IMAGE_BODY, MEASUREMENTS, OF_UPLOADS, UPLOAD_BODY, UPLOADS, measured, problem_responses
-from gateway.http.problems import problem_response, reasons
+from gateway.http.problems import problem_response
 from gateway.http.request_log import RequestLog, shortened
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from pydantic_core import ErrorDetails
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from gateway.measuring.service import Image, Service
@@ -95,8 +96,25 @@ def read_query(request: Request, model: type[Query]) -> Query:
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        errors = [{**item, "loc": ("query", *item["loc"])} for item in error.errors()]
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, reasons(errors)) from error
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, wrong_values(error)) from error
+
+
+def wrong_values(error: ValidationError) -> str:
+    """Return which query parameters have values that cannot be, and what may be there, in a sentence for each."""
+    # Of a parameter that may be left out, pydantic also says that it could be None. Only the first error is of use.
+    firsts = {str(item["loc"][0]): item for item in reversed(error.errors())}
+    return " ".join(
+        f"The query parameter {name} cannot be {shortened(repr(item['input']))}: {what_may_be(item)}."
+        for name, item in sorted(firsts.items())
+    )
+
+
+def what_may_be(item: ErrorDetails) -> str:
+    """Return what a query parameter may be instead of what pydantic refuses."""
+    context = item.get("ctx", {})
+    if item["type"] == "literal_error":
+        return f"it may be {context['expected']}, or left out"
+    return str(context.get("error", item["msg"]))
 
 
 async def request_log(request: Request) -> RequestLog:
