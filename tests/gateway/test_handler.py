@@ -244,12 +244,45 @@ def changed(**different: object) -> dict[str, Any]:
         {"body": ""},
         {"requestContext": {"requestId": GATEWAYS_ID, "identity": {"sourceIp": "test-invoke-source-ip"}}},
         {"requestContext": {"requestId": GATEWAYS_ID}},
+        {"requestContext": {"requestId": GATEWAYS_ID, "identity": None, "authorizer": None}},
     ],
 )
 def test_an_unusual_event_is_answered(handler: Callable[..., dict[str, Any]], different: dict[str, object]) -> None:
     answer = handler(changed(**different))
     assert_answer(answer, 200)
     assert answer["headers"]["x-request-id"] == GATEWAYS_ID
+
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("different", "status"),
+    [
+        ({"queryStringParameters": {"a": HALF}, "multiValueQueryStringParameters": {"a": [HALF]}}, 200),
+        ({"queryStringParameters": {HALF: "a"}, "multiValueQueryStringParameters": None}, 200),
+        ({"path": f"/{HALF}"}, 404),
+        ({"headers": {HALF: HALF}, "multiValueHeaders": {"X-Half": [HALF]}}, 200),
+        ({"requestContext": {"requestId": GATEWAYS_ID, "authorizer": {"principalId": HALF}}}, 200),
+        ({"requestContext": None}, 200),
+    ],
+    ids=["value", "name", "path", "headers", "caller", "no context"],
+)
+def test_an_event_with_half_a_character_or_without_a_context_is_answered(
+    handler: Callable[..., dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    different: dict[str, object],
+    status: int,
+) -> None:
+    assert_answer(handler(changed(**different)), status, "not_found" if status == 404 else None)
+    # pytest takes what is logged, too.
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_half_a_character_in_an_option_is_refused(handler: Callable[..., dict[str, Any]]) -> None:
+    half = {"queryStringParameters": {"luma": HALF}, "multiValueQueryStringParameters": {"luma": [HALF]}}
+    detail = assert_answer(handler({**event("post_image"), **half}), 400, "malformed_request")["detail"]
+    assert detail.startswith("The query parameter luma cannot be '?': ")
 
 
 def test_an_id_is_made_where_api_gateway_gives_none(handler: Callable[..., dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException, Request
 from fastapi.responses import RedirectResponse
@@ -11,6 +11,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import APIGateway
 from pybase64 import b64decode
 
+from gateway.http.body import printable
 from gateway.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ADDRESS = {"host", "x-forwarded-port"}
 # An answer in gzip would leave API Gateway as base64. CloudFront compresses.
 DROPPED = {*ADDRESS, "accept-encoding"}
+QUERY = ("queryStringParameters", "multiValueQueryStringParameters")
 
 
 class RestApi(APIGateway):
@@ -32,7 +34,11 @@ class RestApi(APIGateway):
             name: {header: value for header, value in (event.get(name) or {}).items() if header.lower() not in DROPPED}
             for name in ("headers", "multiValueHeaders")
         }
-        super().__init__(event | headers, context, config)
+        asked = {name: event.get(name) for name in QUERY}
+        about = event.get("requestContext") or {}
+        # Where nobody is known, this may be null.
+        about = {"requestContext": {**about, "identity": about.get("identity") or {}}}
+        super().__init__(event | readable({**headers, **asked, **about, "path": event["path"]}), context, config)
 
     @property
     def body(self) -> bytes:
@@ -45,6 +51,15 @@ class RestApi(APIGateway):
             return b64decode(body, validate=True)
         except ValueError:
             return b""
+
+
+def readable(value: Any) -> Any:  # noqa: ANN401 - any part of an event
+    """Return a part of an event without halves of characters, which JSON can carry and UTF-8 cannot."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {readable(name): readable(each) for name, each in value.items()}
+    return [readable(each) for each in value] if isinstance(value, list) else value
 
 
 def lead_to_page(app: FastAPI) -> None:
