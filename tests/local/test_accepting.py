@@ -45,10 +45,10 @@ async def connect(stack: ExitStack, listener: socket.socket) -> None:
 
 async def both_take(folder: Path, *, one_is_busy: bool) -> list[int]:
     """How many of the connections each of two workers takes; one may be too busy to take any."""
-    Shares.make(folder, 2)
     with ExitStack() as stack:
+        file = stack.enter_context(Shares.make(folder, 2))
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        workers = [Worker(stack.enter_context(listener.dup()), Shares(folder, number)) for number in (0, 1)]
+        workers = [Worker(stack.enter_context(listener.dup()), Shares(file, number)) for number in (0, 1)]
         if one_is_busy:
             workers[1].acceptor.close()
         for _ in range(CONNECTIONS):
@@ -70,11 +70,11 @@ def test_connections_wait_while_there_is_no_open_file_left(tmp_path: Path, monke
     monkeypatch.setattr("local_server.accepting.NO_FILES_SECONDS", 0.05)
 
     async def taken() -> list[int]:
-        Shares.make(tmp_path, 1)
         counts = []
         with ExitStack() as stack:
+            file = stack.enter_context(Shares.make(tmp_path, 1))
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            worker = Worker(listener, Shares(tmp_path, 0))
+            worker = Worker(listener, Shares(file, 0))
             client = stack.enter_context(socket.create_connection(listener.getsockname()))
             limits = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))

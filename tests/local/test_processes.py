@@ -71,6 +71,21 @@ def test_a_process_that_is_killed_is_replaced_and_the_service_goes_on(temporary:
     assert list(temporary.iterdir()) == []
 
 
+def test_a_worker_is_replaced_though_the_files_of_the_run_were_removed(temporary: Path) -> None:
+    """As a program does that removes old files from the folder for temporary ones."""
+    with running_server(TMPDIR=str(temporary), WORKERS="2") as server:
+        [folder] = temporary.iterdir()
+        for file in folder.iterdir():
+            if file.is_file():
+                file.unlink()
+        before = server.processes("local_server.worker")
+        os.kill(before[0], signal.SIGKILL)
+        wait_for(lambda: len(server.processes("local_server.worker")) == 2 and before[0] not in server.processes())
+        os.kill(before[1], signal.SIGKILL)
+        wait_for(lambda: measure(server.address) == 200)
+        assert "Traceback" not in server.output("err")
+
+
 def test_a_run_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path, temporary: Path) -> None:
     with starting_server(tmp_path, MINISTACK=ministack(), TMPDIR=str(temporary)) as server:
         server.wait_for_address()

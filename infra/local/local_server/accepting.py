@@ -7,15 +7,17 @@ eight and keeps them would often have all of them with one worker, while the oth
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from mmap import mmap
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-FILE, COUNT_BYTES = "connections", 4
+COUNT_BYTES = 4
 # So many connections may wait until a worker takes them; the kernel may allow fewer. uvicorn's number.
 BACKLOG = 2048
 # How long a worker leaves a connection to those that have fewer, and how long it waits when it has no open file left.
@@ -24,19 +26,25 @@ NO_FILES_SECONDS = 1
 
 
 class Shares:
-    """How many connections each worker of a run has, in a file of its folder that all of them have in memory."""
+    """How many connections each worker of a run has, in a file that all of them have in memory."""
 
-    def __init__(self, folder: Path, number: int) -> None:
-        """Use the file that `make` has made. number: of this worker, from 0."""
-        with (folder / FILE).open("r+b") as file:
-            self.counts = memoryview(mmap(file.fileno(), 0)).cast("I")
+    def __init__(self, descriptor: int, number: int) -> None:
+        """Use the file with this descriptor, which `make` has made. number: of this worker, from 0."""
+        self.counts = memoryview(mmap(descriptor, 0)).cast("I")
         self.number = number
         self.tell(0)
 
     @staticmethod
-    def make(folder: Path, workers: int) -> None:
-        """Make the file for so many workers."""
-        (folder / FILE).write_bytes(bytes(COUNT_BYTES * workers))
+    @contextmanager
+    def make(folder: Path, workers: int) -> Iterator[int]:
+        """Give the descriptor of the file for so many workers, which inherit it.
+
+        The file has no name in `folder`: a program that cleans there could remove it, and no worker could start again.
+        """
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(COUNT_BYTES * workers))
+            file.flush()
+            yield file.fileno()
 
     def tell(self, connections: int) -> None:
         """Tell the others how many connections this worker has."""

@@ -58,6 +58,8 @@ class Supervisor:
         self.children = children
         self.storage: Storage | None = None
         self.broker: Broker
+        # The descriptor of the file that the workers share.
+        self.shares: int
         self.storage_folder = children.folder / "storage"
         self.storage_folder.mkdir()
         self.workers: set[Process] = set()
@@ -87,18 +89,18 @@ class Supervisor:
     async def serve(self, stop: asyncio.Event) -> None:
         """Keep workers running until `stop` is set. Raises StartError."""
         count = self.settings.workers or cores()
-        Shares.make(self.children.folder, count)
-        serving = [asyncio.create_task(self.keep_worker(number)) for number in range(count)]
-        others = [asyncio.create_task(self.announce())]
-        if self.settings.reload:
-            others.append(asyncio.create_task(self.watch_code()))
-        stopped = asyncio.create_task(stop.wait())
-        try:
-            done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                await task
-        finally:
-            await cancel(stopped, *serving, *others)
+        with Shares.make(self.children.folder, count) as self.shares:
+            serving = [asyncio.create_task(self.keep_worker(number)) for number in range(count)]
+            others = [asyncio.create_task(self.announce())]
+            if self.settings.reload:
+                others.append(asyncio.create_task(self.watch_code()))
+            stopped = asyncio.create_task(stop.wait())
+            try:
+                done, _ = await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    await task
+            finally:
+                await cancel(stopped, *serving, *others)
 
     async def announce(self) -> None:
         """Print the address when all is there."""
@@ -158,11 +160,11 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)  # noqa: FBT003 - the standard library's only way
         with theirs:
-            listener, channel = self.listener.fileno(), theirs.fileno()
-            command = [sys.executable, "-m", "local_server.worker", str(listener), str(channel)]
+            inherited = (self.listener.fileno(), theirs.fileno(), self.shares)
+            command = [sys.executable, "-m", "local_server.worker", *map(str, inherited)]
             secret = self.settings.secret_key.get_secret_value()
             variables = {**KEEP_MEMORY, **os.environ, "SECRET_KEY": secret}
-            worker = await self.children.start(*command, variables=variables, pass_fds=(listener, channel))
+            worker = await self.children.start(*command, variables=variables, pass_fds=inherited)
         self.workers.add(worker)
         storage = self.storage
         # No secret is in the command, which other users of the machine can read.

@@ -1,8 +1,9 @@
-"""One HTTP worker, which the parent of a run starts: `python -m local_server.worker LISTENER CHANNEL`.
+"""One HTTP worker, which the parent of a run starts: `python -m local_server.worker LISTENER CHANNEL SHARES`.
 
-LISTENER and CHANNEL are descriptors that it inherits: the socket that clients connect to, and one end of a pair of
-sockets. Through the channel, the parent says what it has made for the workers, and the worker says that it serves.
-The channel ends when the parent does, and then the worker ends at once.
+These are descriptors that it inherits: the socket that clients connect to, one end of a pair of sockets, and the file
+in which workers tell each other how many connections they have. Through the channel, the parent says what it has made
+for the workers, and the worker says that it serves. The channel ends when the parent does, and then the worker ends at
+once.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from local_server.settings import LocalSettings
 from local_server.storage import Storage
 
 
-def main(listener: socket.socket, channel: socket.socket) -> None:
+def main(listener: socket.socket, channel: socket.socket, shares: int) -> None:
     """Serve until SIGTERM, or until the parent has ended."""
     orders = json.loads(channel.makefile().readline())
     storage = Storage(**orders["storage"]) if orders["storage"] else None
     folder = Path(orders["folder"])
     app = make_app(os.environ, storage, folder, Path(orders["broker"]))
     server = make_server(app, LocalSettings.load(os.environ).max_content_length, lambda: channel.send(b"."))
-    server.clients.shares = Shares(folder, orders["number"])
+    server.clients.shares = Shares(shares, orders["number"])
 
     async def serve() -> None:
         asyncio.get_running_loop().add_reader(channel, os._exit, 1)
@@ -49,4 +50,4 @@ def serve_alone(settings: LocalSettings, listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])))
+    main(socket.socket(fileno=int(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3]))
