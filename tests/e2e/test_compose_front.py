@@ -123,6 +123,11 @@ def test_a_request_by_another_name_is_refused(compose: Compose) -> None:
     assert_problem(response, 403, "forbidden")
 
 
+def test_a_client_of_http_1_0_needs_no_host(compose: Compose) -> None:
+    status, _, body = raw(compose, b"GET /health HTTP/1.0\r\n\r\n")
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+
+
 def test_many_clients_at_once_are_all_served(compose: Compose) -> None:
     """The limits are for those who take more than their share."""
     samples = [fresh() for _ in range(60)]

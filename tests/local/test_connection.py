@@ -120,10 +120,54 @@ def test_many_offers_in_one_piece_are_answered(port: int) -> None:
 def test_a_connection_to_elsewhere_is_refused(port: int) -> None:
     for target in (b"example.org:443", b"/one"):
         received = exchange(
-            port, b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\nGET /one HTTP/1.1\r\n\r\n"
+            port, b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\nGET /one HTTP/1.1\r\nHost: a\r\n\r\n"
         )
         assert received.startswith(b"HTTP/1.1 400 ")
         assert received.count(b"HTTP/1.1 ") == 1
+
+
+WHOLE = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nimage"
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nimage\r\n"
+MALFORMED = {
+    "garbage": b"garbage\r\n\r\n" + WHOLE,
+    "no host": b"GET /one HTTP/1.1\r\n\r\n",
+    "a broken body": CHUNKED + b"x\r\n",
+}
+
+
+@pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_whole_requests_before_a_malformed_one_are_answered_first(port: int, malformed: bytes, before: int) -> None:
+    received = exchange(port, before * WHOLE + malformed)
+    *answers, refusal = received.split(b"HTTP/1.1 ")[1:]
+    assert [(answer[:6], answer[-5:]) for answer in answers] == [(b"200 OK", b"image")] * before
+    assert refusal.startswith(b"400 ")
+    assert b"connection: close" in refusal
+
+
+def test_a_fault_in_a_body_is_answered_at_once(port: int) -> None:
+    received = exchange(port, CHUNKED + b"x\r\n")
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+HEADS = {
+    "no host": (b"GET /one HTTP/1.1\r\n\r\n", b"400"),
+    "two hosts": (b"GET /one HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", b"400"),
+    "two hosts of HTTP/1.0": (b"GET /one HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", b"400"),
+    "no host of HTTP/1.0": (b"GET /one HTTP/1.0\r\n\r\n", b"200"),
+    "no version": (b"GET /one\r\n\r\n", b"400"),
+    "HTTP/2.0": (b"GET /one HTTP/2.0\r\nHost: a\r\n\r\n", b"400"),
+    "an empty host": (b"GET /one HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", b"200"),
+    "no host, and an offer": (b"GET /one HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", b"400"),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), HEADS.values(), ids=HEADS)
+def test_a_head_has_a_version_and_one_host(port: int, head: bytes, status: bytes) -> None:
+    received = exchange(port, head)
+    assert received.startswith(b"HTTP/1.1 " + status + b" ")
+    assert received.count(b"HTTP/1.1 ") == (2 if BODY in received else 1)
 
 
 def test_who_waits_before_it_sends_is_told_to_go_on(port: int) -> None:

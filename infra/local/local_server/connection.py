@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 32 * 1024
 SLOW_DETAIL = "The request did not arrive in time: its sender stopped, or was too slow."
 CROWDED_DETAIL = "The service has too much to do. Please try again in a moment."
-UNREADABLE_DETAIL = "This is not a request of HTTP/1.1, or it says in two ways how long it is."
+UNREADABLE_DETAIL = "This is not a request of HTTP/1.1, with one header Host and one way to say how long its body is."
+VERSIONS = ("1.1", "1.0")
 # How the head of an answer begins, and an answer before the answer, which uvicorn gives to who waits before it sends.
 HEAD, CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 # A sender with less of its patience left is late: under pressure, it makes room for others.
@@ -183,6 +184,8 @@ class Connection(HttpToolsProtocol):
         self.closed: asyncio.Future[None] = self.loop.create_future()
         # Why the request is not waited for any more.
         self.given_up: ProblemError | None = None
+        # What is wrong with the last that arrived, to be answered after the requests before it.
+        self.fault = ""
 
     @property
     def in_head(self) -> bool:
@@ -219,6 +222,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes from the client."""
+        if self.fault:
+            self.flow.pause_reading()
+            return
         if not self.in_head:
             self.pay_back(len(data))
         self.head_bytes += len(data)
@@ -226,17 +232,13 @@ class Connection(HttpToolsProtocol):
         try:
             self.parse(data)
         except HttpParserError:
-            self.refuse_unless_begun(UNREADABLE_DETAIL)
+            self.refuse_in_turn(UNREADABLE_DETAIL)
             return
         # Not already at each piece, as uvicorn does it: often, the whole body is there by now.
         if self.sending and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         if self.head_bytes > MAX_HEAD_BYTES:
-            if self.cycle and not self.sending and not self.cycle.response_complete:
-                # It is the head of a further request. First comes the answer to the one before.
-                self.flow.pause_reading()
-            else:
-                self.refuse_unless_begun(f"The head of the request is over {MAX_HEAD_BYTES:,} bytes.")
+            self.refuse_in_turn(f"The head of the request is over {MAX_HEAD_BYTES:,} bytes.")
 
     def parse(self, data: bytes) -> None:
         """Parse some bytes. Raises HttpParserError.
@@ -273,10 +275,14 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer a request: its head is there."""
+        """Begin to answer a request: its head is there. Raises HttpParserError if it is not of HTTP/1.1 or 1.0."""
         if self.parser.should_upgrade():
             # It comes again: see `parse`.
             return
+        version, hosts = self.parser.get_http_version(), [name for name, _ in self.headers].count(b"host")
+        # Only HTTP/1.0 did without (RFC 9112, 3.2). With two, a proxy might believe the other one.
+        if version not in VERSIONS or hosts > 1 or (not hosts and version != "1.0"):
+            raise HttpParserError(UNREADABLE_DETAIL)
         self.clients.waiting.pop(self, None)
         self.head_bytes = 0
         self.fields_of_head = False
@@ -313,7 +319,11 @@ class Connection(HttpToolsProtocol):
         """Wait for the next request."""
         self.answers.flush()
         super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.fault and self.cycle.response_complete:
+            self.refuse(ProblemCode.MALFORMED_REQUEST, self.fault)
+        elif self.cycle.response_complete:
             self.clients.waiting[self] = None
             self.patience = self.clients.patience.idle_seconds
 
@@ -360,12 +370,23 @@ class Connection(HttpToolsProtocol):
         self.cycle.keep_alive = False
         self.cycle.message_event.set()
 
-    def refuse_unless_begun(self, detail: str) -> None:
-        """Answer a malformed request with a problem. If another answer has begun, the connection just ends."""
-        if self.cycle and self.cycle.response_started and not self.cycle.response_complete:
+    def refuse_in_turn(self, detail: str) -> None:
+        """Answer a malformed request with a problem, after the answers to those before it.
+
+        If its own answer has begun, because the fault is in its body, the connection just ends.
+        """
+        running, own = self.running, self.sending and self.running is self.cycle
+        if not running or running.response_complete or (own and not running.response_started):
+            self.refuse(ProblemCode.MALFORMED_REQUEST, detail)
+        elif own:
             self.transport.abort()
         else:
-            self.refuse(ProblemCode.MALFORMED_REQUEST, detail)
+            self.fault = detail
+            self.flow.pause_reading()
+            if self.sending:
+                # It is in the body of a request whose turn has not come, and will not.
+                self.pipeline.popleft()
+                self.cycle = self.pipeline[0][0] if self.pipeline else running
 
     def refuse(self, code: ProblemCode, detail: str) -> None:
         """Answer with a problem without the application, and close the connection."""
