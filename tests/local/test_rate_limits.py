@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sqlite3
 import time
+from contextlib import closing
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +115,50 @@ def test_a_window_begins_with_its_first_request_and_ends_after_its_time(clock: C
     assert asyncio.run(ask()) == 1
     clock(0.5)
     assert [asyncio.run(ask()) for _ in range(3)] == [0, 0, 60]
+
+
+def test_a_clock_that_is_set_back_begins_a_window_and_keeps_nobody_out(clock: Callable[[float], None]) -> None:
+    rate_limits = limits(Counters(None), "2/minute")
+
+    async def ask() -> int:
+        return await rate_limits.seconds_to_wait("key", "")
+
+    assert [asyncio.run(ask()) for _ in range(3)] == [0, 0, 60]
+    clock(-3600)
+    assert [asyncio.run(ask()) for _ in range(3)] == [0, 0, 60]
+
+
+def test_a_request_waits_for_its_turn_at_the_file_while_others_go_on(tmp_path: Path) -> None:
+    """SQLite would give up after 0.1 s, and then nobody would be counted for a while."""
+
+    async def ask() -> int:
+        rate_limits = limits(Counters(tmp_path / "counters"), "1/hour")
+        assert await rate_limits.seconds_to_wait("key", "") == 0
+        with closing(sqlite3.connect(tmp_path / "counters", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            asked = asyncio.create_task(rate_limits.seconds_to_wait("key", ""))
+            await asyncio.sleep(0.3)
+            assert not asked.done()
+            other.execute("COMMIT")
+        return await asked
+
+    assert asyncio.run(ask()) > 0
+
+
+def test_a_file_that_another_process_keeps_lets_everyone_in_after_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limits_module, "DEADLINE_SECONDS", 0.2)
+    rate_limits, lines = logged(Counters(tmp_path / "counters"), "1/hour")
+
+    async def ask() -> list[int]:
+        first = await rate_limits.seconds_to_wait("key", "")
+        with closing(sqlite3.connect(tmp_path / "counters", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            return [first, *[await rate_limits.seconds_to_wait("key", "") for _ in range(20)]]
+
+    assert asyncio.run(ask()) == [0] * 21
+    assert [line["message"] for line in lines()] == ["counting requests failed; going on without"]
 
 
 def test_counters_whose_window_has_ended_are_removed(clock: Callable[[float], None]) -> None:
