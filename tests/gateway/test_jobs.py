@@ -143,6 +143,23 @@ def test_the_result_is_in_the_cache_afterwards(gateway: Gateway, queue: FakeQueu
     assert ask(gateway, again["id"]).json()["result"]["average_intensity"] == 100 / 3
 
 
+def test_a_job_that_begins_although_a_request_was_refused_is_no_hit(
+    make_gateway: Callable[..., Gateway], queue: FakeQueue
+) -> None:
+    """A job has more time and memory than a request, so a refusal of the same limits says nothing of it."""
+    gateway = make_gateway(
+        variables={"UPLOAD_BUCKET": "bucket", "MAX_UPLOAD_PIXELS": "1000", "MAX_JOB_PIXELS": "1000"},
+        make_jobs=lambda settings, store, logger: Jobs(
+            store, queue, "secret", settings.max_job_bytes, settings.max_job_pixels, logger
+        ),
+    )
+    gateway.processor.answer = ProblemError(ProblemCode.PROCESSOR_TIMEOUT, "It takes too long.")
+    ticket = announce(gateway)["ticket"]
+    assert [redeem(gateway, ticket).headers["x-cache"] for _ in range(2)] == ["miss", "hit"]
+    begun = start(gateway, ticket)
+    assert (begun.json()["status"], begun.headers["x-cache"], len(queue.sent)) == ("queued", "miss", 1)
+
+
 @pytest.mark.parametrize(
     ("size", "way"),
     [

@@ -148,6 +148,9 @@ class Service:
         report, source = Report(), self.ticket_source(image)
         report.cache, known = await self.look_up(source, options, report)
         measurement = None if isinstance(known, Refusal) else known
+        if known and not measurement:
+            # Of a request, under the same limit on pixels. A job has more time and memory, and is begun.
+            report.cache = "miss"
         with report.timed("job"):
             found = await jobs.start(filename, self.invocation(source, options, request_id), image, measurement)
         return found, report
