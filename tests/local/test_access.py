@@ -199,6 +199,15 @@ def test_behind_a_trusted_proxy_the_address_is_the_one_that_the_proxy_saw() -> N
     assert statuses(service, 1, **{"X-Forwarded-For": "198.51.100.3, 198.51.100.1"}) == [429]
 
 
+def test_at_a_unix_socket_nobody_has_an_address_that_could_be_trusted() -> None:
+    with pytest.raises(SettingsError, match=r"^TRUSTED_PROXIES: .*only \* can be trusted$"):
+        LocalSettings.load({"UNIX_SOCKET": "socket", "TRUSTED_PROXIES": "127.0.0.1"})
+    assert LocalSettings.load({"UNIX_SOCKET": "socket", "TRUSTED_PROXIES": "*"}).trusted_proxies == ("*",)
+    with pytest.raises(SettingsError):
+        LocalSettings.load({"UNIX_SOCKET": "socket", "TRUSTED_PROXIES": "*,127.0.0.1"})
+    assert LocalSettings.load({"UNIX_SOCKET": "socket"}).trusted_proxies == ()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -57,6 +57,15 @@ class LocalSettings(Settings):
             raise ValueError(message)
         return values
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def proxies(cls, values: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Refuse addresses where nobody has one: no proxy would be believed, and all clients would share one limit."""
+        if info.data.get("unix_socket") and values not in {(), ("*",)}:
+            message = "who connects to UNIX_SOCKET has no address, so only * can be trusted"
+            raise ValueError(message)
+        return values
+
     @field_validator("rate_limit_per_key", "rate_limit_per_address")
     @classmethod
     def rates(cls, value: str, info: ValidationInfo) -> str:
