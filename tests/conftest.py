@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 
 from tests.local_aws import KEYS, running_local_aws
 from tests.server import running_server
+from tests.support import BRIDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
 
 pytest_plugins = ["tests.side_by_side"]
+
+
+def pytest_configure() -> None:
+    """Have no proxy of the machine between the tests and the servers that they start here."""
+    given = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, [*given, "localhost", "127.0.0.1", "::1", BRIDGE]))
 
 
 @pytest.fixture(autouse=True)

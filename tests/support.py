@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from gateway.settings import Settings
 
+# This machine as containers on Docker's default network see it.
+BRIDGE = "172.17.0.1"
 # The fields of an answer without `detail=full`.
 DEFAULT_FIELDS = [
     "average_intensity",

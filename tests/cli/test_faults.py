@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import termios
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -267,18 +266,21 @@ def small_disk(tmp_path: Path) -> Path:
 
 def on_small_disk(disk: Path, *commands: str) -> subprocess.CompletedProcess[str]:
     """Run shell commands where `disk` is a file system of 40 KB."""
-    script = f"mount -t tmpfs -o size=40k none {disk} && " + " ; ".join(commands)
+    script = f"mount -t tmpfs -o size=40k none {shlex.quote(str(disk))} && " + " ; ".join(commands)
     return subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_a_full_disk_is_one_line_and_leaves_whole_rows(tmp_path: Path, small_disk: Path, suffix: str) -> None:
     folder, file, copy = folder_of(tmp_path / "images", 250), small_disk / f"results.{suffix}", tmp_path / "copy"
-    command = f"{shlex.join(COMMAND)} {folder} -o {file}"
+    command = shlex.join([*COMMAND, str(folder), "-o", str(file)])
     result = on_small_disk(
         small_disk,
-        f"{command}; echo code $?; cp {file} {copy}; mount -o remount,size=1m {small_disk}",
-        f"{command} --resume; echo code $?; cp {file} {tmp_path}/completed",
+        f"{command}; echo code $?",
+        shlex.join(["cp", str(file), str(copy)]),
+        shlex.join(["mount", "-o", "remount,size=1m", str(small_disk)]),
+        f"{command} --resume; echo code $?",
+        shlex.join(["cp", str(file), str(tmp_path / "completed")]),
     )
     assert [line for line in result.stdout.splitlines() if line.startswith("code")] == ["code 1", "code 0"]
     complaint = f"intensity: cannot write {file}: No space left on device; --resume continues {file}"
@@ -345,10 +347,8 @@ def test_memory_that_does_not_suffice_costs_one_row(tmp_path: Path, monkeypatch:
 def test_a_temporary_folder_without_space_is_one_line(tmp_path: Path, small_disk: Path) -> None:
     names = tmp_path / "names"
     names.write_text("".join(f"{number:0200}.png\n" for number in range(20_000)))
-    command = (
-        f"SQLITE_TMPDIR={small_disk} {shlex.quote(sys.executable)} -m image_intensity.cli --from {names}; echo code $?"
-    )
-    result = on_small_disk(small_disk, command)
+    command = ["env", f"SQLITE_TMPDIR={small_disk}", *COMMAND, "--from", str(names)]
+    result = on_small_disk(small_disk, f"{shlex.join(command)}; echo code $?")
     assert result.stdout.splitlines()[-1] == "code 1"
     assert result.stderr.startswith("intensity: cannot keep the list of files in the temporary folder")
     assert len(result.stderr.splitlines()) == 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support import executable, free_port, missing
+from tests.support import BRIDGE, executable, free_port, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,6 @@ REPOSITORY = Path(__file__).parents[2]
 TOOLS = REPOSITORY / ".venv-sam" / "bin"
 VALKEY = "valkey/valkey:8.1"
 MINISTACK = "ministackorg/ministack:1.5.33"
-# This machine as containers on Docker's default network see it.
-BRIDGE = "172.17.0.1"
 # What the emulators accept for a key and secret: anything.
 AWS = {
     **os.environ,

@@ -17,9 +17,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.authorizer.issuer import AUDIENCE, DISCOVERY, LocalIssuer, rsa_key, running_issuer
-from tests.e2e.engines import AWS, BRIDGE, address_of, deploy, wait_for
+from tests.e2e.engines import AWS, address_of, deploy, wait_for
 from tests.e2e.images import fresh
 from tests.e2e.test_http import ORIGIN, TIMEOUT, assert_measured
+from tests.support import BRIDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
