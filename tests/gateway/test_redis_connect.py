@@ -44,17 +44,21 @@ async def far_away(port: int, target: int) -> AsyncIterator[None]:
     writers: list[asyncio.StreamWriter] = []
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)
-        writers.extend((writer, far_writer))
+        writers.append(far_writer)
         pumps.update(asyncio.create_task(pump(*way)) for way in ((reader, far_writer), (far_reader, writer)))
 
     async with await asyncio.start_server(connect, "127.0.0.1", port):
-        yield
-        for task in pumps:
-            task.cancel()
-        for writer in writers:
-            writer.close()
-        await asyncio.gather(*pumps, *(writer.wait_closed() for writer in writers), return_exceptions=True)
+        try:
+            yield
+        finally:
+            # Also if a test fails here: what it left open would fail another test.
+            for task in pumps:
+                task.cancel()
+            for writer in writers:
+                writer.close()
+            await asyncio.gather(*pumps, *(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 @asynccontextmanager
@@ -64,8 +68,10 @@ async def connecting(**variables: str) -> AsyncIterator[RecordCache]:
     cache = make_cache(settings, make_logger(settings))
     assert isinstance(cache, RecordCache)
     assert isinstance(cache.store, RedisStore)
-    yield cache
-    await cache.store.close()
+    try:
+        yield cache
+    finally:
+        await cache.store.close()
 
 
 class Cluster:
