@@ -79,6 +79,9 @@ def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> It
 
 def run(program: list[str], folder: Path) -> str:
     """What a program prints that must succeed, with the commands of this environment in reach."""
+    for tool in ("curl", "jq"):
+        if f"{tool} " in program[-1]:
+            executable(tool)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
     return subprocess.run(program, cwd=folder, env=environment, capture_output=True, check=True, text=True).stdout
@@ -125,7 +128,6 @@ def test_the_example_for_the_command_writes_a_row_for_the_photo(photo: Path) -> 
 def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_upload_nothing(
     server_with_storage: str, panorama: Path, language: str, section: str
 ) -> None:
-    executable("jq")
     code = example("docs/uploads.md", section, language).replace(SERVICE, server_with_storage)
     start = ["bash", "-c"] if language == "sh" else [sys.executable, "-c"]
     sending, failing = {"sh": ("file=@$file", "file=@nothing"), "python": ('{"file": file.open("rb")}', "1 / 0")}[
@@ -142,7 +144,6 @@ def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_u
 def test_the_example_for_images_that_take_minutes_prints_the_intensity(
     server_with_storage: str, panorama: Path
 ) -> None:
-    executable("jq")
     sections = ("With bash, curl and jq", "Images that take minutes")
     code = "\n".join(example("docs/uploads.md", section, "sh") for section in sections)
     printed = run(["bash", "-c", code.replace(SERVICE, server_with_storage)], panorama.parent)
@@ -150,7 +151,6 @@ def test_the_example_for_images_that_take_minutes_prints_the_intensity(
 
 
 def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_storage: str, tmp_path: Path) -> None:
-    executable("jq")
     (tmp_path / "panorama.png").write_bytes(b"")
     code = example("docs/uploads.md", "With bash, curl and jq", "sh").replace(SERVICE, server_with_storage)
     assert json.loads(run(["bash", "-c", code], tmp_path))["code"] == "empty_file"

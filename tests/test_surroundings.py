@@ -1,4 +1,4 @@
-"""The tests themselves, on a machine whose proxy and temporary folder are not as usual."""
+"""The tests themselves, on a machine whose proxy, temporary folder and programs are not as usual."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support import executable
 
 TESTS = Path(__file__).parent
 # One of each kind that depends on it: a server over HTTP, a Unix socket, a shell that gets paths.
@@ -29,3 +31,13 @@ def test_neither_a_proxy_nor_a_long_temporary_folder_with_spaces_fails_a_test(tm
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *(str(TESTS / test) for test in AFFECTED)]
     result = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-5000:]
+
+
+def test_without_curl_its_examples_are_skipped(tmp_path: Path) -> None:
+    (tmp_path / "bash").symlink_to(executable("bash"))
+    example = TESTS / "test_docs.py::test_the_curl_example_without_a_form_gives_the_same_number"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(example)]
+    environment = {**os.environ, "PATH": str(tmp_path), "REQUIRE_ALL": ""}
+    result = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout[-5000:]
+    assert "curl is missing" in result.stdout
