@@ -62,10 +62,14 @@ class Deployment:
             raise
 
     def name_of(self, logical_id: str) -> str:
-        """Return the name of a resource. Raises SystemExit with a sentence if there is no stack yet."""
-        if not self.description:
-            raise SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
-        return next(name for each, _, name in resources(self.stack) if each == logical_id)
+        """Return the name of a resource. Raises SystemExit with a sentence if it is not there.
+
+        Of a stack whose first deployment nobody has confirmed, nothing is.
+        """
+        found = resources(self.stack) if self.description else ()
+        if name := next((name for each, _, name in found if each == logical_id), ""):
+            return name
+        raise SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
 
     @property
     def present(self) -> dict[str, str]:

@@ -546,6 +546,13 @@ def test_what_is_not_deployed_is_a_sentence(command: Any) -> None:  # noqa: ANN4
         command.main("default")
 
 
+def test_nothing_is_there_of_a_deployment_that_nobody_has_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployment.stack.describe", lambda _: {"StackStatus": "REVIEW_IN_PROGRESS"})
+    monkeypatch.setattr("deployment.stack.resources", lambda _: iter(()))
+    with pytest.raises(SystemExit, match="image-intensity-dev is not deployed here"):
+        Deployment.read("default", []).name_of("GatewayRole")
+
+
 def test_the_brake_stops_uploads_and_a_person_lets_them_work_again(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     role = physical(stack, "GatewayRole")
     monkeypatch.setenv("GATEWAY_ROLE", role)
