@@ -17,7 +17,7 @@ import { showResult, startResult } from "./result.js";
 import { add, drop, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, target } from "./rows.js";
 import { asCsv, asJson, copyOnClick, download } from "./saving.js";
 import { endpoint, Problem } from "./service.js";
-import { count, showName, size, totals } from "./words.js";
+import { count, plural, showName, size, totals } from "./words.js";
 
 const CHOOSE = "Choose image files";
 // In between, the page draws and answers. A browser takes about half a millisecond to look at one file.
@@ -52,7 +52,12 @@ function start() {
   startListButtons();
   show(null);
   refresh();
-  restored = restore().then(() => { refresh(); resume(); });
+  restored = restore().then((number) => {
+    refresh();
+    resume();
+    const lost = number - page.rows.length;
+    if (lost > 0) say("info", `${plural(lost, "image")} had no result that could be kept over the reload: choose again what is missing.`);
+  });
   loadLimits().then(() => { byId("limits").textContent = limitsInWords(); });
 }
 

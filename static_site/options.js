@@ -4,6 +4,7 @@
  * An address wins over what is remembered: who opens a link wants what its sender had.
  */
 
+import { say } from "./message.js";
 import { regionAsText, regionInWords, startRegion } from "./region.js";
 
 const DEFAULTS = { luma: "bt601", alpha: "ignore" };
@@ -30,7 +31,11 @@ export function startOptions() {
     select.addEventListener("change", () => { remember(); show(); });
   }
   startRegion(address.get("region"), show);
+  const inForce = chosenOptions();
+  const ignored = [...address].filter(([name, value]) => (name in DEFAULTS || name === "region") && value !== inForce[name]);
   show();
+  // Not later: from now on, the address has only what is in force.
+  if (ignored.length) say("error", `Ignored, because not valid in the address: ${ignored.map((option) => option.join("=")).join(" and ")}.`);
 }
 
 /** The options in force, by the API's names. */

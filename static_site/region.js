@@ -5,6 +5,7 @@
  */
 
 import { shownSize, toShown, toStored } from "./exif.js";
+import { say } from "./message.js";
 import { count } from "./words.js";
 
 const NAMES = ["x", "y", "width", "height"];
@@ -20,8 +21,8 @@ let heard = () => {};
 
 /** `text`: the region of the page's address, or null. `onChange` hears of every other one. */
 export function startRegion(text, onChange) {
-  const typed = text?.split(",").map(Number);
-  if (typed?.length === 4 && isRegion(typed)) region = typed;
+  const numbers = text?.split(",").map(Number) ?? [];
+  if (numbers.length === 4 && isRegion(numbers) && String(numbers) === text) region = numbers; // one spelling, as in the API
   heard = onChange;
   byId("region-on").addEventListener("click", () => set(region ? null : middle()));
   for (const name of NAMES) byId(`region-${name}`).addEventListener("change", type);
@@ -100,9 +101,10 @@ function show() {
 
 /** What was typed is sent as it is. If it lies outside, the service says so. */
 function type() {
-  const typed = NAMES.map((name) => Number(byId(`region-${name}`).value));
-  if (isRegion(typed)) set(typed);
-  else show();
+  const typed = NAMES.map((name) => byId(`region-${name}`).valueAsNumber);
+  if (isRegion(typed)) return set(typed);
+  show();
+  say("error", "The number from before is back: x and y are whole numbers from 0, width and height from 1.");
 }
 
 /** Set the region from a rectangle of the shown picture, within it and at least one pixel large. */

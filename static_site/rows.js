@@ -24,6 +24,7 @@ export function add(found) {
     return row;
   });
   page.batch = [...new Set([...page.batch, ...rows])];
+  keepNumber();
   return rows;
 }
 
@@ -33,6 +34,7 @@ export function drop(rows) {
   forget(rows);
   page.rows = page.rows.filter((row) => !gone.has(row));
   page.batch = page.batch.filter((row) => !gone.has(row));
+  keepNumber();
   if (gone.has(referred)) referred = null;
   if (gone.has(page.shown)) page.shown = null;
   refreshReference();
@@ -71,6 +73,7 @@ export function refreshReference() {
 // stays behind.
 
 const PREFIX = "row:";
+const NUMBER = "number-of-rows";
 const KEPT = ["id", "name", "size", "modified", "format", "status", "options", "answer", "problem"];
 const SLICE = 40; // rows: some milliseconds of reading
 
@@ -86,6 +89,15 @@ export function keep(row) {
   }
 }
 
+/** How many rows there are, with those that have no result to keep: a reload says how many it lost. */
+function keepNumber() {
+  try {
+    sessionStorage.setItem(NUMBER, page.rows.length);
+  } catch {
+    // Storage is off: no row is kept.
+  }
+}
+
 function forget(rows) {
   try {
     for (const { id } of rows) sessionStorage.removeItem(PREFIX + id);
@@ -94,9 +106,9 @@ function forget(rows) {
   }
 }
 
-/** Put the rows from before the reload on the page, in their order; in slices, so that it can be used meanwhile. */
+/** Put the rows from before the reload on the page, in their order; in slices, so that it can be used meanwhile. Resolves to how many there were. */
 export async function restore() {
-  const ids = keptIds();
+  const { ids, number } = kept();
   lastId = Math.max(0, ...ids);
   const rows = [];
   for (let start = 0; start < ids.length; start += SLICE) {
@@ -104,15 +116,18 @@ export async function restore() {
     await pause();
   }
   page.rows = rows;
+  keepNumber();
   refreshReference();
+  return number;
 }
 
-function keptIds() {
+function kept() {
   try {
     const keys = Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
-    return keys.map((key) => Number(key.slice(PREFIX.length))).sort((one, other) => one - other);
+    const ids = keys.map((key) => Number(key.slice(PREFIX.length))).sort((one, other) => one - other);
+    return { ids, number: Number(sessionStorage.getItem(NUMBER)) };
   } catch {
-    return []; // storage is off
+    return { ids: [], number: 0 }; // storage is off
   }
 }
 

@@ -81,6 +81,30 @@ def test_the_results_survive_a_reload_and_the_images_do_not(screen: Screen) -> N
     expect(screen.preview).to_have_count(0)
 
 
+def test_a_reload_says_once_how_many_images_it_lost(screen: Screen, tmp_path: Path) -> None:
+    seen: list[Route] = []
+
+    def hold_all_but_two(route: Route) -> None:
+        seen.append(route)
+        if len(seen) <= 2:
+            route.continue_()
+
+    screen.page.route("**/intensity?*", hold_all_but_two)
+    screen.open()
+    screen.file.set_input_files([*bracket(tmp_path)[:6], problems(tmp_path)[1]])
+    screen.analyze.click()
+    expect(screen.page.locator("#totals")).to_have_text("7 images: 2 measured, 1 failed, 4 under way")
+    screen.rows.nth(5).get_by_role("button", name="Remove").click()  # and nobody misses it
+    screen.page.reload()
+    expect(screen.said).to_have_text(
+        "3 images had no result that could be kept over the reload: choose again what is missing."
+    )
+    expect(screen.page.locator("#totals")).to_have_text("3 images: 2 measured, 1 failed")
+    screen.page.reload()
+    expect(screen.rows).to_have_count(3)
+    expect(screen.message).to_be_hidden()
+
+
 @pytest.mark.usefixtures("listed")
 def test_a_click_on_a_heading_sorts_and_a_second_one_turns_the_order(screen: Screen) -> None:
     heading = screen.page.get_by_role("button", name="Average")
@@ -296,6 +320,24 @@ def test_the_options_are_sent_remembered_and_in_the_address(screen: Screen, phot
     expect(screen.page.locator("#options-summary")).to_contain_text("mean of red, green and blue")
     screen.open("/?luma=bt709&alpha=white")
     expect(screen.page.locator("#options-summary")).to_have_text("Rec. 709 luma, on a white background")
+
+
+@pytest.mark.parametrize(
+    ("asked", "ignored", "in_force"),
+    [
+        ("region=1,2,3", "region=1,2,3", ""),
+        ("region=01,2,3,4", "region=01,2,3,4", ""),  # the API knows one spelling
+        ("region=,2,3,4&luma=mean", "region=,2,3,4", "?luma=mean"),
+        ("luma=xyz&region=0,0,0,5", "luma=xyz and region=0,0,0,5", ""),
+        ("luma=mean&luma=bt709", "luma=bt709", "?luma=mean"),
+    ],
+)
+def test_an_option_of_the_address_that_is_not_valid_is_named(
+    screen: Screen, asked: str, ignored: str, in_force: str
+) -> None:
+    screen.open(f"/?{asked}&from=a-chat")  # what is no option is no matter of the page
+    expect(screen.alert).to_have_text(re.compile(f"Ignored, because not valid in the address: {re.escape(ignored)}\\."))
+    assert screen.page.evaluate("location.search") == in_force
 
 
 @pytest.mark.parametrize("options", ["", "?alpha=white", "?region=0,0,5,5"])

@@ -246,3 +246,16 @@ def test_a_region_is_offered_only_where_there_is_an_image(screen: Screen, photo:
     expect(screen.page.get_by_role("button", name="Measure the whole image")).to_be_visible()
     expect(screen.page.locator("#region-fields")).to_be_visible()
     assert typed(screen) == [30, 20, 60, 40]
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", "1.5"), ("height", "0"), ("y", "-3"), ("x", "")])
+def test_a_number_that_no_region_has_is_put_back_and_the_page_says_why(screen: Screen, name: str, value: str) -> None:
+    screen.open()
+    screen.choose(SAMPLES / "photo.jpg")
+    select(screen)
+    before = typed(screen)
+    field = screen.page.locator(f"#region-{name}")
+    field.fill(value)
+    field.press("Tab")
+    expect(screen.alert).to_contain_text("x and y are whole numbers from 0, width and height from 1.")
+    assert typed(screen) == before
