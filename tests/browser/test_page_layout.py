@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FloatRect, Locator, expect
 
+from tests.browser.gallery import SAMPLES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -74,6 +76,21 @@ def test_on_a_phone_they_are_stacked_and_nothing_scrolls_sideways(
     assert preview["y"] + preview["height"] <= result["y"]
     assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
     expect(screen.field("rounded")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_the_shares_of_black_and_white_stand_on_one_line_each(screen: Screen, tmp_path: Path, width: int) -> None:
+    shares = Image.new("L", (100, 100), 255)
+    shares.paste(0, (0, 0, 100, 50))  # "⚠ 50.0 %"
+    shares.save(tmp_path / "shares.png")
+    screen.page.set_viewport_size({"width": width, "height": 700})
+    screen.open()
+    for image in (SAMPLES / "photo.jpg", tmp_path / "shares.png"):
+        screen.measure(image)
+        expect(screen.field("filename")).to_have_text(image.name)
+        texts = screen.page.locator("#clipping :is(dt, dd)").all()
+        assert [text.inner_text() for text in texts if box(text)["height"] > 30] == []
+        assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
