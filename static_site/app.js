@@ -14,7 +14,7 @@ import { chosenOptions, link, startOptions } from "./options.js";
 import { showPreview } from "./preview.js";
 import { clearRegion } from "./region.js";
 import { showResult, startResult } from "./result.js";
-import { add, drop, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, target } from "./rows.js";
+import { add, drop, findSame, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, target } from "./rows.js";
 import { asCsv, asJson, copyOnClick, download } from "./saving.js";
 import { endpoint, Problem } from "./service.js";
 import { count, plural, showName, size, totals } from "./words.js";
@@ -52,9 +52,9 @@ function start() {
   startListButtons();
   show(null);
   refresh();
-  restored = restore().then((number) => {
+  restored = restore().then(async (number) => {
     refresh();
-    resume();
+    await resume();
     const lost = number - page.rows.length;
     if (lost > 0) say("info", `${plural(lost, "image")} had no result that could be kept over the reload: choose again what is missing.`);
   });
@@ -62,27 +62,30 @@ function start() {
 }
 
 /** Go on asking for the jobs from before a reload. */
-function resume() {
-  const found = openJobs().map(({ id, ...image }) => ({ ...image, job: id, file: null, status: "chosen", answer: null, problem: null }));
-  if (!found.length) return;
+async function resume() {
+  const rows = openJobs().map(({ id, ...image }) => ({ ...image, job: id, file: null, status: "chosen", answer: null, problem: null }));
+  if (!rows.length) return;
+  const found = await Promise.all(rows.map(async (row) => ({ ...row, same: await findSame(row) })));
   take(found);
   measure(page.batch);
 }
 
 // ---- Choosing -------------------------------------------------------------------------------------------------------
 
+/** Resolves to how many images are chosen now, or to undefined if none of these. */
 async function choose(files, { thenMeasure = false } = {}) {
   if (!files.length) return;
   choices += 1;
   const choice = choices;
-  const found = await inspectAll(files);
   await restored;
+  const found = await inspectAll(files);
   if (choice !== choices) return;
   const usable = found.filter(({ refused }) => !refused);
   if (!usable.length) return refuse(found);
   dismiss();
   take(found);
   if (thenMeasure) analyze();
+  return usable.length;
 }
 
 async function inspectAll(files) {
@@ -100,8 +103,9 @@ async function inspectAll(files) {
 
 /** A row for a file; `refused` if no service would measure it. */
 async function inspect(file) {
-  const row = { name: pathOf(file), size: file.size, modified: file.lastModified, file, status: "chosen", answer: null, problem: null };
+  const row = { name: pathOf(file), size: file.size, modified: file.lastModified, file, status: "chosen", options: null, answer: null, problem: null };
   try {
+    row.same = await findSame(row);
     row.format = await check(file);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;

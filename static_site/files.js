@@ -7,6 +7,7 @@ import { count, plural, quoted, size } from "./words.js";
 const SIGNATURES = { PNG: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], JPEG: [0xff, 0xd8, 0xff] };
 const LOOKS_LIKE_AN_IMAGE = /\.(png|jpe?g|jpe|jfif)$/i;
 const HEALTH_TIMEOUT_MS = 5_000;
+const PART_BYTES = 65_536;
 const byName = new Intl.Collator("en", { numeric: true });
 const byId = (id) => document.getElementById(id);
 
@@ -46,6 +47,7 @@ export function limitsInWords() {
 /** A file's format; throws what is wrong with it. Its content decides: a name or a declared type proves nothing. */
 export async function check(file) {
   const name = quoted(file.name);
+  if (file.isUnreadable) throw cannotBeRead(file);
   if (file.size === 0) throw new Problem(`${name} is empty.`, { code: "empty_file" });
   const format = await formatOf(file);
   if (!limits.formats.includes(format)) {
@@ -70,9 +72,23 @@ export async function read(file, start, end) {
   try {
     return new Uint8Array(await file.slice(start, end).arrayBuffer());
   } catch {
-    const sentence = `${quoted(file.name)} cannot be read. If it was changed or moved, choose it again.`;
-    throw new Problem(sentence, { code: "file_unreadable" });
+    throw cannotBeRead(file);
   }
+}
+
+/** Whether two files of one size begin and end alike. A PNG ends with checksums; to read gigabytes again would take too long. */
+export async function areAlike(one, other) {
+  const parts = [0, Math.max(0, one.size - PART_BYTES)].flatMap((start) => [one, other].map((file) => read(file, start, start + PART_BYTES)));
+  try {
+    const [first, sameFirst, last, sameLast] = (await Promise.all(parts)).map(String);
+    return first === sameFirst && last === sameLast;
+  } catch {
+    return false;
+  }
+}
+
+function cannotBeRead({ name }) {
+  return new Problem(`${quoted(name)} cannot be read. If it was changed or moved, choose it again.`, { code: "file_unreadable" });
 }
 
 // ---- Choosing -------------------------------------------------------------------------------------------------------
@@ -95,8 +111,8 @@ export function startChoosing(choose) {
 
 async function chooseFound({ files, leftOut }, choose) {
   if (!files.length) return say("error", "There is no PNG or JPEG in the folder.");
-  await choose(files);
-  if (leftOut) say("info", `${plural(files.length, "image")} chosen; ${plural(leftOut, "other file")} left out.`);
+  const chosen = await choose(files);
+  if (chosen && leftOut) say("info", `${plural(chosen, "image")} chosen; ${plural(leftOut, "other file")} left out.`);
 }
 
 async function trySample(name, choose) {
@@ -147,9 +163,8 @@ async function dropped(transfer) {
   // Before anything is awaited: after that, the browser has emptied the transfer.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return { files: [...transfer.files], leftOut: 0 };
-  const found = await Promise.all(entries.map((entry) => (entry.isDirectory ? inFolder(entry) : [fileOf(entry)])));
-  const files = await Promise.all(found.flat());
-  return onlyImages(files, (file) => entries.some((entry) => entry.isFile && entry.name === file.name));
+  const found = await Promise.all(entries.map((entry) => (entry.isDirectory ? inFolder(entry) : [fileOf(entry, { isMeant: true })])));
+  return onlyImages(await Promise.all(found.flat()));
 }
 
 /** A file's name with its folders, if it came in one: two cameras name their pictures alike. */
@@ -158,8 +173,8 @@ export function pathOf(file) {
 }
 
 /** What is named like an image, and how many other files there were. */
-function onlyImages(files, isMeant = () => false) {
-  const images = files.filter((file) => isMeant(file) || LOOKS_LIKE_AN_IMAGE.test(file.name));
+function onlyImages(files) {
+  const images = files.filter(({ isMeant, name }) => isMeant || LOOKS_LIKE_AN_IMAGE.test(name));
   return { files: images.sort((one, other) => byName.compare(pathOf(one), pathOf(other))), leftOut: files.length - images.length };
 }
 
@@ -168,15 +183,21 @@ async function inFolder(folder) {
   const found = [];
   for (;;) {
     // A browser hands out about a hundred at a time, and none at the end.
-    const entries = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+    const entries = await new Promise((resolve) => reader.readEntries(resolve, () => resolve(null)));
+    if (!entries) return [...found, unreadable(folder, { isMeant: true })]; // whatever its name, images may be missing
     if (!entries.length) return found;
     for (const entry of entries) found.push(...(entry.isDirectory ? await inFolder(entry) : [fileOf(entry)]));
   }
 }
 
-function fileOf(entry) {
+function fileOf(entry, more) {
   const path = entry.fullPath.slice(1);
   return new Promise((resolve) => {
-    entry.file((file) => resolve(Object.assign(file, { path })), () => resolve(new File([], entry.name)));
+    entry.file((file) => resolve(Object.assign(file, { path, ...more })), () => resolve(unreadable(entry, more)));
   });
+}
+
+/** What stands in the list for a file or folder that cannot be read. */
+function unreadable({ name, fullPath }, more) {
+  return Object.assign(new File([], name), { path: fullPath.slice(1), isUnreadable: true, ...more });
 }

@@ -125,7 +125,7 @@ function showTotals() {
   const averages = page.rows.filter(({ answer }) => answer).map(({ answer }) => answer.average_intensity);
   byId("totals").textContent = totals(page.rows);
   const mean = averages.reduce((sum, average) => sum + average, 0) / averages.length;
-  const isMixed = page.rows.some((row) => row.answer && !haveSameOptions(row, page.reference));
+  const isMixed = page.reference?.answer && page.rows.some((row) => row.answer && !haveSameOptions(row, page.reference));
   const note = isMixed ? ". * Measured with other options than the reference; the mean is over all of them." : "";
   byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${note}` : "";
 }

@@ -103,7 +103,7 @@ export class Run {
         return { status: "measured", problem: null, options: this.options, job: null, ...done };
       } catch (problem) {
         const returns = problem.retryAfter && this.rows.length > 1 && tries < RETURNS && !signal.aborted;
-        if (!returns) return { ...failure(row, problem), job: null };
+        if (!returns) return { ...failure(row, problem, row.job ? null : this.options), job: null };
         onStage("The service is busy. Waiting…");
         await pause(problem.retryAfter * 1_000, signal);
       }
@@ -120,13 +120,13 @@ export class Run {
 
 /**
  * What a row is after a problem. If the image itself is at fault, it has no number. If the connection or the service is,
- * the number from before is as right as it was.
+ * the number from before is as right as it was. What failed, failed with these options.
  */
-function failure(row, problem) {
+function failure(row, problem, options) {
   const { status, code } = problem;
   const isImage = status ? status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status) : Boolean(code);
   const answer = isImage ? null : row.answer;
-  return { status: answer ? "measured" : "failed", answer, problem };
+  return { status: answer ? "measured" : "failed", answer, problem, options: answer ? row.options : options };
 }
 
 function pause(ms, signal) {

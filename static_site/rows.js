@@ -6,21 +6,29 @@
  * job from before a reload, whose file is gone.
  */
 
+import { areAlike } from "./files.js";
+
 /** All rows; those of the last choice, which Analyze measures; the one on show; the one that others are compared with. */
 export const page = { rows: [], batch: [], shown: null, reference: null };
 /** The reference that was chosen by hand, or null. */
 let referred = null;
 let lastId = 0;
 
-/** Put rows into the list and the choice. The same file again has the same row, for example after a reload. */
+/** The row that a chosen file has already, for example from before a reload, or undefined. Two files may have one name, size and time. */
+export async function findSame({ name, size, modified, file }) {
+  for (const row of page.rows) {
+    if (row.name !== name || row.size !== size || row.modified !== modified) continue;
+    if (!row.file || !file || await areAlike(row.file, file)) return row;
+  }
+}
+
+/** Put rows into the list and the choice. One that has a row already (`same`) stays in it. */
 export function add(found) {
-  const identity = ({ name, size, modified }) => [name, size, modified].join("\n");
-  const known = new Map(page.rows.map((row) => [identity(row), row]));
-  const rows = found.map((row) => {
-    const same = known.get(identity(row));
-    if (same) return isUnderWay(same) ? same : Object.assign(same, row); // to be measured again
+  const rows = found.map(({ same, ...row }) => {
+    if (page.rows.includes(same)) return isUnderWay(same) ? same : Object.assign(same, row); // to be measured again
     lastId += 1;
-    page.rows.push(Object.assign(row, { id: lastId }));
+    row.id = lastId;
+    page.rows.push(row);
     return row;
   });
   page.batch = [...new Set([...page.batch, ...rows])];

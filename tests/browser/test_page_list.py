@@ -64,6 +64,23 @@ def test_the_csv_has_every_image_its_exact_number_and_no_formula(screen: Screen,
     assert [row["code"] for row in rows] == ["", "", "", "", "corrupt_image", "unsupported_format"]
 
 
+def test_what_failed_has_the_options_in_the_csv_with_which_it_failed(screen: Screen, tmp_path: Path) -> None:
+    screen.open()
+    screen.file.set_input_files(bracket(tmp_path)[:2])
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("2 images measured.")
+    screen.page.locator("#options summary").click()
+    screen.page.get_by_label("Gray from color").select_option("mean")
+    screen.page.get_by_role("button", name="Select a region").click()
+    screen.page.get_by_label("Width").fill("9000")
+    screen.page.get_by_label("Width").press("Enter")
+    screen.analyze.click()
+    expect(screen.alert).to_contain_text("None of the 2 images could be measured.")
+    for row in csv.DictReader(io.StringIO(saved(screen, "Download CSV"))):
+        assert (row["code"], row["luma"]) == ("region_outside_image", "mean")
+        assert row["region"].split(",")[2] == "9000"
+
+
 @pytest.mark.usefixtures("listed")
 def test_the_json_has_the_answers_of_the_api(screen: Screen) -> None:
     entries = json.loads(saved(screen, "Download JSON"))

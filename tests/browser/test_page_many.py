@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,22 +89,86 @@ def test_all_rows_have_one_height_whatever_is_in_them(screen: Screen, tmp_path: 
     assert screen.rows.locator(".size").evaluate_all(script) == [True] * 4
 
 
+def drop(screen: Screen, *paths: Path) -> None:
+    """Drop files and folders on the page."""
+    session = screen.page.context.new_cdp_session(screen.page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+
+
 def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Screen, tmp_path: Path) -> None:
     folder = tmp_path / "roll"
     grays(folder, ["b10.png", "b9.png"])
     grays(folder / "more", ["b9.png"])  # named as another one
     (folder / "notes.txt").write_text("no image")
     screen.open()
-    session = screen.page.context.new_cdp_session(screen.page)
-    for step in ("dragEnter", "dragOver", "drop"):
-        data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
-        session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+    drop(screen, folder)
     expect(screen.said).to_have_text("3 images chosen; 1 other file left out.")
     assert screen.rows.locator(".name bdi").all_text_contents() == [
         "roll/b9.png",
         "roll/b10.png",
         "roll/more/b9.png",
     ]
+
+
+# A folder with an image, a file and a folder. The last two cannot be read: those who run the tests may read all.
+LOCKED = """const entry = (fullPath, more) => ({ name: fullPath.split("/").pop(), fullPath, ...more });
+const fail = (_, failed) => failed(new DOMException("", "NotReadableError"));
+const give = async (found) => found(new File([await (await fetch("samples/gray-card.png")).blob()], "1.png"));
+const children = [
+    entry("/roll/1.png", { isFile: true, file: give }),
+    entry("/roll/locked.png", { isFile: true, file: fail }),
+    entry("/roll/locked", { isDirectory: true, createReader: () => ({ readEntries: fail }) }),
+];
+const roll = { isDirectory: true, createReader: () => ({ readEntries: (found) => found(children.splice(0)) }) };
+DataTransferItem.prototype.webkitGetAsEntry = () => entry("/roll", roll);"""
+
+
+def test_what_cannot_be_read_in_a_dropped_folder_has_rows_that_say_so(screen: Screen, tmp_path: Path) -> None:
+    screen.page.add_init_script(LOCKED)
+    screen.open()
+    drop(screen, tmp_path)
+    expect(screen.rows).to_have_count(3)
+    assert screen.rows.locator(".name bdi").all_text_contents() == ["roll/1.png", "roll/locked", "roll/locked.png"]
+    expect(screen.rows.nth(1).locator(".status")).to_contain_text("cannot be read")
+    expect(screen.rows.nth(2).locator(".status")).to_contain_text("cannot be read")
+    screen.analyze.click()
+    expect(screen.page.locator("#totals")).to_have_text("3 images: 1 measured, 2 failed")
+
+
+def test_a_dropped_folder_without_a_usable_image_is_an_error_although_other_files_are_left_out(
+    screen: Screen, tmp_path: Path
+) -> None:
+    for name in ("damaged.png", "notes.txt"):
+        (tmp_path / name).write_text("no image")
+    screen.open()
+    drop(screen, tmp_path)
+    expect(screen.alert).to_contain_text("is not a PNG or JPEG image")
+    screen.page.wait_for_timeout(200)
+    expect(screen.alert).to_be_visible()
+
+
+def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_again_keeps_its_own(
+    screen: Screen, tmp_path: Path
+) -> None:
+    paths = [tmp_path / folder / "frame.png" for folder in ("one", "two")]
+    for gray, path in zip((10, 20), paths, strict=True):
+        path.parent.mkdir()
+        Image.new("L", (400, 400), gray).save(path, compress_level=0)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    averages = screen.rows.locator(".average")
+    screen.open()
+    for path in paths:
+        screen.measure(path)
+        expect(screen.stage).to_be_empty()
+    expect(averages).to_have_text(["10.00", "20.00"])
+    for path in paths:
+        screen.choose(path)
+        expect(screen.page.locator("#totals")).to_have_text("2 images: 1 measured, 1 not measured yet")
+        screen.analyze.click()
+        expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
+    expect(averages).to_have_text(["10.00", "20.00"])
 
 
 def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
