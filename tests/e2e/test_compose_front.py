@@ -76,9 +76,10 @@ def test_too_many_requests_are_told_when_to_try_again(front: Compose) -> None:
     assert refused.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_without_the_gateway_the_answer_is_a_problem(front: Compose) -> None:
+def test_without_the_gateway_the_answer_is_a_problem_and_when_to_try_again(front: Compose) -> None:
     response = httpx.post(f"{front.url}/intensity", files={"image": ("a.png", b"x")}, timeout=PATIENCE)
-    assert_problem(response, 500, "internal_error")
+    assert_problem(response, 503, "processor_busy")
+    assert response.headers["Retry-After"] == "1"
 
 
 def test_a_file_of_the_page_takes_no_other_method(front: Compose) -> None:
