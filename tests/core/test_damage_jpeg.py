@@ -493,7 +493,7 @@ def test_stray_bytes_between_segments_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("name", ["baseline", "progressive", "restart intervals", "YCCK"])
-def test_a_segment_that_changes_pixels_and_lacks_its_first_byte_is_corrupt(name: str) -> None:
+def test_a_segment_that_changes_pixels_and_lacks_a_byte_of_its_marker_is_corrupt(name: str) -> None:
     whole = ycck(WHOLE["CMYK"]) if name == "YCCK" else WHOLE[name]
     # The first segment has its first byte in the signature of JPEG.
     data = with_segments(whole, Segment(COM, b""))
@@ -503,8 +503,10 @@ def test_a_segment_that_changes_pixels_and_lacks_its_first_byte_is_corrupt(name:
 
     for place in places:
         start = len(write_segments(segments[:place]))
-        for byte in (0x00, 0x7F, 0xFE):
-            assert problem_of(data[:start] + bytes([byte]) + data[start + 1 :]) is CorruptImage
+        marker, rest = data[start : start + 2], data[start + 2 :]
+        replaced = [bytes([byte]) + marker[1:] for byte in (0x00, 0x7F, 0xFE)]
+        for damaged in (*replaced, marker[:1] + b"\0", marker[:1], marker[1:], b""):
+            assert problem_of(data[:start] + damaged + rest) is CorruptImage
 
 
 @pytest.mark.parametrize("length", [2, 6, 10, 12])

@@ -12,7 +12,7 @@ SIGNATURE = b"\xff\xd8\xff"
 
 # Markers (T.81, table B.1), by their second byte.
 TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
-DHT, DQT = 0xC4, 0xDB
+DHT = 0xC4
 APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 # Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical, reserved or

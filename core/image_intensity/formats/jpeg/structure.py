@@ -18,8 +18,6 @@ from image_intensity.formats.jpeg.picture import (
     APP15,
     COM,
     DECODABLE_FRAMES,
-    DHT,
-    DQT,
     DRI,
     EOI,
     FILL,
@@ -50,8 +48,6 @@ JFIF_SEGMENT = b"\xff\xe0\x00\x10JFIF\0\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 ADOBE, ADOBE_BYTES = b"Adobe", 12
 ADOBE_HEAD = b"\xff\xee\x00\x0e"
 DRI_HEAD = b"\xff\xdd\x00\x04"
-# Segments that change pixels. Where one is lost, decoders may go on with another table or color space.
-DEFAULTED = {DHT, DQT, DRI, APP0, APP14}
 # A frame header before its components, and how many of them a picture has: gray, color or CMYK.
 FRAME_BYTES, COMPONENTS = 6, {1, 3, 4}
 # The end of a scan header: coefficients 0 to 63, all bits.
@@ -75,7 +71,7 @@ def read(data: bytes) -> Jpeg:
         found = MARKER.search(data, position)
         if found is None:
             corrupt("it is cut short")
-        if found.start() > position and data[position] != FILL[0]:
+        if data[position : found.start()].strip(FILL):
             check_stray(data, position, found.start(), marker)
         marker, start = found[1][0], found.end()
         position = start
@@ -98,13 +94,14 @@ def read(data: bytes) -> Jpeg:
 
 
 def check_stray(data: bytes, start: int, end: int, before: int) -> None:
-    """Raise CorruptImage if the stray bytes from `start` to `end` are a part of a segment that changes pixels.
+    """Raise CorruptImage if the stray bytes from `start` to `end` look like a part of a segment.
 
-    They are one without its first byte, or the rest of an Adobe segment that is longer than it says. before: the marker
-    of the segment in front of them.
+    They are one whose marker has lost one byte or both, or the rest of an Adobe segment that is longer than it says.
+    Where a table or a color transform is lost, decoders may go on with another. before: the marker in front of them.
     """
-    length = int.from_bytes(data[start + 2 : start + 4], "big")
-    if before == APP14 or (data[start + 1] in DEFAULTED and start + 2 + length == end):
+    lengths = {at: int.from_bytes(data[at : at + 2], "big") for at in range(start, start + 3)}
+    is_segment = any(length > 1 and at + length == end for at, length in lengths.items())
+    if before == APP14 or is_segment:
         corrupt("a segment does not begin or end where it should")
 
 

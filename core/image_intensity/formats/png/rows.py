@@ -52,8 +52,8 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
     """Yield the first `row_bytes` of a zlib stream, `STORED_BYTES` at a time at most.
 
     Raises CorruptImage when the stream is damaged, has fewer bytes, or has no end and checksum behind them;
-    UnsupportedFormat when it goes on for more than `SURPLUS_BYTES`, or takes more compressed bytes than any compressor
-    needs for its rows.
+    UnsupportedFormat when it goes on for more than `SURPLUS_BYTES`, or takes more compressed bytes than encoders
+    need for its rows (docs/measurement.md names an exception).
     """
     rows = Inflation(row_bytes)
     allowed = most_deflated(row_bytes)
