@@ -131,7 +131,7 @@ def test_an_answer_of_nginxs_own_is_a_problem_of_the_contract() -> None:
         assert_is_the_contracts(int(status), headers, body, "$request_id")
     used = re.findall(r"error_page [\d ]+(?: =\d+)? (/problems/\d+);", NGINX)
     assert used == [path for path, _, _ in answers]
-    assert len(used) == 7
+    assert len(used) == 8
 
 
 def test_nginx_adds_the_headers_of_the_page_that_the_local_server_has() -> None:

@@ -186,6 +186,7 @@ def test_a_list_is_taken_whatever_the_names_are_but_not_what_patterns_or_markers
         ("a.txt", b"", "must end with .csv or .jsonl"),
         ("a.csv", b"key,size\na.png,1\n", "it has no bucket"),
         ("a.csv", b"size,key\n", "after line 0: it has no bucket"),
+        ("a.csv", b"name,key,etag\nphotos,a.png,x\n", "it has no bucket"),
         ("a.csv", b"photos,a.png,key\n", "it has no bucket"),
         ("a.csv", b"bucket,key\nphotos\n", "after line 0: zip"),
         ("a.csv", b"photos,a,b,c\n", "more than three cells"),

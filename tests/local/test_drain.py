@@ -53,6 +53,13 @@ def test_a_client_that_asks_before_it_sends_too_much_is_refused_unread(server: G
     assert answer.headers["connection"] == "close"
 
 
+def test_a_request_without_a_body_keeps_its_connection(server: Gateway) -> None:
+    empty = {"type": "http.request", "body": b"", "more_body": False}
+    answer = server.converse([empty], {"expect": "100-continue"}, method="GET", path="/health")
+    assert answer.status == 200
+    assert "connection" not in answer.headers
+
+
 def test_a_whole_body_is_measured_as_without_draining(server: Gateway) -> None:
     body = form(part())
     answer = server.converse(chunks(body), {"expect": "100-continue", "content-length": str(len(body))})

@@ -132,7 +132,7 @@ def _is_head(cells: Sequence[str]) -> bool:
         return False
     if "bucket" in cells:
         return True
-    if cells[1:2] == ("key",) and cells[0] not in SPELLINGS:
+    if cells[1:2] == ("key",) and not SPELLINGS.keys() & {cells[0], *cells[2:]}:
         return False
     raise KeyError("bucket")
 

@@ -238,7 +238,7 @@ class Connection(HttpToolsProtocol):
         if self.sending and len(self.cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         if self.head_bytes > MAX_HEAD_BYTES:
-            self.refuse_in_turn(f"The head of the request is over {MAX_HEAD_BYTES:,} bytes.")
+            self.refuse_in_turn(f"The head of the request, or what follows its body, is over {MAX_HEAD_BYTES:,} bytes.")
 
     def parse(self, data: bytes) -> None:
         """Parse some bytes. Raises HttpParserError.
@@ -260,6 +260,8 @@ class Connection(HttpToolsProtocol):
                 raise HttpParserError("this is no proxy")
             headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
             self.parser = HttpRequestParser(self)
+            # As uvicorn's own.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(headers)))
 
     def on_message_begin(self) -> None:

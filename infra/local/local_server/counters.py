@@ -106,8 +106,8 @@ class Counters(Storage):
             try:
                 return work()
             except sqlite3.OperationalError as error:
-                # The other bits say more exactly why.
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                # The other bits say more exactly why. An error that is not SQLite's own has no code.
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
                     raise
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PAGE_BYTES = 4096
 # A write waits so long for writes of other workers, which take 0.05 ms each. Meanwhile, its worker does nothing else.
+# Counters wait in another way (`Counters.in_turn`).
 LOCK_SECONDS = 0.1
 
 

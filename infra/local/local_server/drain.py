@@ -32,8 +32,9 @@ class DrainMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        headers = dict(scope["headers"])
         # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
-        waits = b"expect" in dict(scope["headers"])
+        waits = b"expect" in headers and (b"content-length" in headers or b"transfer-encoding" in headers)
         more = True
 
         async def receive_noting_end() -> Message:

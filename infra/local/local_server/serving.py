@@ -103,7 +103,7 @@ def make_server(
         log_level="error",
         access_log=False,
         server_header=False,
-        # Patience ends an idle connection. uvicorn would do it after 5 s, and nginx may use one for longer.
+        # Patience ends an idle connection. uvicorn would do it after 5 s, while nginx still keeps it (20 s).
         timeout_keep_alive=math.ceil(patience.idle_seconds) + 1,
         # Who sent a request is whoever is connected. Only make_app knows proxies that may say otherwise.
         proxy_headers=False,
