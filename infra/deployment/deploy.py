@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment.account import BOUNDS, check_concurrency, has_log_role, zones_for_the_cache
 from deployment.publish_page import publish
@@ -117,14 +118,26 @@ def take_back_the_firewall(deployment: Deployment) -> None:
 
     It is made first, because the distribution names it. It costs by the month, and its limits hold at once.
     """
-    now = status(Deployment(deployment.environment, deployment.stack, {}))
-    # The SAM CLI can end before the stack is done, as when credentials expire: its distribution needs the firewall.
-    if not deployment.chosen["SiteFirewallArn"] or (now.endswith("_IN_PROGRESS") and now != NOT_CONFIRMED):
+    if not deployment.chosen["SiteFirewallArn"]:
         return
-    if deployment.present.get("SiteFirewallArn"):
-        make_firewall(deployment.stack, DEFAULTS | deployment.present)
-    else:
-        delete_firewall(deployment.stack)
+    try:
+        now = status(Deployment(deployment.environment, deployment.stack, {}))
+        # The SAM CLI can end before the stack is done, as when credentials expire: its distribution needs the firewall.
+        if now.endswith("_IN_PROGRESS") and now != NOT_CONFIRMED:
+            return
+        if deployment.present.get("SiteFirewallArn"):
+            make_firewall(deployment.stack, DEFAULTS | deployment.present)
+        else:
+            delete_firewall(deployment.stack)
+    except (BotoCoreError, ClientError, SystemExit) as error:
+        # What ended the deployment is raised, not this. Before a SystemExit, the AWS CLI has said why.
+        why = "" if isinstance(error, SystemExit) else f": {error}"
+        print(  # noqa: T201 - for a person
+            f"The firewall of CloudFront could not be put back as it was{why}\n"
+            "It stays, with the limits of this deployment, and costs by the month. Run the same command again. Or "
+            f"remove all of {deployment.stack}: make teardown ENV={deployment.environment} CONFIRM={deployment.stack}",
+            file=sys.stderr,
+        )
 
 
 def delete_firewall(stack: str) -> None:

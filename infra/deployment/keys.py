@@ -44,11 +44,9 @@ class Keys:
                 yield Key(key["name"].removeprefix(self.prefix), key["id"])
 
     def make(self, name: str) -> str:
-        """Make a key and return it. Raises SystemExit if there is one with this name."""
+        """Make a key and return it. Raises SystemExit if no key can have this name."""
         if not NAME.fullmatch(name):
             raise SystemExit("The name of a key has 1 to 64 letters, digits, dots, hyphens and underscores.")
-        if any(key.name == name for key in self):
-            raise SystemExit(f"There is a key {name} already. To end it: make key NAME={name} END=1")
         made = self.client.create_api_key(name=self.prefix + name, enabled=True)
         try:
             self.client.create_usage_plan_key(usagePlanId=self.plan, keyId=made["id"], keyType="API_KEY")
@@ -70,7 +68,10 @@ class Keys:
 
 def main(environment: str, name: str = "", action: str = "") -> None:
     """Make, list or end."""
-    stack = Deployment.read(environment, []).stack
+    deployment = Deployment.read(environment, [])
+    if not deployment.description:
+        raise deployment.absent
+    stack = deployment.stack
     plan = outputs(stack).get("UsagePlan")
     if not plan:
         raise SystemExit(
@@ -81,6 +82,8 @@ def main(environment: str, name: str = "", action: str = "") -> None:
         keys.end(name)
         tell(f"The key {name} is ended. It may work for another minute.")
     elif name:
+        if any(key.name == name for key in keys):
+            raise SystemExit(f"There is a key {name} already. To end it: make key ENV={environment} NAME={name} END=1")
         # Alone on standard output, for KEY=$(make key NAME=...).
         print(keys.make(name))  # noqa: T201 - for a person or a program
         tell(f"This is the key of {name}, for the header X-API-Key. It may take a minute to work.")

@@ -69,7 +69,12 @@ class Deployment:
         found = resources(self.stack) if self.description else ()
         if name := next((name for each, _, name in found if each == logical_id), ""):
             return name
-        raise SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
+        raise self.absent
+
+    @property
+    def absent(self) -> SystemExit:
+        """The sentence that the deployment is not there, to be raised."""
+        return SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
 
     @property
     def present(self) -> dict[str, str]:

@@ -11,13 +11,13 @@ from unittest.mock import MagicMock
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
 from botocore.stub import Stubber
 
 import brake
 from deployment import deploy as deploying
-from deployment import publish_page, rotate, teardown, uploads
+from deployment import keys, publish_page, rotate, teardown, uploads
 from deployment.account import check_concurrency, has_log_role, zones_for_the_cache
-from deployment.keys import Keys
 from deployment.release import release
 from deployment.stack import Deployment, describe, resources
 from tests.aws.translation import REPOSITORY
@@ -343,6 +343,55 @@ def test_a_firewall_stays_while_a_stack_that_may_need_it_is_under_way(
     east.delete_stack(StackName=f"{production}-firewall")
 
 
+EXPIRED = ClientError({"Error": {"Code": "ExpiredToken", "Message": "expired"}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize("error", [EXPIRED, NoCredentialsError()], ids=["expired", "no credentials"])
+@pytest.mark.parametrize("environment", ["default", "prod"])
+def test_a_firewall_that_cannot_be_put_back_is_told_and_hides_no_failure(
+    commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: str,
+    error: Exception,
+) -> None:
+    def run(command: list[str]) -> None:
+        commands.append(command)
+        if command[1] == "deploy":
+            # From now on, AWS cannot be asked.
+            monkeypatch.setattr(deploying, "status", MagicMock(side_effect=error))
+            raise SystemExit(3)
+
+    monkeypatch.setattr(deploying, "run", run)
+    with pytest.raises(SystemExit) as caught:
+        deploying.main(environment, "AlarmEmail=a@example.com")
+    assert caught.value.code == 3
+    told = capsys.readouterr().err
+    if environment == "prod":
+        assert str(error) in told
+        assert "costs by the month" in told
+        assert "make teardown ENV=prod CONFIRM=image-intensity" in told
+    else:
+        assert told == ""
+
+
+def test_a_firewall_whose_limits_cannot_be_put_back_is_told_too(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(command: list[str]) -> None:
+        commands.append(command)
+        if len(commands) == 3:
+            raise SystemExit(254)
+
+    monkeypatch.setattr(deploying, "run", run)
+    monkeypatch.setattr(deploying, "is_deployed", lambda _: False)
+    monkeypatch.setattr(Deployment, "present", {"AlarmEmail": "a@example.com", "SiteFirewallArn": "arn:firewall"})
+    with pytest.raises(SystemExit, match="not confirmed"):
+        deploying.main("prod", "PostsPerAddress=20")
+    assert len(commands) == 3
+    assert "could not be put back as it was\nIt stays, with the limits" in capsys.readouterr().err
+
+
 def test_a_stack_that_waits_to_be_confirmed_is_not_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
     release = {"ParameterKey": "Release", "ParameterValue": "1"}
     deployment = Deployment("prod", "image-intensity", {"Release": "1"})
@@ -497,12 +546,17 @@ def test_a_teardown_empties_the_buckets_and_ends_protection(stack: str) -> None:
 
 def test_a_teardown_ends_the_api_keys(stack: str) -> None:
     client = boto3.client("apigateway")
-    keys = Keys(client, physical(stack, "UsagePlan"), f"{stack}-")
-    keys.make("alice")
-    keys.make("bob")
+    plan = physical(stack, "UsagePlan")
+    of_stack = keys.Keys(client, plan, f"{stack}-")
+    of_stack.make("alice")
+    of_stack.make("bob")
+    for _ in range(2):
+        by_hand = client.create_api_key(name="by hand")["id"]
+        client.create_usage_plan_key(usagePlanId=plan, keyId=by_hand, keyType="API_KEY")
     client.create_api_key(name="of something else")
+    assert len(list(of_stack)) == 4
     teardown.prepare(stack)
-    assert list(keys) == []
+    assert list(of_stack) == []
     assert [key["name"] for key in client.get_api_keys()["items"]] == ["of something else"]
 
 
@@ -540,7 +594,7 @@ def test_a_rotation_makes_a_new_secret_and_deploys_its_version(stack: str, monke
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize("command", [rotate, uploads])
+@pytest.mark.parametrize("command", [keys, rotate, uploads])
 def test_what_is_not_deployed_is_a_sentence(command: Any) -> None:  # noqa: ANN401 - a module
     with pytest.raises(SystemExit, match="image-intensity-dev is not deployed here"):
         command.main("default")

@@ -79,7 +79,7 @@ def test_a_key_that_is_ended_is_gone(client: APIGatewayClient, plan: str) -> Non
 
 def test_a_name_is_given_once(client: APIGatewayClient, plan: str) -> None:
     main("default", "alice")
-    with pytest.raises(SystemExit, match="There is a key alice already"):
+    with pytest.raises(SystemExit, match=r"alice already\. To end it: make key ENV=default NAME=alice END=1"):
         main("default", "alice")
     assert [key.name for key in Keys(client, plan, f"{STACK}-")] == ["alice"]
 
