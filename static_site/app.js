@@ -14,7 +14,7 @@ import { chosenOptions, link, startOptions } from "./options.js";
 import { showPreview } from "./preview.js";
 import { clearRegion } from "./region.js";
 import { showResult, startResult } from "./result.js";
-import { add, drop, findSame, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, target } from "./rows.js";
+import { add, drop, keep, openJobs, page, pause, refer, refreshReference, restore, retryable, rowFinder, target } from "./rows.js";
 import { asCsv, asJson, copyOnClick, download } from "./saving.js";
 import { endpoint, Problem } from "./service.js";
 import { count, plural, showName, size, totals } from "./words.js";
@@ -65,7 +65,8 @@ function start() {
 async function resume() {
   const rows = openJobs().map(({ id, ...image }) => ({ ...image, job: id, file: null, status: "chosen", answer: null, problem: null }));
   if (!rows.length) return;
-  const found = await Promise.all(rows.map(async (row) => ({ ...row, same: await findSame(row) })));
+  const findRow = rowFinder();
+  const found = await Promise.all(rows.map(async (row) => ({ ...row, same: await findRow(row) })));
   take(found);
   measure(page.batch);
 }
@@ -91,9 +92,10 @@ async function choose(files, { thenMeasure = false } = {}) {
 async function inspectAll(files) {
   const rows = [];
   await pause(); // of many files, the browser may have taken 100 ms to hand them over
+  const findRow = rowFinder();
   let begun = performance.now();
   for (const file of files) {
-    rows.push(inspect(file));
+    rows.push(inspect(file, findRow));
     if (performance.now() - begun < SLICE_MS) continue;
     await pause();
     begun = performance.now();
@@ -102,10 +104,10 @@ async function inspectAll(files) {
 }
 
 /** A row for a file; `refused` if no service would measure it. */
-async function inspect(file) {
+async function inspect(file, findRow) {
   const row = { name: pathOf(file), size: file.size, modified: file.lastModified, file, status: "chosen", options: null, answer: null, problem: null };
   try {
-    row.same = await findSame(row);
+    row.same = await findRow(row);
     row.format = await check(file);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;

@@ -16,8 +16,6 @@ const RETURNS = 5;
 
 /** Ask the service for the measurement of a file. `onStage` hears what is done, and the share of it where it is known. */
 export async function measure(file, options, signal, onStage) {
-  await loadLimits();
-  signal.throwIfAborted();
   const isLarge = file.size > limits.inline;
   onStage(isLarge ? "Reading…" : "Uploading…", 0);
   const format = await check(file); // again: the limits are known now, and the file may have changed
@@ -37,6 +35,7 @@ export async function measure(file, options, signal, onStage) {
 export class Run {
   #waiting = [];
   #active = new Set();
+  #limits;
   rows = [];
 
   constructor({ options, onChange, onStage, onEnd }) {
@@ -99,6 +98,8 @@ export class Run {
     const onStage = (stage, share = null) => signal.aborted || this.onStage(row, stage, share);
     for (let tries = 0; ; tries += 1) {
       try {
+        await (this.#limits ??= loadLimits()); // once for all: if there is no answer, not every image waits for one
+        signal.throwIfAborted();
         const done = row.job ? await this.#follow(row.job, signal, onStage) : { answer: await measure(row.file, this.options, signal, onStage) };
         return { status: "measured", problem: null, options: this.options, job: null, ...done };
       } catch (problem) {

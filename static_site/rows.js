@@ -14,18 +14,30 @@ export const page = { rows: [], batch: [], shown: null, reference: null };
 let referred = null;
 let lastId = 0;
 
-/** The row that a chosen file has already, for example from before a reload, or undefined. Two files may have one name, size and time. */
-export async function findSame({ name, size, modified, file }) {
-  for (const row of page.rows) {
-    if (row.name !== name || row.size !== size || row.modified !== modified) continue;
-    if (!row.file || !file || await areAlike(row.file, file)) return row;
-  }
+/**
+ * A function for the files of one choice: it finds the row that a file has already, for example from before a reload, or
+ * undefined. Two files may have one name, size and time, so it finds each row only once.
+ */
+export function rowFinder() {
+  const keyOf = ({ name, size, modified }) => `${size} ${modified} ${name}`;
+  const rows = new Map();
+  for (const row of page.rows) rows.set(keyOf(row), [...rows.get(keyOf(row)) ?? [], row]);
+  const found = new Set();
+  return async (image) => {
+    for (const row of rows.get(keyOf(image)) ?? []) {
+      const isAlike = !row.file || !image.file || await areAlike(row.file, image.file);
+      if (!isAlike || found.has(row)) continue;
+      found.add(row);
+      return row;
+    }
+  };
 }
 
 /** Put rows into the list and the choice. One that has a row already (`same`) stays in it. */
 export function add(found) {
+  const there = new Set(page.rows);
   const rows = found.map(({ same, ...row }) => {
-    if (page.rows.includes(same)) return isUnderWay(same) ? same : Object.assign(same, row); // to be measured again
+    if (there.has(same)) return isUnderWay(same) ? same : Object.assign(same, row); // to be measured again
     lastId += 1;
     row.id = lastId;
     page.rows.push(row);

@@ -171,6 +171,25 @@ def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_agai
     expect(averages).to_have_text(["10.00", "20.00"])
 
 
+def test_after_a_reload_two_images_of_one_name_size_and_time_in_one_choice_are_both_measured(
+    screen: Screen, tmp_path: Path
+) -> None:
+    paths = [tmp_path / folder / "frame.png" for folder in ("one", "two")]
+    for gray, path in zip((10, 20), paths, strict=True):
+        path.parent.mkdir()
+        Image.new("L", (400, 400), gray).save(path, compress_level=0)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    screen.open()
+    measured(screen, paths)
+    screen.page.reload()
+    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
+    screen.file.set_input_files(paths[::-1])
+    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 not measured yet")
+    screen.analyze.click()
+    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
+    expect(screen.rows.locator(".average")).to_have_text(["20.00", "10.00"])
+
+
 def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
     screen.intercept(2, lambda route: route.abort())
     screen.open()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from playwright.sync_api import Route
+
     from tests.browser.screen import Screen
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -77,6 +79,23 @@ def test_without_health_the_server_judges_the_size_and_its_answer_is_shown(scree
     assert answer.value.status == 413
     expect(screen.alert).to_contain_text(answer.value.json()["detail"])
     expect(screen.alert).to_contain_text(answer.value.json()["request_id"])
+
+
+def test_without_health_the_limits_are_asked_for_once_for_all_images_of_a_run(
+    screen: Screen, picture: Callable[..., Path]
+) -> None:
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    screen.page.route("**/health", refuse)
+    screen.open_and_wait_for_limits()
+    screen.file.set_input_files([picture(f"{number}.png") for number in range(12)])
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("12 images measured.")
+    assert len(asked) == 2  # as the page was loaded, and with the run
 
 
 @pytest.mark.parametrize("limits", ['{"status": "ok"}', "<html>not the service</html>"])
