@@ -80,7 +80,7 @@ def chosen_region() -> str:
 
 def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) -> None:
     """Ask and check what can be known before, make what is outside of the stack, and choose the rest."""
-    if deployment.description and deployment.description["StackStatus"] == "ROLLBACK_COMPLETE":
+    if deployment.status == "ROLLBACK_COMPLETE":
         raise SystemExit(
             f"The first deployment of {deployment.stack} has failed. Nothing is left of it but its events in AWS "
             "CloudFormation, which say why. Before the next one: "
@@ -121,7 +121,7 @@ def take_back_the_firewall(deployment: Deployment) -> None:
     if not deployment.chosen["SiteFirewallArn"]:
         return
     try:
-        now = status(Deployment(deployment.environment, deployment.stack, {}))
+        now = deployment.asked_again().status
         # The SAM CLI can end before the stack is done, as when credentials expire: its distribution needs the firewall.
         if now.endswith("_IN_PROGRESS") and now != NOT_CONFIRMED:
             return
@@ -189,13 +189,8 @@ def deploy(deployment: Deployment, region: str) -> None:
 
 def is_deployed(deployment: Deployment) -> bool:
     """Return whether the stack has the release. If a person says no to the SAM CLI, it ends as if it had deployed."""
-    now = Deployment(deployment.environment, deployment.stack, {})
-    return status(now) != NOT_CONFIRMED and now.present.get("Release") == deployment.chosen["Release"]
-
-
-def status(deployment: Deployment) -> str:
-    """Return the status of the stack; empty if there is none."""
-    return deployment.description["StackStatus"] if deployment.description else ""
+    now = deployment.asked_again()
+    return now.status != NOT_CONFIRMED and now.present.get("Release") == deployment.chosen["Release"]
 
 
 def run(command: list[str]) -> None:

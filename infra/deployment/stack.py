@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,15 @@ class Deployment:
     def absent(self) -> SystemExit:
         """The sentence that the deployment is not there, to be raised."""
         return SystemExit(f"{self.stack} is not deployed here. To deploy it: make deploy ENV={self.environment}")
+
+    def asked_again(self) -> Deployment:
+        """Return this deployment, of whose stack AWS is asked anew."""
+        return replace(self)
+
+    @property
+    def status(self) -> str:
+        """The status of the stack; empty if there is none."""
+        return self.description["StackStatus"] if self.description else ""
 
     @property
     def present(self) -> dict[str, str]:

@@ -359,7 +359,7 @@ def test_a_firewall_that_cannot_be_put_back_is_told_and_hides_no_failure(
         commands.append(command)
         if command[1] == "deploy":
             # From now on, AWS cannot be asked.
-            monkeypatch.setattr(deploying, "status", MagicMock(side_effect=error))
+            monkeypatch.setattr(Deployment, "asked_again", MagicMock(side_effect=error))
             raise SystemExit(3)
 
     monkeypatch.setattr(deploying, "run", run)

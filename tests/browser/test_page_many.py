@@ -31,6 +31,16 @@ def grays(folder: Path, names: list[str]) -> list[Path]:
     return [folder / name for name in names]
 
 
+def frames(folder: Path) -> list[Path]:
+    """Write two images with the grays 10 and 20, of one name, size and time."""
+    paths = [folder / camera / "frame.png" for camera in ("one", "two")]
+    for gray, path in zip((10, 20), paths, strict=True):
+        path.parent.mkdir()
+        Image.new("L", (400, 400), gray).save(path, compress_level=0)
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    return paths
+
+
 def measured(screen: Screen, paths: list[Path]) -> None:
     screen.file.set_input_files(paths)
     expect(screen.analyze).to_have_text(f"Analyze {len(paths)}")
@@ -152,11 +162,7 @@ def test_a_dropped_folder_without_a_usable_image_is_an_error_although_other_file
 def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_again_keeps_its_own(
     screen: Screen, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / folder / "frame.png" for folder in ("one", "two")]
-    for gray, path in zip((10, 20), paths, strict=True):
-        path.parent.mkdir()
-        Image.new("L", (400, 400), gray).save(path, compress_level=0)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
+    paths = frames(tmp_path)
     averages = screen.rows.locator(".average")
     screen.open()
     for path in paths:
@@ -174,11 +180,7 @@ def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_agai
 def test_after_a_reload_two_images_of_one_name_size_and_time_in_one_choice_are_both_measured(
     screen: Screen, tmp_path: Path
 ) -> None:
-    paths = [tmp_path / folder / "frame.png" for folder in ("one", "two")]
-    for gray, path in zip((10, 20), paths, strict=True):
-        path.parent.mkdir()
-        Image.new("L", (400, 400), gray).save(path, compress_level=0)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
+    paths = frames(tmp_path)
     screen.open()
     measured(screen, paths)
     screen.page.reload()

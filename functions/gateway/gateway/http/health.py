@@ -85,7 +85,7 @@ def make_health_router(service: Service) -> APIRouter:
             max_image_pixels=settings.max_image_pixels,
             max_upload_pixels=settings.max_upload_pixels,
             max_job_bytes=service.max_job_bytes,
-            max_job_pixels=service.jobs.max_pixels if service.jobs else 0,
+            max_job_pixels=service.max_job_pixels,
         )
         return Health(status="ok", version=__version__, limits=limits)
 

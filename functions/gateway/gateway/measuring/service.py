@@ -68,6 +68,11 @@ class Service:
         return self.jobs.max_bytes if self.jobs and self.uploads else 0
 
     @property
+    def max_job_pixels(self) -> int:
+        """The pixels of the largest image that a job measures; 0 if the service has no jobs."""
+        return self.jobs.max_pixels if self.jobs else 0
+
+    @property
     def max_ticket_bytes(self) -> int:
         """The size of the largest file that gets a ticket, to be measured at once or by a job."""
         return max(self.settings.max_upload_bytes, self.max_job_bytes)
@@ -138,7 +143,7 @@ class Service:
 
     def ticket_source(self, image: StoredImage) -> Source:
         """Return the source of an uploaded image that a job may measure, if there are jobs."""
-        pixels = max(self.settings.max_upload_pixels, self.jobs.max_pixels if self.jobs else 0)
+        pixels = max(self.settings.max_upload_pixels, self.max_job_pixels)
         return Source(image, image.sha256, pixels, image.size)
 
     async def start_job(
