@@ -73,7 +73,7 @@ e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## T
 	@E2E_URL=$(URL) E2E_KEY=$(KEY) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
-	@UV="$(CURDIR)/$(UV)" SLIM="$(CURDIR)/infra/slim.sh" CORE="$(CURDIR)/core/image_intensity" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@UV="$(CURDIR)/$(UV)" SLIM="$(CURDIR)/infra/slim.sh" CORE="$(CURDIR)/core" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 	@du -sh .aws-sam/build/GatewayFunction .aws-sam/build/ContractLayer | sed 's/^/unpacked /'
 	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && "$(CURDIR)/$(BIN)/python" -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
@@ -114,10 +114,10 @@ $(UV):
 	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --no-deps $(PACKAGES:%=--editable %))
 	@touch $@
 
-.venv/dev: requirements-dev.txt functions/authorizer/pyproject.toml functions/bulk/pyproject.toml .venv/run
+.venv/dev: requirements-dev.txt functions/authorizer/pyproject.toml functions/runs/pyproject.toml .venv/run
 	@echo "Installing what the tests and linters need (once)"
 	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt)
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable functions/authorizer --editable functions/bulk
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable functions/authorizer --editable functions/runs
 	@touch $@
 
 .venv/bench: requirements-corpus.txt .venv/dev

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_intensity.jobs.arguments import STACK
+from intensity.runs.arguments import STACK
 from tests.support import executable, ministack
 
 if TYPE_CHECKING:

@@ -35,22 +35,27 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[1]
 PACKAGES = {
     "image_intensity": REPOSITORY / "core",
+    "intensity": REPOSITORY / "core",
     "contract": REPOSITORY / "layers/contract",
     "gateway": REPOSITORY / "functions/gateway",
     "processor": REPOSITORY / "functions/processor",
     "authorizer": REPOSITORY / "functions/authorizer",
-    "bulk": REPOSITORY / "functions/bulk",
+    "runs": REPOSITORY / "functions/runs",
     "local_server": REPOSITORY / "infra/local",
 }
 FOREIGN = {
     "image_intensity": {
         *("boto3", "botocore", "fastapi", "mangum", "pydantic", "starlette", "redis"),
-        *("contract", "gateway", "local_server", "processor"),
+        *("contract", "gateway", "intensity", "local_server", "processor", "runs"),
+    },
+    "intensity": {
+        *("boto3", "botocore", "fastapi", "mangum", "pydantic", "starlette", "redis"),
+        *("contract", "gateway", "local_server", "processor", "runs"),
     },
     "gateway": {"PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"},
     "processor": {"fastapi", "starlette", "pydantic", "redis", "boto3", "mangum", "gateway", "local_server"},
     "authorizer": {"contract", "gateway", "image_intensity", "local_server", "processor", "boto3", "botocore"},
-    "bulk": {"contract", "gateway", "processor", "local_server", "fastapi", "pydantic", "redis"},
+    "runs": {"contract", "gateway", "processor", "local_server", "fastapi", "pydantic", "redis"},
 }
 LOCKS = ["functions/gateway", "functions/processor", "infra/local"]
 
@@ -91,7 +96,7 @@ def test_the_formats_of_the_core_are_those_that_may_be_named() -> None:
 
 
 # The only rooms of a package that may import something that is foreign to the rest of it.
-ROOMS = {"image_intensity": {"bulk": {"botocore"}, "jobs": {"botocore"}}}
+ROOMS = {"intensity": {"sources": {"botocore"}, "runs": {"botocore"}}}
 
 
 @pytest.mark.parametrize("package", FOREIGN)
@@ -144,7 +149,7 @@ STARTS = {
     "contract": ("contract.problems, contract.invocation, image_intensity", ["pydantic", "PIL", "numpy"]),
     # The parent of a run and its HTTP workers. Only measuring processes have decoders; Compose's gateway has none.
     "local_server": ("local_server.supervisor, local_server.worker", ["PIL", "numpy", "simplejpeg", "processor"]),
-    "bulk": ("bulk.plan, bulk.reduce", ["PIL", "numpy", "simplejpeg", "tqdm", "contract", "gateway", "processor"]),
+    "runs": ("runs.plan, runs.reduce", ["PIL", "numpy", "simplejpeg", "tqdm", "contract", "gateway", "processor"]),
     "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "duckdb"]),
 }
 
@@ -264,7 +269,7 @@ def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
     development = locked("requirements-dev.txt")
     assert gateway.items() | processor.items() <= local.items()
     assert local.items() <= development.items()
-    for apart in ("functions/authorizer", "functions/bulk"):
+    for apart in ("functions/authorizer", "functions/runs"):
         assert locked(f"{apart}/requirements.txt").items() <= development.items()
 
 

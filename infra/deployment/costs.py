@@ -30,8 +30,8 @@ from deployment.spending import (
     worst_day,
 )
 from deployment.stack import REPOSITORY
-from image_intensity.jobs.estimate import CHILDREN_PER_SECOND, TRANSITIONS_PER_BATCH, estimate
-from image_intensity.jobs.request import MOST_OBJECTS
+from intensity.runs.estimate import CHILDREN_PER_SECOND, TRANSITIONS_PER_BATCH, estimate
+from intensity.runs.request import MOST_OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

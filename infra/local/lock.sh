@@ -13,13 +13,13 @@ compile() {
 echo "# The standard library only." > layers/contract/requirements.txt
 compile functions/gateway/requirements.txt functions/gateway/pyproject.toml
 compile functions/authorizer/requirements.txt functions/authorizer/pyproject.toml
-compile functions/bulk/requirements.txt functions/bulk/pyproject.toml
+compile functions/runs/requirements.txt functions/runs/pyproject.toml
 compile functions/processor/requirements.txt functions/processor/pyproject.toml core/pyproject.toml
 compile infra/local/requirements.txt infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
     core/pyproject.toml --extra cli --extra s3 --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
 compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
-    core/pyproject.toml functions/authorizer/pyproject.toml functions/bulk/pyproject.toml --extra cli --extra parquet --extra s3 --constraints infra/local/requirements.txt \
-    --constraints functions/authorizer/requirements.txt --constraints functions/bulk/requirements.txt
+    core/pyproject.toml functions/authorizer/pyproject.toml functions/runs/pyproject.toml --extra cli --extra parquet --extra s3 --constraints infra/local/requirements.txt \
+    --constraints functions/authorizer/requirements.txt --constraints functions/runs/requirements.txt
 compile requirements-corpus.txt requirements-corpus.in --constraints requirements-dev.txt
 for tool in sam checkov ministack openapi redocly; do
     compile infra/tools/$tool.txt infra/tools/$tool.in

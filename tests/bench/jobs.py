@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from bulk.batches import read_entry
-from bulk.plan import Deployment, Planning
-from bulk.reduce import Reduction
-from image_intensity.cli import names
-from image_intensity.jobs.layout import JobOptions, Layout, part_name, write_part
-from image_intensity.jobs.request import Request, Source
+from intensity import names
+from intensity.runs.layout import JobOptions, Layout, part_name, write_part
+from intensity.runs.request import Request, Source
+from runs.batches import read_entry
+from runs.plan import Deployment, Planning
+from runs.reduce import Reduction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

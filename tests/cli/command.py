@@ -21,7 +21,7 @@ from tests.core.samples import encoded, pixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COMMAND = [sys.executable, "-m", "image_intensity.cli"]
+COMMAND = [sys.executable, "-m", "intensity.cli"]
 BASE_COLUMNS = [
     *("path", "average_intensity", "width", "height", "original_mode", "pixel_count", "image_size_bytes", "sha256"),
     *("code", "detail", "luma", "alpha", "region", "version"),

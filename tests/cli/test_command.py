@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from image_intensity import measure
-from image_intensity.cli.folder_arguments import parse
+from intensity.cli.folder_arguments import parse
 from tests.cli.command import BASE_COLUMNS, COMMAND, csv_rows, folder_of, image, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
 from tests.support import executable
@@ -26,7 +26,7 @@ NUMBER = r"(\d[\d,]*)"
 @pytest.mark.parametrize("command", [[], ["bulk"]])
 def test_help_loads_no_decoder_and_no_library_of_the_extras(command: list[str]) -> None:
     program = (
-        "import sys\nfrom image_intensity.cli import main\n"
+        "import sys\nfrom intensity.cli import main\n"
         f"try:\n    main({[*command, '--help']})\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "foreign = {'numpy', 'PIL', 'tqdm', 'duckdb', 'botocore', 'multiprocessing', 'sqlite3'} & set(sys.modules)\n"
         "sys.exit(str(foreign) if foreign else 0)"
@@ -37,7 +37,7 @@ def test_help_loads_no_decoder_and_no_library_of_the_extras(command: list[str]) 
 
 
 def test_the_process_that_only_hands_out_files_loads_no_decoder() -> None:
-    program = "import sys, image_intensity.cli.run; sys.exit('numpy' in sys.modules)"
+    program = "import sys, intensity.run; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
@@ -48,7 +48,7 @@ def test_the_command_is_installed() -> None:
 
 
 def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
-    hide = "import sys; sys.modules['{}'] = None; from image_intensity.cli import main; sys.exit(main(sys.argv[1:]))"
+    hide = "import sys; sys.modules['{}'] = None; from intensity.cli import main; sys.exit(main(sys.argv[1:]))"
     for module, arguments, extra in (("tqdm", [], "cli"), ("duckdb", ["-o", "x.parquet"], "parquet")):
         command = [sys.executable, "-c", hide.format(module), str(tmp_path), *arguments]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -288,7 +288,7 @@ def test_the_results_do_not_depend_on_the_number_of_processes(tmp_path: Path) ->
 
 def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
     program = (
-        "import sys\nfrom image_intensity.cli import main\nmain(sys.argv[1:])\n"
+        "import sys\nfrom intensity.cli import main\nmain(sys.argv[1:])\n"
         "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
     )
     peaks = []

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 
 from image_intensity import Limits, Options, measure
-from image_intensity.cli.rows import FILE_CHANGED, installed_method
-from image_intensity.cli.worker import FileProblem, Work, content, row
+from intensity.rows import FILE_CHANGED, installed_method
+from intensity.worker import FileProblem, Work, content, row
 from tests.cli.command import (
     COMMAND,
     csv_rows,
@@ -314,7 +314,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_measured(
         file.write_bytes(change) if checks.pop() else None
 
     checks = [True, False]
-    monkeypatch.setattr("image_intensity.cli.worker._check", check_then_change)
+    monkeypatch.setattr("intensity.worker._check", check_then_change)
     with pytest.raises(FileProblem, match="changed") as error:
         content(os.fsencode(file), 10_000_000)
     assert error.value.code == FILE_CHANGED

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from image_intensity import MeasurementError
-from image_intensity.bulk import errors
-from image_intensity.cli import rows
+from intensity import rows
+from intensity.sources import errors
 from tests.cli.command import BASE_COLUMNS, intensity
 
 MANUAL = (Path(__file__).parents[2] / "docs/command.md").read_text()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_intensity.cli.lines import csv_line
-from image_intensity.cli.names import read, written
+from intensity.lines import csv_line
+from intensity.names import read, written
 from tests.cli.command import csv_rows
 
 NAMES = st.binary(max_size=40) | st.text(max_size=20).map(lambda text: text.encode(errors="surrogatepass"))

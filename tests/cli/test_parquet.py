@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from image_intensity.cli.parquet import journal_of, parquet_columns
+from intensity.parquet import journal_of, parquet_columns
 from tests.cli.command import BASE_COLUMNS, intensity, json_rows
 from tests.core.samples import encoded, pixels
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from image_intensity.cli.paths import (
+from image_intensity.options import SUFFIXES
+from intensity.sources.paths import (
     HIDDEN,
     LINKED_FOLDERS,
     OTHER_NAMES,
@@ -20,7 +21,6 @@ from image_intensity.cli.paths import (
     find,
     listed,
 )
-from image_intensity.options import SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import pytest
 from gateway.http.answers import FullIntensity, Intensity
 from image_intensity import Alpha, Luma, Options, Region, measure
 from image_intensity import version as current_version
-from image_intensity.cli.rows import DETAIL_COLUMNS, installed_method
+from intensity.rows import DETAIL_COLUMNS, installed_method
 from tests.cli.command import BASE_COLUMNS, csv_rows, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
 

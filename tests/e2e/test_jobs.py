@@ -18,9 +18,9 @@ import boto3
 import pytest
 from PIL import Image
 
-from image_intensity.jobs.layout import read_part_name
+from intensity.runs.layout import read_part_name
 from tests.e2e.engines import AWS, STACK
-from tests.jobs.images import png
+from tests.runs.images import png
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,7 +65,7 @@ class Jobs:
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "image_intensity.cli", "jobs", *arguments]
+        command = [sys.executable, "-m", "intensity.cli", "jobs", *arguments]
         environment = {**AWS, "AWS_ENDPOINT_URL": self.endpoint, "INTENSITY_STACK": STACK}
         return subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=240
@@ -148,7 +148,7 @@ def measured_here(folder: Path, files: Mapping[str, bytes]) -> set[str]:
     (folder / "many").mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    command = [sys.executable, "-m", "image_intensity.cli", "many", "-o", "here.csv", "--progress", "none"]
+    command = [sys.executable, "-m", "intensity.cli", "many", "-o", "here.csv", "--progress", "none"]
     subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=240)
     return set((folder / "here.csv").read_text().splitlines())
 

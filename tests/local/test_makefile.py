@@ -72,7 +72,7 @@ def test_what_is_deployed_is_built_in_a_path_with_spaces(clone: Path, tmp_path: 
     ("folder", "target"),
     [
         ("functions/authorizer", "AuthorizerFunction"),
-        ("functions/bulk", "PlanFunction"),
+        ("functions/runs", "PlanFunction"),
         ("functions/gateway", "GatewayFunction"),
         ("layers/contract", "ContractLayer"),
     ],

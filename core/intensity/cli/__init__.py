@@ -1,0 +1,78 @@
+"""The command `intensity`: measures files, folders and buckets on all cores. docs/command.md is its manual."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from intensity.cli import bulk_arguments, folder_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from intensity.cli.arguments import Arguments
+
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    commands = {"bulk": _bulk, "jobs": _jobs}
+    return commands[given[0]](given[1:]) if given and given[0] in commands else _folders(given)
+
+
+def _folders(argv: Sequence[str]) -> int:
+    """Measure files and folders."""
+    given = folder_arguments.parse(argv)
+    if not _installed({"cli": "tqdm"}, given):
+        return USAGE_ERROR
+    # What --help does not need.
+    from intensity import inputs, worker  # noqa: PLC0415
+    from intensity.pool import Serving  # noqa: PLC0415
+    from intensity.run import Source, run  # noqa: PLC0415
+
+    return run(given, Source("file", partial(inputs.fill, given), Serving(worker.serve, worker.AHEAD)))
+
+
+def _bulk(argv: Sequence[str]) -> int:
+    """Measure the objects of buckets."""
+    given = bulk_arguments.parse(argv)
+    if not _installed({"cli": "tqdm", "s3": "botocore"}, given):
+        return USAGE_ERROR
+    # As above.
+    from intensity import bulk_worker  # noqa: PLC0415
+    from intensity.cli import bulk  # noqa: PLC0415
+    from intensity.pool import Serving  # noqa: PLC0415
+    from intensity.run import Source, run  # noqa: PLC0415
+
+    serve = partial(bulk_worker.serve, store=bulk.store(given))
+    return run(given, Source("object", partial(bulk.fill, given), Serving(serve, bulk_worker.AHEAD)))
+
+
+def _jobs(argv: Sequence[str]) -> int:
+    """Measure the objects of buckets on AWS."""
+    # It needs modules of this package, and so is not loaded with it.
+    from intensity.runs import arguments as jobs_arguments  # noqa: PLC0415
+
+    given = jobs_arguments.parse(argv)
+    if not _installed({"cli": "tqdm", "s3": "botocore"}):
+        return USAGE_ERROR
+    # As above.
+    from intensity.runs import command  # noqa: PLC0415
+
+    return command.run(given)
+
+
+def _installed(needed: dict[str, str], given: Arguments | None = None) -> bool:
+    """Return whether the module of each extra is there; say how to install the extras otherwise."""
+    needed = {**needed, **({"parquet": "duckdb"} if given and given.parquet else {})}
+    for extra, module in needed.items():
+        if not find_spec(module):
+            # By its folder: an index of packages does not have this project, and may have another one of its name.
+            install = f'pip install "./core[{",".join(needed)}]"'
+            sys.stderr.write(f"intensity: this needs the extra '{extra}'. In a clone of the project: {install}\n")
+            return False
+    return True

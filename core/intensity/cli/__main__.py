@@ -1,0 +1,8 @@
+"""`python -m intensity.cli` is the command `intensity`."""
+
+import sys
+
+from intensity.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

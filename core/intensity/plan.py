@@ -1,0 +1,69 @@
+"""The files or objects of one run, each once, in a temporary database on disk: memory does not grow with their number.
+
+SQLite removes the database when the program ends, in any way that it ends.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Self
+
+from intensity.sources.paths import Found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA temp_store = FILE;
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, argument INTEGER, code TEXT, detail TEXT, etag TEXT, size INTEGER, done INTEGER
+) WITHOUT ROWID;
+"""
+
+
+class Plan:
+    """The files that need a row. Every method raises sqlite3.Error if the temporary folder is full."""
+
+    def __init__(self) -> None:
+        """Open an empty plan."""
+        # An empty name is a temporary database on disk.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(SCHEMA)
+
+    def __enter__(self) -> Self:
+        """Return the plan itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self._database.close()
+
+    def add(self, argument: int, found: Found) -> bool:
+        """Plan a file. Return False if it is planned already. `argument`: the number of the argument."""
+        code, detail = found.problem or (None, None)
+        insert = "INSERT OR IGNORE INTO files VALUES (?, ?, ?, ?, ?, ?, 0)"
+        values = (found.path, argument, code, detail, found.etag, found.size)
+        return self._database.execute(insert, values).rowcount == 1
+
+    def settle(self, path: bytes) -> bool:
+        """Note that a file has its row. Return False if it is not planned or had one already."""
+        return self._database.execute("UPDATE files SET done = 1 WHERE path = ? AND NOT done", (path,)).rowcount == 1
+
+    def has(self, path: bytes) -> bool:
+        """Return whether a file is planned."""
+        return self._database.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone() is not None
+
+    def total(self) -> int:
+        """Return how many files are planned."""
+        total: int = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
+        return total
+
+    def unsettled(self) -> Iterator[Found]:
+        """Yield the files that have no row yet, by the order of what was named and within that by path."""
+        select = "SELECT path, code, detail, etag, size FROM files WHERE NOT done ORDER BY argument, path"
+        with closing(self._database.execute(select)) as rows:
+            for path, code, detail, etag, size in rows:
+                yield Found(path, (code, detail) if code else None, etag, size)

@@ -1,0 +1,177 @@
+"""One run of `intensity`, from the names to the sums and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import sys
+import time
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, NamedTuple
+
+from intensity.inputs import InputError
+from intensity.output import OutputError
+from intensity.plan import Plan
+from intensity.pool import Pool, PoolError, cores, limit_threads
+from intensity.progress import progress
+from intensity.rows import installed_method
+from intensity.stop import Stop, Stopped
+from intensity.summary import Counts
+from intensity.target import Target, TargetError
+from intensity.worker import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from intensity.cli.arguments import Arguments
+    from intensity.output import Output
+    from intensity.pool import Serving
+    from intensity.progress import Progress
+    from intensity.rows import Row
+
+ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR = 0, 1, 2
+
+
+class Source(NamedTuple):
+    """What is measured, a file or an object: how all are found, and how a measuring process reads and measures one.
+
+    fill: puts each into the plan once, with their total into the counts. Raises InputError.
+    """
+
+    noun: str
+    fill: Callable[[Plan, Counts], None]
+    serving: Serving
+
+
+def run(arguments: Arguments, source: Source) -> int:
+    """Measure the files of `source`, write the rows and the sums, and return the exit code."""
+    stop = Stop()
+    try:
+        with stop.listening():
+            return Run(arguments, source, stop).all()
+    except Stopped:
+        complain(f"stopped before the first {source.noun} was measured")
+        return stop.exit_code
+    except BrokenPipeError:
+        # `head` has closed the pipe. Without this, Python would print an error at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_ALL_MEASURED
+    except (InputError, TargetError) as error:
+        complain(str(error))
+        return USAGE_ERROR
+    except OutputError as error:
+        complain(str(error))
+        return NOT_ALL_MEASURED
+    except sqlite3.Error as error:
+        complain(f"cannot keep the list of files in the temporary folder (TMPDIR names it): {error}")
+        return NOT_ALL_MEASURED
+
+
+def complain(sentence: str) -> None:
+    """Write the error to standard error."""
+    sys.stderr.write(f"intensity: {sentence}\n")
+
+
+class Run:
+    """One run: its command line, the counts so far, and whether a signal asked it to stop."""
+
+    def __init__(self, arguments: Arguments, source: Source, stop: Stop) -> None:
+        """Nothing is read or written yet."""
+        self._arguments, self._source, self._stop = arguments, source, stop
+        self._counts, self._begun = Counts(noun=source.noun), time.monotonic()
+        method = installed_method(arguments.options)
+        self._target = Target(arguments, method)
+        self._work = Work(
+            method=method,
+            limits=arguments.limits,
+            full=arguments.full,
+            timeout=arguments.timeout,
+            max_bytes=arguments.max_bytes,
+            noun=source.noun,
+        )
+
+    def all(self) -> int:
+        """Find the files, measure them, write the rows and the sums; return the exit code.
+
+        Raises InputError, TargetError, OutputError, Stopped, BrokenPipeError and sqlite3.Error.
+        """
+        self._target.check()
+        with Plan() as plan:
+            self._source.fill(plan, self._counts)
+            output = self._target.open(plan, self._counts)
+            # From here on, a signal only asks: the loop decides where it stops.
+            self._stop.gentle = True
+            failure = self._measure(plan, output)
+        failure = self._finish(output) or failure
+        self._report()
+        if failure or self._stop.signal:
+            complain("; ".join(filter(None, [failure or self._stopped_by(), self._target.advice()])))
+        if self._stop.signal:
+            return self._stop.exit_code
+        return ALL_MEASURED if self._counts.complete and not failure else NOT_ALL_MEASURED
+
+    def _measure(self, plan: Plan, output: Output) -> str | None:
+        """Measure the rest of `plan` and write the rows. Return why that ended early, unless a signal ended it."""
+        shown, failure = progress(self._arguments.progress, self._counts), None
+        try:
+            if self._counts.done < self._counts.total:
+                self._measure_with_pool(plan, output, shown)
+        except (OutputError, PoolError) as error:
+            failure = str(error)
+        shown.show(self._counts, last=True)
+        return failure
+
+    def _measure_with_pool(self, plan: Plan, output: Output, shown: Progress) -> None:
+        """Measure until nothing is left or a signal has come. Raises OutputError and PoolError."""
+        with self._pool() as pool:
+            try:
+                for rows in pool.batches(plan.unsettled()):
+                    self._write(rows, output, shown)
+                    shown.show(self._counts)
+                    if self._stop.signal:
+                        break
+            except PoolError:
+                self._write(pool.finished(), output, shown)
+                raise
+            self._write(pool.finished(), output, shown)
+
+    @contextmanager
+    def _pool(self) -> Iterator[Pool]:
+        """Run the measuring processes during a block."""
+        limit_threads()
+        left = self._counts.total - self._counts.done
+        pool = Pool(min(self._arguments.jobs or cores(), left), self._work, self._source.serving)
+        try:
+            yield pool
+        finally:
+            pool.stop()
+
+    def _write(self, rows: list[Row], output: Output, shown: Progress) -> None:
+        """Write rows, then count them, so that only written rows are counted. Raises OutputError."""
+        if rows:
+            with shown.aside() if self._arguments.layout == "table" else nullcontext():
+                output.write(rows)
+        for row in rows:
+            self._counts.add(row.path, row.code, row.detail)
+
+    def _finish(self, output: Output) -> str | None:
+        """Close the output, and make the Parquet file if it has all rows. Return the error, if any."""
+        try:
+            self._target.finish(output, complete=self._counts.done == self._counts.total)
+        except OutputError as error:
+            return str(error)
+        return None
+
+    def _report(self) -> None:
+        """Print the sums on standard error."""
+        seconds = time.monotonic() - self._begun
+        if self._arguments.progress == "json":
+            sys.stderr.write(json.dumps({"summary": self._counts.values(seconds)}) + "\n")
+        else:
+            sys.stderr.writelines(f"{line}\n" for line in self._counts.lines(seconds))
+
+    def _stopped_by(self) -> str:
+        """Write what ended the run."""
+        return f"stopped by {signal.Signals(self._stop.signal or 0).name}"

@@ -1,0 +1,5 @@
+"""Jobs on AWS: whole buckets, measured by AWS Step Functions. `intensity jobs` starts, watches and fetches them.
+
+`layout` says where everything of a job is in the bucket of results. The functions in functions/runs/ write it, and the
+command reads it.
+"""

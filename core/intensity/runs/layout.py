@@ -1,0 +1,199 @@
+"""Where everything of a job is in the bucket of results, and what its parts look like.
+
+    jobs/JOB/job.json         what was asked for, and what was found (`Description`)
+    jobs/JOB/plan.jsonl       every object that was listed, in batches: a line for each batch
+    jobs/JOB/results.jsonl    and .csv and .parquet: a row for each object, in the order of the plan
+    jobs/JOB/rows/            the Parquet file again, in a folder of its own, as Athena wants it
+    jobs/JOB/summary.json     the sums; written last, so a job that has it is done
+    work/JOB/todo-RUN.jsonl   the batches that an execution measures, which the Distributed Map reads
+    work/JOB/parts/METHOD/    the rows of a batch, 000017.jsonl, or of one object of it, 000017-042.jsonl
+    work/JOB/map/             what Step Functions writes about its children
+
+What is in work/ goes after 30 days. METHOD is a digest of options and version, so rows of two methods never meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from image_intensity.measurement import version
+from image_intensity.options import Alpha, ImageFormat, Limits, Luma, Region
+from intensity.rows import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# The name of an execution is the job's, and "_2" and so on for those that resume it.
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,59}")
+# The largest file that the functions measure: it, its copy and the pixels fit into their memory (see `Limits`).
+MAX_BYTES = 100_000_000
+RESULTS = ("results.jsonl", "results.csv", "results.parquet")
+SUMMARY = "summary.json"
+Detail = Literal["usual", "full"]
+
+
+class JobError(Exception):
+    """A sentence on why a job cannot be planned, measured or put together as it was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """What the numbers and refusals of a job depend on. region: "x,y,width,height", or None for whole images."""
+
+    luma: Luma = "bt601"
+    alpha: Alpha = "ignore"
+    region: str | None = None
+    formats: tuple[ImageFormat, ...] = ("PNG", "JPEG")
+    max_pixels: int = Limits().max_pixels
+    max_bytes: int = MAX_BYTES
+    detail: Detail = "usual"
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Read options from JSON. Raises JobError: to take a default for a wrong value would give a wrong number."""
+        try:
+            options = cls(**{**values, "formats": tuple(values.get("formats", Limits().formats))})
+        except TypeError as error:
+            raise JobError(f"these are not options of a job: {error}") from error
+        possible = (
+            options.luma in get_args(Luma)
+            and options.alpha in get_args(Alpha)
+            and options.detail in get_args(Detail)
+            and options.formats
+            and set(options.formats) <= set(get_args(ImageFormat))
+            and all(type(number) is int for number in (options.max_pixels, options.max_bytes))
+            and 0 < options.max_pixels <= Limits().max_pixels
+            and 0 < options.max_bytes <= MAX_BYTES
+            and (options.region is None or re.fullmatch(Region.PATTERN, options.region))
+        )
+        if not possible:
+            raise JobError(f"these are not options of a job: {values}")
+        return options
+
+    @property
+    def full(self) -> bool:
+        """Whether rows have statistics, histogram and method."""
+        return self.detail == "full"
+
+    def method(self, of_version: str) -> Method:
+        """Return the columns that say how a row was measured."""
+        return Method(self.luma, self.alpha, self.region, of_version)
+
+    def digest(self, of_version: str) -> str:
+        """Return METHOD: sixteen hexadecimal digits that are the same only for the same options and version."""
+        told = json.dumps({**asdict(self), "version": of_version}, sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def deployed_version() -> str:
+    """Return the version of algorithm and decoders in the container image, which a function without them plans for."""
+    return version()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The keys of one job. Raises JobError for a name that no job can have."""
+
+    job: str
+
+    def __post_init__(self) -> None:
+        """Check the name: it becomes a part of keys."""
+        if not JOB_NAME.fullmatch(self.job):
+            raise JobError(f"{self.job!r} is not the name of a job: up to 60 letters, digits and hyphens")
+
+    @property
+    def description(self) -> str:
+        """The key of job.json."""
+        return self.result("job.json")
+
+    @property
+    def plan(self) -> str:
+        """The key of the plan."""
+        return self.result("plan.jsonl")
+
+    def result(self, name: str) -> str:
+        """Return the key of one of the files that are kept."""
+        return f"jobs/{self.job}/{name}"
+
+    def todo(self, run: str) -> str:
+        """Return the key of what an execution measures."""
+        return f"work/{self.job}/todo-{run}.jsonl"
+
+    @property
+    def children(self) -> str:
+        """The beginning of the keys that Step Functions writes."""
+        return f"work/{self.job}/map"
+
+    def parts(self, method: str) -> str:
+        """Return the beginning of the keys of the parts that were measured with this method."""
+        return f"work/{self.job}/parts/{method}/"
+
+    def part(self, method: str, batch: int, index: int | None = None) -> str:
+        """Return the key of a batch's part, or of the part of its object with this index."""
+        return f"{self.parts(method)}{part_name(batch, index)}.jsonl"
+
+
+def part_name(batch: int, index: int | None = None) -> str:
+    """Return the name of a part: "000017" for a batch, "000017-042" for one object of it."""
+    return f"{batch:06d}" if index is None else f"{batch:06d}-{index:03d}"
+
+
+def read_part_name(key: str) -> tuple[int, int | None]:
+    """Return the batch of a part, and the object of it, from the part's key. Raises ValueError."""
+    found = re.fullmatch(r"(?:.*/)?(\d{6,})(?:-(\d{3,}))?\.jsonl", key)
+    if not found:
+        raise ValueError(f"{key} is not a part")
+    return int(found[1]), None if found[2] is None else int(found[2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The first line of a part.
+
+    part, method: as in its key. rows: how many lines follow. codes: how many of these have which code. bytes: of the
+    objects that were read. seconds: the time of the function, 0 for rows that an earlier job has measured. sha256: of
+    the lines that follow.
+    """
+
+    part: str
+    method: str
+    rows: int
+    codes: dict[str, int]
+    bytes: int
+    seconds: float
+    sha256: str
+
+
+def write_part(head: Mapping[str, Any], lines: Iterable[str]) -> bytes:
+    """Return a part: its head, to which the checksum is added, and its lines, each with its line feed."""
+    rows = "".join(lines).encode()
+    return json.dumps({**head, "sha256": hashlib.sha256(rows).hexdigest()}).encode() + b"\n" + rows
+
+
+def read_head(data: bytes) -> Head:
+    """Read the head at the beginning of a part. Raises ValueError, KeyError and TypeError if there is none."""
+    return Head(**json.loads(data.partition(b"\n")[0]))
+
+
+def read_part(data: bytes, key: str, method: str) -> tuple[Head, list[bytes]]:
+    """Return the head and the lines of a part. Raises ValueError, KeyError or TypeError if it is not whole.
+
+    A part is whole if its lines have the checksum and the number that its head has, and if the head has the name of the
+    key and the method.
+    """
+    head = read_head(data)
+    rows = data.partition(b"\n")[2]
+    lines = rows.splitlines(keepends=True)
+    whole = (
+        hashlib.sha256(rows).hexdigest() == head.sha256
+        and len(lines) == head.rows
+        and head.method == method
+        and head.part == part_name(*read_part_name(key))
+    )
+    if not whole:
+        raise ValueError(f"{key} is damaged, or a part of something else")
+    return head, lines

@@ -1,0 +1,154 @@
+"""What a job is asked for: the sources, what is taken from them, and how it is measured. It is JSON on its way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
+
+from image_intensity.options import suffixes_of
+from intensity.runs.layout import JobError, JobOptions, Layout
+from intensity.sources.errors import SourceError
+from intensity.sources.inventory import inventory
+from intensity.sources.listing import prefix
+from intensity.sources.lists import listed
+from intensity.sources.objects import read_uri
+from intensity.sources.selection import Selection
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping
+
+    from types_boto3_s3 import S3Client
+
+    from intensity.sources.objects import S3Object
+
+# S3 lists a thousand objects in about a tenth of a second: so many take ten of the fifteen minutes that Plan has.
+MOST_OBJECTS = 5_000_000
+# With statistics and histogram, each has 4 kB of results, and all of them must fit on the disk of Reduce.
+MOST_OBJECTS_IN_DETAIL = 1_500_000
+# Batches at a time where neither the job nor the deployment says it.
+USUAL_CONCURRENCY = 400
+Kind = Literal["prefix", "list", "url_encoded_list", "inventory"]
+
+
+class Source(NamedTuple):
+    """Where objects are named: a prefix, a list (CSV or JSON lines), or the manifest of an S3 Inventory; all in S3."""
+
+    kind: Kind
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The input of an execution.
+
+    include, exclude, hidden, all_versions: as in `intensity.sources.selection`. since: an earlier job, whose rows
+    are taken for objects that have not changed. resume: measure what a job of this name has left. max_concurrency: of
+    the Distributed Map; None for what the deployment has.
+    """
+
+    job: str
+    sources: tuple[Source, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hidden: bool = False
+    all_versions: bool = False
+    options: JobOptions = field(default_factory=JobOptions)
+    since: str | None = None
+    resume: bool = False
+    max_concurrency: int | None = None
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Read a request from JSON. Raises JobError."""
+        try:
+            request = cls(
+                **{
+                    **values,
+                    "sources": tuple(Source(*source) for source in values.get("sources", ())),
+                    "include": tuple(values.get("include", ())),
+                    "exclude": tuple(values.get("exclude", ())),
+                    "options": JobOptions.read(values.get("options", {})),
+                }
+            )
+        except TypeError as error:
+            raise JobError(f"this is not a request for a job: {error}") from error
+        request.check()
+        return request
+
+    def check(self) -> None:
+        """Raise JobError if it contradicts itself."""
+        Layout(self.job)
+        if self.since is not None:
+            Layout(self.since)
+        if bool(self.sources) == self.resume:
+            raise JobError("a job has sources, and one that is resumed has those that it began with")
+        if not all(source.kind in get_args(Kind) for source in self.sources):
+            raise JobError(f"a source is one of {', '.join(get_args(Kind))}")
+        if self.max_concurrency is not None and not 1 <= self.max_concurrency <= MOST_CHILDREN:
+            raise JobError(f"max_concurrency is 1 to {MOST_CHILDREN:,}")
+
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+    @property
+    def names_once(self) -> bool:
+        """Whether nothing can be named twice: so it is with one listing."""
+        return [source.kind for source in self.sources] == ["prefix"]
+
+    def check_number(self, objects: int) -> None:
+        """Raise SourceError if a job cannot have so many objects."""
+        most = MOST_OBJECTS_IN_DETAIL if self.options.full else MOST_OBJECTS
+        if objects > most:
+            detailed = " with --detail full" if self.options.full else ""
+            raise SourceError(
+                f"these are more than the {most:,} objects that a job can have{detailed}. Start several jobs, each "
+                "with a longer prefix; it may end anywhere in a key, as s3://bucket/photos/2026-1 does"
+            )
+
+
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: child executions of a map at a time.
+MOST_CHILDREN = 10_000
+
+
+def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S3Object]:
+    """Yield what the sources name, duplicates included; count in `skipped` what is not taken. Raises SourceError."""
+    selection = Selection(
+        suffixes=suffixes_of(request.options.formats),
+        include=request.include,
+        exclude=request.exclude,
+        hidden=request.hidden,
+        all_versions=request.all_versions,
+        skipped=skipped,
+    )
+    for kind, uri in request.sources:
+        # The functions have no files of the person who starts the job.
+        read_uri(uri)
+        if kind == "prefix":
+            yield from prefix(s3, uri, selection)
+        elif kind == "inventory":
+            yield from inventory(s3, uri, selection)
+        else:
+            yield from listed(s3, uri, selection, url_encoded=kind == "url_encoded_list")
+
+
+def children(asked: int | None, reserved: int) -> int:
+    """Return how many batches are measured at a time. Raises JobError if no function can measure any.
+
+    asked: by the job; None for what the deployment has. reserved: functions for jobs; -1 for no bound.
+    More than there are functions would only be refused, and each refusal costs a state transition.
+    """
+    if reserved == 0:
+        raise JobError("no function is reserved for jobs: the parameter BulkConcurrency of the deployment is 0")
+    if reserved < 0:
+        return asked or USUAL_CONCURRENCY
+    return min(asked or reserved, reserved)
+
+
+def check_bucket(bucket: str, allowed: frozenset[str]) -> None:
+    """Raise SourceError unless jobs may read this bucket."""
+    if bucket not in allowed:
+        raise SourceError(
+            f"jobs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which they may"
+        )

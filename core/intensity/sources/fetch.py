@@ -1,0 +1,139 @@
+"""The bytes of an object, as it was when it was listed, or the reason why not."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from intensity.sources.errors import (
+    FILE_TOO_LARGE,
+    OBJECT_ARCHIVED,
+    OBJECT_CHANGED,
+    OBJECT_FORBIDDEN,
+    OBJECT_MISSING,
+    PROCESSOR_FAILED,
+    ObjectProblem,
+    SourceError,
+    told,
+)
+from intensity.sources.objects import bare_etag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from types_boto3_s3 import S3Client
+
+    from intensity.sources.objects import S3Object
+
+# botocore tries requests again, but not the reading of an answer that breaks off.
+ATTEMPTS = 3
+CHANGED = "The object is not the one that was listed; it was written again since."
+# What S3 answers, by code, and what it means for an object.
+PROBLEMS = {
+    **dict.fromkeys(
+        # A delete marker of this version does not allow GET.
+        ("NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "KeyTooLongError"),
+        (OBJECT_MISSING, "There is no object of this name and version."),
+    ),
+    "NoSuchBucket": (OBJECT_MISSING, "There is no bucket of this name."),
+    **dict.fromkeys(("PreconditionFailed", "412"), (OBJECT_CHANGED, CHANGED)),
+    "InvalidObjectState": (OBJECT_ARCHIVED, "The object is archived; it can be read once it has been restored."),
+    **dict.fromkeys(
+        ("AccessDenied", "403", "AllAccessDisabled", "AccountProblem"),
+        (OBJECT_FORBIDDEN, "These credentials may not read the object, or may not know that it is missing."),
+    ),
+    # Encrypted with a key that only its owner has (SSE-C).
+    "InvalidRequest": (OBJECT_FORBIDDEN, "The object cannot be read without a key of its owner."),
+}
+# With these, no other object could be read. SignatureDoesNotMatch is not one of them: some stores answer it for single
+# keys with unusual characters.
+CREDENTIALS = {
+    *("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"),
+    *("RequestTimeTooSkewed", "UnrecognizedClientException"),
+}
+NO_CREDENTIALS = (
+    *(NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError, SSOError),
+)
+
+
+def content(s3: S3Client, listed: S3Object, max_bytes: int) -> bytes:
+    """Return the bytes of an object. At most `max_bytes` are read.
+
+    Raises ObjectProblem, and SourceError where the credentials are not good for any object. An object with an ETag or a
+    version is the one that was listed, or `object_changed` or `object_missing`.
+    """
+    if listed.size is not None:
+        _check_size(listed.size, max_bytes)
+    reason = ""
+    for _ in range(ATTEMPTS):
+        answer = _answer(s3, listed)
+        with closing(answer["Body"]) as body:
+            if "ContentLength" not in answer:
+                detail = "The store does not say how long this object is, so that a missing end would not be noticed."
+                raise ObjectProblem(PROCESSOR_FAILED, detail)
+            _check(listed, answer)
+            _check_size(answer["ContentLength"], max_bytes)
+            try:
+                # It raises IncompleteReadError if this is not all.
+                return cast("bytes", body.read())
+            except BotoCoreError as error:
+                reason = told(error)
+    raise ObjectProblem(PROCESSOR_FAILED, f"Reading this object broke off: {reason}")
+
+
+def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
+    """Return the answer of S3 whose body is not read yet. Raises ObjectProblem and SourceError."""
+    asked: dict[str, Any] = {"Bucket": listed.bucket, "Key": listed.key}
+    if listed.version is not None:
+        asked["VersionId"] = listed.version
+    if listed.etag is not None:
+        asked["IfMatch"] = f'"{listed.etag}"'
+    try:
+        return cast("Mapping[str, Any]", s3.get_object(**asked))
+    except ClientError as error:
+        raise _refused(error, listed) from error
+    except NO_CREDENTIALS as error:
+        raise SourceError(f"S3 cannot be read: {told(error)}") from error
+    except BotoCoreError as error:
+        raise ObjectProblem(PROCESSOR_FAILED, f"S3 did not give this object: {told(error)}") from error
+
+
+def _check(listed: S3Object, answer: Mapping[str, Any]) -> None:
+    """Raise ObjectProblem if this is not the listed object: some stores pass over conditions that they do not know."""
+    same = (
+        listed.etag in {None, bare_etag(answer.get("ETag"))}
+        and listed.size in {None, answer["ContentLength"]}
+        and listed.version in {None, answer.get("VersionId", listed.version)}
+    )
+    if not same:
+        raise ObjectProblem(OBJECT_CHANGED, CHANGED)
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    """Raise ObjectProblem if an object is too large to be read."""
+    if size > max_bytes:
+        raise ObjectProblem(FILE_TOO_LARGE, f"The object has {size:,} bytes; at most {max_bytes:,} are read.")
+
+
+def _refused(error: ClientError, listed: S3Object) -> ObjectProblem | SourceError:
+    """Return what an answer of S3 means."""
+    code = error.response.get("Error", {}).get("Code", "")
+    if code == "InvalidArgument" and listed.version is not None:
+        # So S3 answers a version that it cannot have given. Without a version, it means something else.
+        code = "NoSuchVersion"
+    if code in CREDENTIALS:
+        return SourceError(f"S3 refuses the credentials: {told(error)}")
+    if code.startswith("KMS."):
+        return ObjectProblem(OBJECT_FORBIDDEN, f"The object's key cannot be used: {told(error)}")
+    kind, sentence = PROBLEMS.get(code, (PROCESSOR_FAILED, "S3 did not give this object."))
+    return ObjectProblem(kind, f"{sentence} S3 says {told(error)}")

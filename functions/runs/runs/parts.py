@@ -1,0 +1,123 @@
+"""The parts of a job: which are there, and which rows in them are those of the plan.
+
+Plan and Reduce ask the same question here, so `resume` measures exactly the objects that would have no row. A part that
+is damaged, or that has the rows of something else, is as good as none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from intensity import names
+from intensity.runs.layout import Layout, read_part, read_part_name
+from runs.batches import read_entry
+from runs.storage import REQUESTS_AT_ONCE, get, log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from types_boto3_s3 import S3Client
+
+    from intensity.runs.layout import Head
+
+# Parts that are read ahead; each has some hundred kilobytes.
+PARTS_AHEAD = 2 * REQUESTS_AT_ONCE
+
+
+class FoundRow(NamedTuple):
+    """A row of a part: its line, with the line feed, and what is in it."""
+
+    line: bytes
+    values: dict[str, Any]
+
+
+class FoundPart(NamedTuple):
+    """What there is of a batch. rows: by the place of their object in the batch. heads: of the parts that have them."""
+
+    batch: Mapping[str, Any]
+    rows: dict[int, FoundRow]
+    heads: list[Head]
+
+
+class Parts:
+    """The parts of a job that were there when this was made."""
+
+    def __init__(self, s3: S3Client, bucket: str, job: str, method: str) -> None:
+        """List them; none is read yet."""
+        self._s3, self._bucket, self._job, self._method = s3, bucket, job, method
+        self._layout = Layout(job)
+        self._whole = set[int]()
+        # Of a batch that was done object by object.
+        self._singles: dict[int, set[int]] = {}
+        pages = s3.get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=self._layout.parts(method)):
+            for each in page.get("Contents", ()):
+                self._note(each["Key"])
+
+    def _note(self, key: str) -> None:
+        """Remember a part, unless it is something that no job has written."""
+        try:
+            batch, index = read_part_name(key)
+        except ValueError:
+            return
+        if index is None:
+            self._whole.add(batch)
+        else:
+            self._singles.setdefault(batch, set()).add(index)
+
+    def walk(self, plan: Path) -> Iterator[FoundPart]:
+        """Yield what there is of each batch in the plan, in its order. Some parts are read ahead."""
+        with plan.open(encoding="utf-8") as lines, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            reading: deque[Future[FoundPart]] = deque()
+            for line in lines:
+                reading.append(pool.submit(self._of, json.loads(line)))
+                if len(reading) >= PARTS_AHEAD:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+
+    def _of(self, batch: Mapping[str, Any]) -> FoundPart:
+        """Return the rows of a batch: from its part, or from the parts of its objects."""
+        number, objects = batch["n"], batch["objects"]
+        if number in self._whole and (found := self._read(self._layout.part(self._method, number), objects)):
+            head, rows = found
+            return FoundPart(batch, {entry["i"]: row for entry, row in zip(objects, rows, strict=True)}, [head])
+        done = self._singles.get(number, set())
+        part = FoundPart(batch, {}, [])
+        for entry in objects:
+            index = entry["i"]
+            if index in done and (found := self._read(self._layout.part(self._method, number, index), [entry])):
+                part.heads.append(found[0])
+                part.rows[index] = found[1][0]
+        return part
+
+    def _read(self, key: str, objects: Sequence[Mapping[str, Any]]) -> tuple[Head, list[FoundRow]] | None:
+        """Return a part of these objects; None if it is not there (any more), or not sound."""
+        found = get(self._s3, self._bucket, key)
+        if found is None:
+            return None
+        part = sound(found.data, key, self._method, objects)
+        if part is None:
+            log("damaged part", job=self._job)
+        return part
+
+
+def sound(
+    data: bytes, key: str, method: str, objects: Sequence[Mapping[str, Any]]
+) -> tuple[Head, list[FoundRow]] | None:
+    """Return the head and the rows of a part; None unless it is whole and its rows are those of exactly these objects.
+
+    objects: entries of the plan, in the order of the rows.
+    """
+    try:
+        head, lines = read_part(data, key, method)
+        rows = [FoundRow(line, json.loads(line)) for line in lines]
+        paths = [row.values["path"] for row in rows]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return (head, rows) if paths == [names.written(read_entry(entry).name) for entry in objects] else None

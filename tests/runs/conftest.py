@@ -1,0 +1,112 @@
+"""An S3 in memory with a bucket of images and a bucket of results, and a job that runs as the state machine runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from intensity.runs.layout import JobOptions
+from intensity.runs.request import Request, Source
+from runs.measure import measure_batch
+from runs.plan import Deployment, Planning
+from runs.reduce import Reduction
+from tests.runs.images import png
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from types_boto3_s3 import S3Client
+
+PHOTOS, RESULTS = "photos", "results"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    """An S3 in memory."""
+    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=PHOTOS)
+        client.create_bucket(Bucket=RESULTS)
+        yield client
+
+
+class Job:
+    """A job, state by state."""
+
+    def __init__(self, s3: S3Client, folder: Path) -> None:
+        self.s3, self._folder, self._runs = s3, folder, 0
+        self.deployment = Deployment(results=RESULTS, sources=frozenset({PHOTOS}), reserved=400)
+
+    def folder(self) -> Path:
+        self._runs += 1
+        folder = self._folder / str(self._runs)
+        folder.mkdir()
+        return folder
+
+    def planned(self, request: Request, run: str = "") -> dict[str, Any]:
+        planning = Planning(self.s3, request, run or request.job, self.deployment, self.folder())
+        return planning.resume() if request.resume else planning.begin()
+
+    def todo(self, planned: dict[str, Any]) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.read(planned["todo"]).splitlines()]
+
+    def measured(self, planned: dict[str, Any], batches: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+        """As the Distributed Map does it, with the inputs that its ItemSelector makes."""
+        shared = {name: planned[name] for name in ("job", "options", "method", "version")}
+        todo = self.todo(planned) if batches is None else batches
+        return [measure_batch({"batch": batch, **shared}, self.s3, RESULTS) for batch in todo]
+
+    def reduced(self, planned: dict[str, Any]) -> dict[str, Any]:
+        return Reduction(self.s3, RESULTS, planned, self.folder()).all()
+
+    def run(self, request: Request, run: str = "") -> dict[str, Any]:
+        planned = self.planned(request, run)
+        self.measured(planned)
+        return self.reduced(planned)
+
+    def read(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
+
+    def rows(self, job: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.read(f"jobs/{job}/results.jsonl").splitlines()]
+
+    def keys(self, prefix: str) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)
+        return [each["Key"] for each in found.get("Contents", ())]
+
+
+@pytest.fixture
+def job(s3: S3Client, tmp_path: Path) -> Job:
+    return Job(s3, tmp_path)
+
+
+@pytest.fixture
+def upload(s3: S3Client) -> Callable[..., None]:
+    """Put images of one gray value each into the bucket of images: their keys, and the values."""
+
+    def put(values: dict[str, int], **arguments: str) -> None:
+        for key, value in values.items():
+            s3.put_object(Bucket=PHOTOS, Key=key, Body=png(value), **arguments)  # type: ignore[arg-type]
+
+    return put
+
+
+def request(job: str = "first", **changes: Any) -> Request:  # noqa: ANN401 - of any field
+    """A request for all objects of the bucket, with these changes."""
+    usual = Request(job=job, sources=(Source("prefix", f"s3://{PHOTOS}/"),), options=JobOptions())
+    return replace(usual, **changes)
+
+
+def one_by_one(batch: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the state OneByOne makes of a batch."""
+    return [{"n": batch["n"], "single": True, "objects": [each]} for each in batch["objects"]]

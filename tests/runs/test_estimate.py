@@ -1,0 +1,55 @@
+"""What a job is said to cost and to take."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from deployment.prices import PRICES, usd
+from intensity.runs import estimate
+from intensity.runs.estimate import cost_of
+from intensity.runs.request import MOST_OBJECTS
+from runs import batches
+from tests.test_deployment import template
+
+FUNCTIONS = template("infra/bulk.yaml")["Resources"]
+
+
+def test_the_prices_of_the_estimate_are_those_of_the_table() -> None:
+    assert PRICES["Lambda time"].usd == estimate.LAMBDA_GB_SECOND
+    assert pytest.approx(usd("Lambda requests", 1)) == estimate.LAMBDA_REQUEST
+    assert pytest.approx(usd("S3 GET", 1)) == estimate.S3_GET
+    assert pytest.approx(usd("S3 POST", 1)) == estimate.S3_PUT
+    assert pytest.approx(usd("Step Functions", 1)) == estimate.STATE_TRANSITION
+
+
+def test_the_sizes_of_the_estimate_are_those_of_functions_and_batches() -> None:
+    assert FUNCTIONS["MeasureFunction"]["Properties"]["MemorySize"] / 1024 == estimate.MEASURE_GB
+    for name in ("PlanFunction", "ReduceFunction"):
+        assert FUNCTIONS[name]["Properties"]["MemorySize"] / 1024 == estimate.TABLES_GB
+    assert (batches.MOST_OBJECTS, batches.MOST_BYTES) == (estimate.BATCH_OBJECTS, estimate.BATCH_BYTES)
+
+
+def test_plan_and_reduce_of_the_largest_job_end_in_time() -> None:
+    for name, seconds in (
+        ("PlanFunction", estimate.PLAN_SECONDS_PER_OBJECT),
+        ("ReduceFunction", estimate.REDUCE_SECONDS_PER_OBJECT),
+    ):
+        assert MOST_OBJECTS * seconds < FUNCTIONS[name]["Properties"]["Timeout"]
+
+
+def test_a_million_objects_of_a_megabyte_cost_what_was_computed_by_hand() -> None:
+    guess = estimate.estimate(1_000_000, 10**12, 1000)
+    assert guess.batches == 10_000
+    assert 3.5 < guess.usd < 4.2
+    assert 4 < guess.minutes < 7
+
+
+def test_more_time_costs_more() -> None:
+    assert cost_of(1000.0, 1000) > cost_of(10.0, 1000) > 0
+
+
+def test_nothing_costs_next_to_nothing() -> None:
+    assert estimate.estimate(0, 0, 400).usd == 0
+    assert re.fullmatch(r"0\.\d+", str(estimate.estimate(0, 0, 400).minutes))

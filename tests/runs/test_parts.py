@@ -1,0 +1,228 @@
+"""Parts that are damaged, of something else or in the wrong place are not believed, and `resume` replaces them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import IncompleteReadError
+
+from intensity.runs.layout import RESULTS as FILES
+from intensity.runs.layout import write_part
+from intensity.runs.request import Request
+from runs import storage
+from runs.measure import write
+from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.runs.conftest import Job
+
+    Upload = Callable[..., None]
+    Damage = Callable[[bytes], bytes]
+
+# Small batches: what is done with them is the same, and sooner.
+SIZE = 4
+MANY = {f"many/{number:04d}.png": number for number in range(40, 40 + 2 * SIZE + 2)}
+NUMBERS = {f"s3://{PHOTOS}/{key}": value for key, value in MANY.items()}
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs.batches.MOST_OBJECTS", SIZE)
+
+
+def flipped(part: bytes, place: int) -> bytes:
+    """A part with one bit that is another one."""
+    place %= len(part)
+    return part[:place] + bytes([part[place] ^ 1]) + part[place + 1 :]
+
+
+def written_again(part: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
+    """A part with other lines and the right checksum of them: no damage, but a fault of whoever wrote it."""
+    head, *lines = part.decode().splitlines(keepends=True)
+    changed = change(lines)
+    return write_part({**json.loads(head), "rows": len(changed)}, changed)
+
+
+DAMAGES: dict[str, Damage] = {
+    "a bit in the head": lambda part: flipped(part, 5),
+    "a bit in the checksum": lambda part: flipped(part, part.index(b"sha256") + 20),
+    "a bit in a number": lambda part: flipped(part, part.index(b"average_intensity") + 20),
+    "a bit in a path": lambda part: flipped(part, part.index(b"0042.png")),
+    "the last bit": lambda part: flipped(part, -1),
+    "another number": lambda part: part.replace(b"42.0", b"43.0"),
+    "cut in the middle of a row": lambda part: part[: len(part) // 2],
+    "cut after a row": lambda part: part[: part.rindex(b"\n", 0, -1) + 1],
+    "cut in the head": lambda part: part[:50],
+    "only the head": lambda part: part[: part.index(b"\n") + 1],
+    "empty": lambda _: b"",
+    "no text": lambda _: b"\xff\x00\n",
+    "other JSON": lambda _: b"[]\n",
+    "of another batch": lambda part: part.replace(b'"part": "000000"', b'"part": "000001"'),
+    "rows in another order": lambda part: written_again(part, lambda lines: lines[::-1]),
+    "a row too few": lambda part: written_again(part, lambda lines: lines[:-1]),
+    "a row twice": lambda part: written_again(part, lambda lines: [*lines[:-1], lines[0]]),
+    "a row that is no JSON": lambda part: written_again(part, lambda lines: [*lines[:-1], "row\n"]),
+    "a row without a path": lambda part: written_again(part, lambda lines: [*lines[:-1], "{}\n"]),
+}
+
+
+def resumed(job: Job, run: str = "first_2") -> dict[str, Any]:
+    return job.planned(Request(job="first", resume=True), run)
+
+
+def numbers(job: Job) -> dict[str, float]:
+    rows = job.rows("first")
+    assert len(rows) == len(MANY)
+    return {row["path"]: row["average_intensity"] for row in rows}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_part_is_not_believed_and_is_measured_again(job: Job, upload: Upload, damage: Damage) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    job.measured(planned)
+    first, *others = job.keys("work/first/parts/")
+    sound = {key: job.read(key) for key in (first, *others)}
+    job.s3.put_object(Bucket=RESULTS, Key=first, Body=damage(sound[first]))
+    assert job.read(first) != sound[first]
+    assert job.reduced(planned)["problems"] == {"processor_failed": SIZE}
+
+    again = resumed(job)
+    assert [(batch["n"], batch["single"], len(batch["objects"])) for batch in job.todo(again)] == [(0, False, SIZE)]
+    assert [part["measured"] for part in job.measured(again)] == [SIZE]
+    assert job.reduced(again)["measured"] == len(MANY)
+    assert numbers(job) == NUMBERS
+    assert job.keys("work/first/parts/") == [first, *others]
+    assert [job.read(key) for key in others] == [sound[key] for key in others]
+    assert resumed(job, "first_3")["batches"] == 0
+
+
+def test_a_damaged_part_of_one_object_costs_only_this_object(job: Job, upload: Upload) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    first, *others = job.todo(planned)
+    job.measured(planned, [*one_by_one(first), *others])
+    keys = job.keys("work/first/parts/")
+    (key,) = [key for key in keys if key.endswith("/000000-002.jsonl")]
+    job.s3.put_object(Bucket=RESULTS, Key=key, Body=flipped(job.read(key), -5))
+    again = resumed(job)
+    assert [(batch["n"], batch["single"], batch["objects"][0]["i"]) for batch in job.todo(again)] == [(0, True, 2)]
+    assert [part["measured"] for part in job.measured(again)] == [1]
+    job.reduced(again)
+    assert numbers(job) == NUMBERS
+    assert job.keys("work/first/parts/") == keys
+
+
+def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(job: Job, upload: Upload) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    first, *_ = job.todo(planned)
+    job.measured(planned)
+    whole = job.keys("work/first/parts/")[0]
+    job.measured(planned, one_by_one(first)[:2])
+    job.s3.put_object(Bucket=RESULTS, Key=whole, Body=b"damaged")
+    again = resumed(job)
+    assert [batch["objects"][0]["i"] for batch in job.todo(again)] == [2, 3]
+    job.measured(again)
+    job.reduced(again)
+    assert numbers(job) == NUMBERS
+
+
+def test_parts_in_each_others_place_are_measured_again(job: Job, upload: Upload) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    job.measured(planned)
+    first, second, _ = job.keys("work/first/parts/")
+    sound = {key: job.read(key) for key in (first, second)}
+    job.s3.put_object(Bucket=RESULTS, Key=first, Body=sound[second])
+    job.s3.put_object(Bucket=RESULTS, Key=second, Body=sound[first])
+    assert job.reduced(planned)["problems"] == {"processor_failed": 2 * SIZE}
+    again = resumed(job)
+    assert [batch["n"] for batch in job.todo(again)] == [0, 1]
+    job.measured(again)
+    job.reduced(again)
+    assert numbers(job) == NUMBERS
+
+
+def test_of_two_that_replace_a_damaged_part_one_does(job: Job, upload: Upload) -> None:
+    upload({"a.png": 10})
+    planned = job.planned(request())
+    job.measured(planned)
+    (key,) = job.keys("work/first/parts/")
+    job.s3.put_object(Bucket=RESULTS, Key=key, Body=b"damaged")
+    damaged = job.s3.head_object(Bucket=RESULTS, Key=key)["ETag"]
+    again = resumed(job)
+    assert [part["measured"] for _ in range(2) for part in job.measured(again)] == [1, 0]
+    sound = job.read(key)
+    # One that has seen the damage and comes later.
+    assert not write(job.s3, RESULTS, key, b"late", instead_of=damaged)
+    assert not write(job.s3, RESULTS, key, b"late", instead_of=None)
+    assert job.read(key) == sound
+
+
+def test_what_no_job_has_written_is_left_alone(job: Job, upload: Upload) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    job.measured(planned)
+    folder = job.keys("work/first/parts/")[0].rpartition("/")[0]
+    for name in ("notes.txt", "000099.jsonl", "000000-000.jsonl", "000000-999.jsonl"):
+        job.s3.put_object(Bucket=RESULTS, Key=f"{folder}/{name}", Body=b"something")
+    assert resumed(job)["batches"] == 0
+    assert job.reduced(planned)["measured"] == len(MANY)
+
+
+def test_reduce_that_ends_in_the_middle_is_done_again(
+    job: Job, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(MANY)
+    planned = job.planned(request())
+    first, *others = job.todo(planned)
+    job.measured(planned, others)
+    job.reduced(planned)
+    again = resumed(job)
+    job.measured(again)
+    real, killed = job.s3.upload_file, FILES[1]
+
+    def upload_file(name: str, bucket: str, key: str) -> None:
+        if key.endswith(killed):
+            raise KeyboardInterrupt
+        real(name, bucket, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job.s3, "upload_file", upload_file)
+        with pytest.raises(KeyboardInterrupt):
+            job.reduced(again)
+    # The sums are still those of the earlier end.
+    assert json.loads(job.read("jobs/first/summary.json"))["problems"] == {"processor_failed": len(first["objects"])}
+    last = resumed(job, "first_3")
+    assert last["batches"] == 0
+    assert job.reduced(last)["measured"] == len(MANY)
+    assert numbers(job) == NUMBERS
+
+
+class Breaking:
+    """An S3 whose answers break off, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def get_object(self, **_: str) -> dict[str, Any]:
+        return {"Body": self, "ETag": "e"}
+
+    def read(self) -> bytes:
+        self.left -= 1
+        if self.left >= 0:
+            raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+        return b"whole"
+
+
+def test_an_answer_that_breaks_off_is_read_again() -> None:
+    s3: Any = Breaking(storage.ATTEMPTS_TO_READ - 1)
+    assert storage.get(s3, RESULTS, "key") == (b"whole", "e")
+    s3 = Breaking(storage.ATTEMPTS_TO_READ)
+    with pytest.raises(IncompleteReadError):
+        storage.get(s3, RESULTS, "key")
