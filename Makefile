@@ -53,7 +53,7 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
 	@$(REDOCLY) lint docs/openapi.json
-	@$(ASL_VALIDATOR) --json-path infra/bulk.asl.json
+	@$(ASL_VALIDATOR) --json-path infra/runs.asl.json
 
 format: .venv/dev ## Format the Python code, and correct what the linter can correct by itself
 	$(BIN)/ruff check --fix .

@@ -156,9 +156,9 @@ def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_stor
     assert json.loads(run(["bash", "-c", code], tmp_path))["code"] == "empty_file"
 
 
-def test_the_example_for_jobs_asks_the_stack_that_its_deployment_makes() -> None:
+def test_the_example_for_runs_asks_the_stack_that_its_deployment_makes() -> None:
     deployed = tomllib.loads(read("samconfig.toml"))
-    example = read("docs/jobs.md").partition("```sh\n")[2].partition("```")[0]
+    example = read("docs/runs.md").partition("```sh\n")[2].partition("```")[0]
     assert "make deploy PARAMETERS=" in example
     assert f"export INTENSITY_STACK={deployed['default']['deploy']['parameters']['stack_name']} " in example
     # What the command asks without this variable, as the document says.

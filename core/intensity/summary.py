@@ -93,7 +93,7 @@ class Counts:
         if self.codes:
             yield "Problems: " + ", ".join(f"{number:,} {code}" for code, number in self.codes.most_common()) + "."
         yield from (f"  {line}" for line in self.listed)
-        # A job lists none.
+        # A run on AWS lists none.
         if 0 < len(self.listed) < self.problems:
             yield f"  and {self.problems - len(self.listed):,} more; each has a row in the results"
 

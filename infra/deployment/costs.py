@@ -144,14 +144,14 @@ def others() -> str:
     )
 
 
-def jobs() -> str:
-    """Return what jobs take. Ten million objects are several jobs, one after another."""
-    concurrency = int(parameters("prod")["BulkConcurrency"])
-    head = ("a job over", "of 20 KB: minutes", "USD", "of 1 MB: minutes", "USD", "of 4 MB: minutes", "USD")
+def runs() -> str:
+    """Return what runs take. Ten million objects are several runs, one after another."""
+    concurrency = int(parameters("prod")["RunsConcurrency"])
+    head = ("a run over", "of 20 KB: minutes", "USD", "of 1 MB: minutes", "USD", "of 4 MB: minutes", "USD")
     rows = []
     for objects in (10_000, 100_000, 1_000_000, 10_000_000):
         parts = -(-objects // MOST_OBJECTS)
-        cells = [f"{objects:,} objects" + (f", {parts} jobs" if parts > 1 else "")]
+        cells = [f"{objects:,} objects" + (f", {parts} runs" if parts > 1 else "")]
         for size in (2e4, 1e6, 4e6):
             guess = estimate(objects // parts, int(objects // parts * size), concurrency)
             cells += [f"{parts * guess.minutes:,.1f}", money(parts * guess.usd)]
@@ -159,7 +159,7 @@ def jobs() -> str:
     return table(head, *rows)
 
 
-def job_batches() -> str:
+def run_batches() -> str:
     """Return what a million objects of 1 MB take in batches of other sizes, at a thousand batches at a time."""
     chosen = estimate(1_000_000, 10**12, 1000)
     transitions = chosen.batches * TRANSITIONS_PER_BATCH
@@ -179,8 +179,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "month": month,
     "day": day,
     "others": others,
-    "jobs": jobs,
-    "job batches": job_batches,
+    "runs": runs,
+    "batches of runs": run_batches,
 }
 
 

@@ -35,8 +35,8 @@ DEFAULTS = {
     "ProcessorConcurrency": "10",
     "GatewayConcurrency": "10",
     "JobConcurrency": "0",
-    "Bulk": "off",
-    "BulkConcurrency": "400",
+    "Runs": "off",
+    "RunsConcurrency": "400",
     "AlarmEmail": "",
     "ZoneA": "",
     "ZoneB": "",
@@ -87,7 +87,7 @@ def prepare(deployment: Deployment, parameters: Mapping[str, str], region: str) 
             f"make teardown ENV={deployment.environment} CONFIRM={deployment.stack}"
         )
     ask_for_email(deployment, parameters)
-    bounds = (*BOUNDS, "BulkConcurrency") if parameters["Bulk"] == "on" else BOUNDS
+    bounds = (*BOUNDS, "RunsConcurrency") if parameters["Runs"] == "on" else BOUNDS
     wanted = {name: int(parameters[name]) for name in bounds}
     check_concurrency(boto3.client("lambda"), deployment.environment, wanted, functions(deployment))
     if parameters["Cache"] == "on" and not (parameters["ZoneA"] and parameters["ZoneB"]):

@@ -23,7 +23,7 @@ MISS_SECONDS = {"100 KB": 0.1, "4 MB": 0.4}
 FILE_BYTES = {"100 KB": 1e5, "4 MB": 4e6}
 LOG_BYTES = 2_000
 CACHE_UNITS = 3
-# SAM keeps an image for each of its functions in a repository of its own, also while there are no jobs of either kind.
+# SAM keeps an image for each of its functions in a repository of its own, also while there are neither jobs nor runs.
 IMAGE_GB = 0.3
 BASE64 = 4 / 3
 # The default rule of X-Ray's sampling: one request a second, and of the others this share.
@@ -99,7 +99,7 @@ def idle(environment: str) -> dict[str, float]:
         for name, value in (("Site", "on"), ("Cache", "on"), ("Firewall", "on"), ("SnapStart", "PublishedVersions"))
     )
     alarms = occurrences("Type: AWS::CloudWatch::Alarm", "template.yaml", "infra/monitoring.yaml")
-    images = occurrences("Dockerfile: functions/processor/Dockerfile", "template.yaml", "infra/bulk.yaml")
+    images = occurrences("Dockerfile: functions/processor/Dockerfile", "template.yaml", "infra/runs.yaml")
     if chosen["JobConcurrency"] == "0":
         # That of lost jobs. Their table, queue and function cost nothing while nobody uses them.
         alarms -= 1

@@ -45,8 +45,8 @@ def test_both_functions_are_bounded_by_default() -> None:
 
 
 def test_what_costs_most_is_off_and_forms_are_few_by_default() -> None:
-    defaults = {name: PARAMETERS[name]["Default"] for name in ("JobConcurrency", "Bulk", "UploadsPerSecond")}
-    assert defaults == {"JobConcurrency": 0, "Bulk": "off", "UploadsPerSecond": 1}
+    defaults = {name: PARAMETERS[name]["Default"] for name in ("JobConcurrency", "Runs", "UploadsPerSecond")}
+    assert defaults == {"JobConcurrency": 0, "Runs": "off", "UploadsPerSecond": 1}
     reserved = deployed()["JobFunction"]["Properties"]["ReservedConcurrentExecutions"]
     assert reserved["Fn::If"][:2] == ["JobsBounded", {"Ref": "JobConcurrency"}]
 

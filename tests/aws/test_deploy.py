@@ -137,13 +137,13 @@ def test_an_account_that_cannot_reserve_is_told_what_to_do(total: int, unreserve
     assert 'make deploy ENV=prod PARAMETERS="ProcessorConcurrency=-1 GatewayConcurrency=-1"' in sentence
 
 
-@pytest.mark.parametrize(("bulk", "asked"), [("off", set()), ("on", {"BulkConcurrency"})])
-def test_the_functions_of_jobs_are_reserved_only_where_there_are_jobs(
-    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, bulk: str, asked: set[str]
+@pytest.mark.parametrize(("runs", "asked"), [("off", set()), ("on", {"RunsConcurrency"})])
+def test_the_functions_of_runs_are_reserved_only_where_there_are_runs(
+    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch, runs: str, asked: set[str]
 ) -> None:
     wanted: list[dict[str, int]] = []
     monkeypatch.setattr(deploying, "check_concurrency", lambda _, __, bounds, ___: wanted.append(bounds))
-    deploying.main("default", f"Bulk={bulk}")
+    deploying.main("default", f"Runs={runs}")
     assert len(commands) == 1
     assert wanted[0].keys() == {"ProcessorConcurrency", "GatewayConcurrency", "JobConcurrency"} | asked
 

@@ -195,7 +195,7 @@ NESTED = {
     if stack["Type"] == "AWS::CloudFormation::Stack"
 }
 # These have another name in their stack.
-RENAMED = {("SiteStack", "FirewallArn"): "SiteFirewallArn", ("BulkStack", "Concurrency"): "BulkConcurrency"}
+RENAMED = {("SiteStack", "FirewallArn"): "SiteFirewallArn", ("RunsStack", "Concurrency"): "RunsConcurrency"}
 
 
 @pytest.mark.parametrize("name", NESTED)

@@ -1,6 +1,6 @@
 """Records commands on a terminal and draws pictures for the docs: `python -m tests.cli.recording`.
 
-docs/pictures/bulk.png is `intensity bulk` on a local S3. docs/pictures/jobs.png is `intensity jobs` with the whole
+docs/pictures/bulk.png is `intensity bulk` on a local S3. docs/pictures/runs.png is `intensity runs` with the whole
 template on a local AWS, which needs what `make e2e` installs. Each run is a real one, on 3,000 objects, some of them
 damaged. The picture has the terminal while the command runs, and at its end. It needs Chromium.
 """
@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.bench.images import encode, photo
 from tests.browser.conftest import QUIET
-from tests.e2e.engines import AWS, JOBS, STACK, deployed
+from tests.e2e.engines import AWS, RUNS, STACK, deployed
 from tests.local_aws import KEYS, running_local_aws
 from tests.support import executable
 
@@ -30,7 +30,7 @@ REGION: Final = "eu-central-1"
 OBJECTS = 3_000
 COLUMNS = 104
 BULK = "intensity bulk s3://photos/2026/ -o photos.csv"
-ON_AWS = "intensity jobs start s3://photos/2026/ --name photos --watch"
+ON_AWS = "intensity runs start s3://photos/2026/ --name photos --watch"
 PAGE = """<meta charset="utf-8"><style>
 body {{ margin: 0; background: #1d1f21; }}
 div {{ width: max-content; padding: 18px 22px; }}
@@ -103,11 +103,11 @@ def main() -> None:
         fill(address)
         environment = {**os.environ, **KEYS, "AWS_ENDPOINT_URL": address}
         draw(PICTURES / "bulk.png", BULK, record(BULK, environment, folder))
-    with tempfile.TemporaryDirectory() as folder, deployed(Path(folder), *JOBS) as url:
+    with tempfile.TemporaryDirectory() as folder, deployed(Path(folder), *RUNS) as url:
         address = url.partition("/restapis/")[0]
         fill(address)
         environment = {**AWS, "AWS_ENDPOINT_URL": address, "INTENSITY_STACK": STACK}
-        draw(PICTURES / "jobs.png", ON_AWS, record(ON_AWS, environment, folder))
+        draw(PICTURES / "runs.png", ON_AWS, record(ON_AWS, environment, folder))
 
 
 if __name__ == "__main__":

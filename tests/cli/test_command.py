@@ -213,7 +213,7 @@ WRONG_REGIONS = ["", "1,2,3", "+1,2,3,4", "-1,2,3,4", "1,2,3,0", "1e3,0,1,1", "0
         (["a.png", "--form", "csv"], "unrecognized arguments"),
         (["--from", "missing-list"], "cannot read names from missing-list: No such file"),
         (["a.png", "-o", "missing/a.csv"], "cannot write missing/a.csv: No such file"),
-        (["-j", "1", "jobs"], "a file or folder of that name is ./jobs"),
+        (["-j", "1", "runs"], "a file or folder of that name is ./runs"),
         (["-j", "1", "bulk", "s3://photos"], "the command is `intensity bulk OPTION... s3://...`"),
         (["s3://photos/a"], "objects of buckets are measured by `intensity bulk`"),
     ],

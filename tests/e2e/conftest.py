@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.compose import compose_up
-from tests.e2e.engines import JOBS, deployed, sam_local
+from tests.e2e.engines import RUNS, deployed, sam_local
 from tests.server import running_server
 from tests.support import executable, ministack, missing
 
@@ -66,5 +66,5 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     else:
         request.getfixturevalue("docker")
         folder = tmp_path_factory.mktemp("engine")
-        with deployed(folder, *JOBS) as url:
+        with deployed(folder, *RUNS) as url:
             yield Engine(name, url, folder=folder)

@@ -37,8 +37,8 @@ AWS = {
 STACK = "image-intensity"
 # MiniStack itself knows no limit. An image that takes more ends the function, as on AWS.
 FUNCTION_MEMORY = "700m"
-# What jobs need, for the tests of jobs. MiniStack passes over the number of functions at a time.
-JOBS = ("Bulk=on", "SourceBuckets=photos,strangers", "BulkConcurrency=2")
+# What runs need, for the tests of runs. MiniStack passes over the number of functions at a time.
+RUNS = ("Runs=on", "SourceBuckets=photos,strangers", "RunsConcurrency=2")
 # Before the first answer, images are built and containers are started.
 START_SECONDS = 120
 

@@ -1,4 +1,4 @@
-"""An S3 in memory with a bucket of images and a bucket of results, and a job that runs as the state machine runs it."""
+"""An S3 in memory with a bucket of images and a bucket of results, and a run that runs as the state machine runs it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from intensity.runs.layout import JobOptions
+from intensity.runs.layout import RunOptions
 from intensity.runs.request import Request, Source
 from runs.measure import measure_batch
 from runs.plan import Deployment, Planning
@@ -40,21 +40,21 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
         yield client
 
 
-class Job:
-    """A job, state by state."""
+class Run:
+    """A run, state by state."""
 
     def __init__(self, s3: S3Client, folder: Path) -> None:
-        self.s3, self._folder, self._runs = s3, folder, 0
+        self.s3, self._folder, self._folders = s3, folder, 0
         self.deployment = Deployment(results=RESULTS, sources=frozenset({PHOTOS}), reserved=400)
 
     def folder(self) -> Path:
-        self._runs += 1
-        folder = self._folder / str(self._runs)
+        self._folders += 1
+        folder = self._folder / str(self._folders)
         folder.mkdir()
         return folder
 
-    def planned(self, request: Request, run: str = "") -> dict[str, Any]:
-        planning = Planning(self.s3, request, run or request.job, self.deployment, self.folder())
+    def planned(self, request: Request, execution: str = "") -> dict[str, Any]:
+        planning = Planning(self.s3, request, execution or request.run, self.deployment, self.folder())
         return planning.resume() if request.resume else planning.begin()
 
     def todo(self, planned: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,23 +62,23 @@ class Job:
 
     def measured(self, planned: dict[str, Any], batches: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
         """As the Distributed Map does it, with the inputs that its ItemSelector makes."""
-        shared = {name: planned[name] for name in ("job", "options", "method", "version")}
+        shared = {name: planned[name] for name in ("run", "options", "method", "version")}
         todo = self.todo(planned) if batches is None else batches
         return [measure_batch({"batch": batch, **shared}, self.s3, RESULTS) for batch in todo]
 
     def reduced(self, planned: dict[str, Any]) -> dict[str, Any]:
         return Reduction(self.s3, RESULTS, planned, self.folder()).all()
 
-    def run(self, request: Request, run: str = "") -> dict[str, Any]:
-        planned = self.planned(request, run)
+    def whole(self, request: Request, execution: str = "") -> dict[str, Any]:
+        planned = self.planned(request, execution)
         self.measured(planned)
         return self.reduced(planned)
 
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=RESULTS, Key=key)["Body"].read()
 
-    def rows(self, job: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.read(f"jobs/{job}/results.jsonl").splitlines()]
+    def rows(self, run: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.read(f"runs/{run}/results.jsonl").splitlines()]
 
     def keys(self, prefix: str) -> list[str]:
         found = self.s3.list_objects_v2(Bucket=RESULTS, Prefix=prefix)
@@ -86,8 +86,8 @@ class Job:
 
 
 @pytest.fixture
-def job(s3: S3Client, tmp_path: Path) -> Job:
-    return Job(s3, tmp_path)
+def run(s3: S3Client, tmp_path: Path) -> Run:
+    return Run(s3, tmp_path)
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def upload(s3: S3Client) -> Callable[..., None]:
     return put
 
 
-def request(job: str = "first", **changes: Any) -> Request:  # noqa: ANN401 - of any field
+def request(run: str = "first", **changes: Any) -> Request:  # noqa: ANN401 - of any field
     """A request for all objects of the bucket, with these changes."""
-    usual = Request(job=job, sources=(Source("prefix", f"s3://{PHOTOS}/"),), options=JobOptions())
+    usual = Request(run=run, sources=(Source("prefix", f"s3://{PHOTOS}/"),), options=RunOptions())
     return replace(usual, **changes)
 
 

@@ -1,4 +1,4 @@
-"""What a job is said to cost and to take."""
+"""What a run is said to cost and to take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from intensity.runs.request import MOST_OBJECTS
 from runs import batches
 from tests.test_deployment import template
 
-FUNCTIONS = template("infra/bulk.yaml")["Resources"]
+FUNCTIONS = template("infra/runs.yaml")["Resources"]
 
 
 def test_the_prices_of_the_estimate_are_those_of_the_table() -> None:
@@ -31,7 +31,7 @@ def test_the_sizes_of_the_estimate_are_those_of_functions_and_batches() -> None:
     assert (batches.MOST_OBJECTS, batches.MOST_BYTES) == (estimate.BATCH_OBJECTS, estimate.BATCH_BYTES)
 
 
-def test_plan_and_reduce_of_the_largest_job_end_in_time() -> None:
+def test_plan_and_reduce_of_the_largest_run_end_in_time() -> None:
     for name, seconds in (
         ("PlanFunction", estimate.PLAN_SECONDS_PER_OBJECT),
         ("ReduceFunction", estimate.REDUCE_SECONDS_PER_OBJECT),

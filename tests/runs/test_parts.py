@@ -18,7 +18,7 @@ from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.runs.conftest import Job
+    from tests.runs.conftest import Run
 
     Upload = Callable[..., None]
     Damage = Callable[[bytes], bytes]
@@ -70,122 +70,122 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-def resumed(job: Job, run: str = "first_2") -> dict[str, Any]:
-    return job.planned(Request(job="first", resume=True), run)
+def resumed(run: Run, execution: str = "first_2") -> dict[str, Any]:
+    return run.planned(Request(run="first", resume=True), execution)
 
 
-def numbers(job: Job) -> dict[str, float]:
-    rows = job.rows("first")
+def numbers(run: Run) -> dict[str, float]:
+    rows = run.rows("first")
     assert len(rows) == len(MANY)
     return {row["path"]: row["average_intensity"] for row in rows}
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_part_is_not_believed_and_is_measured_again(job: Job, upload: Upload, damage: Damage) -> None:
+def test_a_damaged_part_is_not_believed_and_is_measured_again(run: Run, upload: Upload, damage: Damage) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    job.measured(planned)
-    first, *others = job.keys("work/first/parts/")
-    sound = {key: job.read(key) for key in (first, *others)}
-    job.s3.put_object(Bucket=RESULTS, Key=first, Body=damage(sound[first]))
-    assert job.read(first) != sound[first]
-    assert job.reduced(planned)["problems"] == {"processor_failed": SIZE}
+    planned = run.planned(request())
+    run.measured(planned)
+    first, *others = run.keys("work/first/parts/")
+    sound = {key: run.read(key) for key in (first, *others)}
+    run.s3.put_object(Bucket=RESULTS, Key=first, Body=damage(sound[first]))
+    assert run.read(first) != sound[first]
+    assert run.reduced(planned)["problems"] == {"processor_failed": SIZE}
 
-    again = resumed(job)
-    assert [(batch["n"], batch["single"], len(batch["objects"])) for batch in job.todo(again)] == [(0, False, SIZE)]
-    assert [part["measured"] for part in job.measured(again)] == [SIZE]
-    assert job.reduced(again)["measured"] == len(MANY)
-    assert numbers(job) == NUMBERS
-    assert job.keys("work/first/parts/") == [first, *others]
-    assert [job.read(key) for key in others] == [sound[key] for key in others]
-    assert resumed(job, "first_3")["batches"] == 0
+    again = resumed(run)
+    assert [(batch["n"], batch["single"], len(batch["objects"])) for batch in run.todo(again)] == [(0, False, SIZE)]
+    assert [part["measured"] for part in run.measured(again)] == [SIZE]
+    assert run.reduced(again)["measured"] == len(MANY)
+    assert numbers(run) == NUMBERS
+    assert run.keys("work/first/parts/") == [first, *others]
+    assert [run.read(key) for key in others] == [sound[key] for key in others]
+    assert resumed(run, "first_3")["batches"] == 0
 
 
-def test_a_damaged_part_of_one_object_costs_only_this_object(job: Job, upload: Upload) -> None:
+def test_a_damaged_part_of_one_object_costs_only_this_object(run: Run, upload: Upload) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    first, *others = job.todo(planned)
-    job.measured(planned, [*one_by_one(first), *others])
-    keys = job.keys("work/first/parts/")
+    planned = run.planned(request())
+    first, *others = run.todo(planned)
+    run.measured(planned, [*one_by_one(first), *others])
+    keys = run.keys("work/first/parts/")
     (key,) = [key for key in keys if key.endswith("/000000-002.jsonl")]
-    job.s3.put_object(Bucket=RESULTS, Key=key, Body=flipped(job.read(key), -5))
-    again = resumed(job)
-    assert [(batch["n"], batch["single"], batch["objects"][0]["i"]) for batch in job.todo(again)] == [(0, True, 2)]
-    assert [part["measured"] for part in job.measured(again)] == [1]
-    job.reduced(again)
-    assert numbers(job) == NUMBERS
-    assert job.keys("work/first/parts/") == keys
+    run.s3.put_object(Bucket=RESULTS, Key=key, Body=flipped(run.read(key), -5))
+    again = resumed(run)
+    assert [(batch["n"], batch["single"], batch["objects"][0]["i"]) for batch in run.todo(again)] == [(0, True, 2)]
+    assert [part["measured"] for part in run.measured(again)] == [1]
+    run.reduced(again)
+    assert numbers(run) == NUMBERS
+    assert run.keys("work/first/parts/") == keys
 
 
-def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(job: Job, upload: Upload) -> None:
+def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(run: Run, upload: Upload) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    first, *_ = job.todo(planned)
-    job.measured(planned)
-    whole = job.keys("work/first/parts/")[0]
-    job.measured(planned, one_by_one(first)[:2])
-    job.s3.put_object(Bucket=RESULTS, Key=whole, Body=b"damaged")
-    again = resumed(job)
-    assert [batch["objects"][0]["i"] for batch in job.todo(again)] == [2, 3]
-    job.measured(again)
-    job.reduced(again)
-    assert numbers(job) == NUMBERS
+    planned = run.planned(request())
+    first, *_ = run.todo(planned)
+    run.measured(planned)
+    whole = run.keys("work/first/parts/")[0]
+    run.measured(planned, one_by_one(first)[:2])
+    run.s3.put_object(Bucket=RESULTS, Key=whole, Body=b"damaged")
+    again = resumed(run)
+    assert [batch["objects"][0]["i"] for batch in run.todo(again)] == [2, 3]
+    run.measured(again)
+    run.reduced(again)
+    assert numbers(run) == NUMBERS
 
 
-def test_parts_in_each_others_place_are_measured_again(job: Job, upload: Upload) -> None:
+def test_parts_in_each_others_place_are_measured_again(run: Run, upload: Upload) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    job.measured(planned)
-    first, second, _ = job.keys("work/first/parts/")
-    sound = {key: job.read(key) for key in (first, second)}
-    job.s3.put_object(Bucket=RESULTS, Key=first, Body=sound[second])
-    job.s3.put_object(Bucket=RESULTS, Key=second, Body=sound[first])
-    assert job.reduced(planned)["problems"] == {"processor_failed": 2 * SIZE}
-    again = resumed(job)
-    assert [batch["n"] for batch in job.todo(again)] == [0, 1]
-    job.measured(again)
-    job.reduced(again)
-    assert numbers(job) == NUMBERS
+    planned = run.planned(request())
+    run.measured(planned)
+    first, second, _ = run.keys("work/first/parts/")
+    sound = {key: run.read(key) for key in (first, second)}
+    run.s3.put_object(Bucket=RESULTS, Key=first, Body=sound[second])
+    run.s3.put_object(Bucket=RESULTS, Key=second, Body=sound[first])
+    assert run.reduced(planned)["problems"] == {"processor_failed": 2 * SIZE}
+    again = resumed(run)
+    assert [batch["n"] for batch in run.todo(again)] == [0, 1]
+    run.measured(again)
+    run.reduced(again)
+    assert numbers(run) == NUMBERS
 
 
-def test_of_two_that_replace_a_damaged_part_one_does(job: Job, upload: Upload) -> None:
+def test_of_two_that_replace_a_damaged_part_one_does(run: Run, upload: Upload) -> None:
     upload({"a.png": 10})
-    planned = job.planned(request())
-    job.measured(planned)
-    (key,) = job.keys("work/first/parts/")
-    job.s3.put_object(Bucket=RESULTS, Key=key, Body=b"damaged")
-    damaged = job.s3.head_object(Bucket=RESULTS, Key=key)["ETag"]
-    again = resumed(job)
-    assert [part["measured"] for _ in range(2) for part in job.measured(again)] == [1, 0]
-    sound = job.read(key)
+    planned = run.planned(request())
+    run.measured(planned)
+    (key,) = run.keys("work/first/parts/")
+    run.s3.put_object(Bucket=RESULTS, Key=key, Body=b"damaged")
+    damaged = run.s3.head_object(Bucket=RESULTS, Key=key)["ETag"]
+    again = resumed(run)
+    assert [part["measured"] for _ in range(2) for part in run.measured(again)] == [1, 0]
+    sound = run.read(key)
     # One that has seen the damage and comes later.
-    assert not write(job.s3, RESULTS, key, b"late", instead_of=damaged)
-    assert not write(job.s3, RESULTS, key, b"late", instead_of=None)
-    assert job.read(key) == sound
+    assert not write(run.s3, RESULTS, key, b"late", instead_of=damaged)
+    assert not write(run.s3, RESULTS, key, b"late", instead_of=None)
+    assert run.read(key) == sound
 
 
-def test_what_no_job_has_written_is_left_alone(job: Job, upload: Upload) -> None:
+def test_what_no_run_has_written_is_left_alone(run: Run, upload: Upload) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    job.measured(planned)
-    folder = job.keys("work/first/parts/")[0].rpartition("/")[0]
+    planned = run.planned(request())
+    run.measured(planned)
+    folder = run.keys("work/first/parts/")[0].rpartition("/")[0]
     for name in ("notes.txt", "000099.jsonl", "000000-000.jsonl", "000000-999.jsonl"):
-        job.s3.put_object(Bucket=RESULTS, Key=f"{folder}/{name}", Body=b"something")
-    assert resumed(job)["batches"] == 0
-    assert job.reduced(planned)["measured"] == len(MANY)
+        run.s3.put_object(Bucket=RESULTS, Key=f"{folder}/{name}", Body=b"something")
+    assert resumed(run)["batches"] == 0
+    assert run.reduced(planned)["measured"] == len(MANY)
 
 
 def test_reduce_that_ends_in_the_middle_is_done_again(
-    job: Job, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    run: Run, upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(MANY)
-    planned = job.planned(request())
-    first, *others = job.todo(planned)
-    job.measured(planned, others)
-    job.reduced(planned)
-    again = resumed(job)
-    job.measured(again)
-    real, killed = job.s3.upload_file, FILES[1]
+    planned = run.planned(request())
+    first, *others = run.todo(planned)
+    run.measured(planned, others)
+    run.reduced(planned)
+    again = resumed(run)
+    run.measured(again)
+    real, killed = run.s3.upload_file, FILES[1]
 
     def upload_file(name: str, bucket: str, key: str) -> None:
         if key.endswith(killed):
@@ -193,15 +193,15 @@ def test_reduce_that_ends_in_the_middle_is_done_again(
         real(name, bucket, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(job.s3, "upload_file", upload_file)
+        patch.setattr(run.s3, "upload_file", upload_file)
         with pytest.raises(KeyboardInterrupt):
-            job.reduced(again)
+            run.reduced(again)
     # The sums are still those of the earlier end.
-    assert json.loads(job.read("jobs/first/summary.json"))["problems"] == {"processor_failed": len(first["objects"])}
-    last = resumed(job, "first_3")
+    assert json.loads(run.read("runs/first/summary.json"))["problems"] == {"processor_failed": len(first["objects"])}
+    last = resumed(run, "first_3")
     assert last["batches"] == 0
-    assert job.reduced(last)["measured"] == len(MANY)
-    assert numbers(job) == NUMBERS
+    assert run.reduced(last)["measured"] == len(MANY)
+    assert numbers(run) == NUMBERS
 
 
 class Breaking:

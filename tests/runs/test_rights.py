@@ -1,4 +1,4 @@
-"""Each function may do what its code does, and no more: the calls of whole jobs beside the roles of the template."""
+"""Each function may do what its code does, and no more: the calls of whole runs beside the roles of the template."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.test_deployment import REPOSITORY, template
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.runs.conftest import Job
+    from tests.runs.conftest import Run
 
-BULK = REPOSITORY / "infra/bulk.yaml"
-RESOURCES = template("infra/bulk.yaml")["Resources"]
+RUNS = REPOSITORY / "infra/runs.yaml"
+RESOURCES = template("infra/runs.yaml")["Resources"]
 ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "ListObjectVersions": "s3:ListBucketVersions",
@@ -32,14 +32,14 @@ ACTIONS = {
 # What no call shows. A large file that breaks off is given up; and without the list of a bucket, S3 says "forbidden" of
 # what is not there.
 BESIDES = {
-    "Plan": {("s3:AbortMultipartUpload", "results/jobs"), ("s3:AbortMultipartUpload", "results/work")},
+    "Plan": {("s3:AbortMultipartUpload", "results/runs"), ("s3:AbortMultipartUpload", "results/work")},
     "Measure": {("s3:ListBucket", "results"), ("s3:ListBucket", "sources")},
-    "Reduce": {("s3:AbortMultipartUpload", "results/jobs")},
+    "Reduce": {("s3:AbortMultipartUpload", "results/runs")},
 }
 
 
 def statements(role: str) -> Iterator[tuple[str, str]]:
-    """The actions in S3 that a role has, and on what: "results/jobs", "sources/" for objects and so on."""
+    """The actions in S3 that a role has, and on what: "results/runs", "sources/" for objects and so on."""
     for entry in RESOURCES[role]["Properties"]["Policies"]:
         # An !If: its condition, and the policy with sources.
         policy = entry[1] if isinstance(entry, list) else entry
@@ -78,30 +78,30 @@ class Calls:
 
 
 @pytest.fixture
-def calls(job: Job, upload: Callable[..., None]) -> dict[str, set[tuple[str, str]]]:
-    """What each function calls in a job, one that resumes it, one since it, and one over all versions and a list."""
+def calls(run: Run, upload: Callable[..., None]) -> dict[str, set[tuple[str, str]]]:
+    """What each function calls in a run, one that resumes it, one since it, and one over all versions and a list."""
     upload({"a/1.png": 10, "a/2.png": 20})
-    job.s3.put_object(Bucket=PHOTOS, Key="list.csv", Body=f"s3://{PHOTOS}/a/1.png\n".encode())
-    job.s3.put_bucket_versioning(Bucket=PHOTOS, VersioningConfiguration={"Status": "Enabled"})
+    run.s3.put_object(Bucket=PHOTOS, Key="list.csv", Body=f"s3://{PHOTOS}/a/1.png\n".encode())
+    run.s3.put_bucket_versioning(Bucket=PHOTOS, VersioningConfiguration={"Status": "Enabled"})
     upload({"a/2.png": 30})
     found: dict[str, set[tuple[str, str]]] = {"Plan": set(), "Measure": set(), "Reduce": set()}
     versions = request(
         "versions", all_versions=True, sources=(*request().sources, Source("list", f"s3://{PHOTOS}/list.csv"))
     )
-    requests = [request(), Request(job="first", resume=True), replace(request("second"), since="first"), versions]
+    requests = [request(), Request(run="first", resume=True), replace(request("second"), since="first"), versions]
     for number, each in enumerate(requests):
-        planned = noted(job, found["Plan"], lambda each=each, number=number: job.planned(each, f"{each.job}-{number}"))  # type: ignore[misc]
-        todo = [single for batch in job.todo(planned) for single in one_by_one(batch)]
-        noted(job, found["Measure"], lambda planned=planned, todo=todo: job.measured(planned, todo))  # type: ignore[misc]
-        noted(job, found["Reduce"], lambda planned=planned: job.reduced(planned))  # type: ignore[misc]
+        planned = noted(run, found["Plan"], lambda each=each, number=number: run.planned(each, f"{each.run}-{number}"))  # type: ignore[misc]
+        todo = [single for batch in run.todo(planned) for single in one_by_one(batch)]
+        noted(run, found["Measure"], lambda planned=planned, todo=todo: run.measured(planned, todo))  # type: ignore[misc]
+        noted(run, found["Reduce"], lambda planned=planned: run.reduced(planned))  # type: ignore[misc]
     return found
 
 
-def noted(job: Job, made: set[tuple[str, str]], call: Callable[[], Any]) -> Any:  # noqa: ANN401 - of any function
+def noted(run: Run, made: set[tuple[str, str]], call: Callable[[], Any]) -> Any:  # noqa: ANN401 - of any function
     noting = Calls()
-    job.s3.meta.events.register("before-parameter-build.s3", noting.note)
+    run.s3.meta.events.register("before-parameter-build.s3", noting.note)
     answer = call()
-    job.s3.meta.events.unregister("before-parameter-build.s3", noting.note)
+    run.s3.meta.events.unregister("before-parameter-build.s3", noting.note)
     made |= noting.made
     return answer
 
@@ -134,7 +134,7 @@ def built(value: Any, buckets: str) -> Any:  # noqa: ANN401 - of CloudFormation
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 @pytest.mark.parametrize("names", ["photos", "photos,my.scans,x-1"])
 def test_the_buckets_that_may_be_read_are_those_that_were_named_in_every_partition(names: str, partition: str) -> None:
-    roles = yaml.load(BULK.read_text(), Functions)["Resources"]  # noqa: S506 - a safe one
+    roles = yaml.load(RUNS.read_text(), Functions)["Resources"]  # noqa: S506 - a safe one
     for role in ("PlanRole", "MeasureRole"):
         [_, policy, _] = roles[role]["Properties"]["Policies"][1]["Fn::If"]
         objects, buckets = [built(statement["Resource"], names) for statement in policy["PolicyDocument"]["Statement"]]
@@ -149,7 +149,7 @@ def test_the_buckets_that_may_be_read_are_those_that_were_named_in_every_partiti
 
 
 def test_no_arn_is_of_one_partition() -> None:
-    for file in (BULK, BULK.with_name("bulk.asl.json")):
+    for file in (RUNS, RUNS.with_name("runs.asl.json")):
         assert "arn:aws:" not in file.read_text()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intensity.runs.layout import JobOptions, Layout
+from intensity.runs.layout import Layout, RunOptions
 from intensity.runs.request import MOST_CHILDREN
 from intensity.sources.objects import S3Object
 from runs.batches import MOST_OBJECTS, Packer, batch_line, entry_of
@@ -22,13 +22,13 @@ from tests.test_deployment import template
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.runs.conftest import Job
+    from tests.runs.conftest import Run
 
-MACHINE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "infra/bulk.asl.json").read_text())
+MACHINE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "infra/runs.asl.json").read_text())
 STATES = MACHINE["States"]
 CHILD = STATES["Measure"]["ItemProcessor"]["States"]
 ONE = CHILD["OneByOne"]["ItemProcessor"]["States"]
-TEMPLATE = template("infra/bulk.yaml")["Resources"]
+TEMPLATE = template("infra/runs.yaml")["Resources"]
 # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 MOST_INPUT_BYTES = 256 * 1024
 MOST_EVENTS = 25_000
@@ -44,20 +44,20 @@ def paths(value: object) -> set[str]:
     return set(re.findall(r'"\$\.(\w+)', json.dumps(value)))
 
 
-def planned(job: Job, upload: Callable[..., None]) -> dict[str, Any]:
+def planned(run: Run, upload: Callable[..., None]) -> dict[str, Any]:
     upload({"a.png": 10})
-    return job.planned(request())
+    return run.planned(request())
 
 
-def test_every_field_that_the_states_read_is_in_what_plan_returns(job: Job, upload: Callable[..., None]) -> None:
-    answer = planned(job, upload)
+def test_every_field_that_the_states_read_is_in_what_plan_returns(run: Run, upload: Callable[..., None]) -> None:
+    answer = planned(run, upload)
     outer = {key: value for key, value in STATES["Measure"].items() if key != "ItemProcessor"}
     assert paths(outer) | paths(STATES["IsAnythingLeft"]) <= answer.keys()
     assert paths(outer) >= {"todo", "bucket", "children", "max_concurrency"}
 
 
-def test_the_number_of_children_is_one_that_step_functions_takes(job: Job, upload: Callable[..., None]) -> None:
-    answer = planned(job, upload)
+def test_the_number_of_children_is_one_that_step_functions_takes(run: Run, upload: Callable[..., None]) -> None:
+    answer = planned(run, upload)
     assert STATES["Measure"]["MaxConcurrencyPath"] == "$.max_concurrency"
     # A map with both would be refused.
     assert "MaxConcurrency" not in STATES["Measure"]
@@ -69,7 +69,7 @@ def test_a_batch_and_an_object_of_it_come_with_the_same_fields() -> None:
     names = [
         {key.removesuffix(".$") for key in each["ItemSelector"]} for each in (STATES["Measure"], CHILD["OneByOne"])
     ]
-    assert names[0] == names[1] == {"batch", "job", "options", "method", "version"}
+    assert names[0] == names[1] == {"batch", "run", "options", "method", "version"}
     assert paths(CHILD["OneByOne"]["ItemSelector"]) | paths(CHILD["OneByOne"]["ItemsPath"]) <= names[0]
     batch = json.loads(batch_line(7, [entry_of(S3Object("b", "k"), 0)], single=True))
     assert CHILD["OneByOne"]["ItemSelector"]["batch"].keys() == {"n.$", "single", "objects.$"}
@@ -85,8 +85,8 @@ def test_the_largest_batch_fits_into_the_input_of_a_state(character: str) -> Non
         number += 1
     state_input = {
         "batch": json.loads(batch_line(999_999, batch)),
-        "job": "j" * 60,
-        "options": asdict(JobOptions(region="9999999999,9999999999,9999999999,9999999999")),
+        "run": "j" * 60,
+        "options": asdict(RunOptions(region="9999999999,9999999999,9999999999,9999999999")),
         "method": "f" * 16,
         "version": "v" * 200,
     }
@@ -143,12 +143,12 @@ def refusals(children: int, functions: int, seconds: float, longest: list[float]
     return refused
 
 
-FUNCTIONS = template("infra/bulk.yaml")["Parameters"]["Concurrency"]["Default"]
+FUNCTIONS = template("infra/runs.yaml")["Parameters"]["Concurrency"]["Default"]
 LONGEST = TEMPLATE["MeasureFunction"]["Properties"]["Timeout"]
 
 
-# Plan starts no more batches of a job than there are functions. So the others are another job's, or the bound was made
-# smaller while a job ran.
+# Plan starts no more batches of a run than there are functions. So the others are another run's, or the bound was made
+# smaller while a run ran.
 @pytest.mark.parametrize(("children", "functions"), [(2 * FUNCTIONS, FUNCTIONS), (FUNCTIONS, FUNCTIONS // 4)])
 @pytest.mark.parametrize("seconds", [1, 60, LONGEST])
 def test_a_batch_that_finds_no_function_free_waits_and_does_not_fail(
@@ -190,7 +190,7 @@ def test_the_results_of_children_do_not_go_through_the_state_machine() -> None:
     assert STATES["Measure"]["ResultPath"] is None
 
 
-def test_children_are_standard_executions_so_that_stopping_a_job_stops_them() -> None:
+def test_children_are_standard_executions_so_that_stopping_a_run_stops_them() -> None:
     assert STATES["Measure"]["ItemProcessor"]["ProcessorConfig"] == {
         "Mode": "DISTRIBUTED",
         "ExecutionType": "STANDARD",
@@ -199,7 +199,7 @@ def test_children_are_standard_executions_so_that_stopping_a_job_stops_them() ->
 
 def test_the_template_puts_in_every_function_that_the_definition_names() -> None:
     named = set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))
-    assert named == set(TEMPLATE["Jobs"]["Properties"]["DefinitionSubstitutions"])
+    assert named == set(TEMPLATE["Runs"]["Properties"]["DefinitionSubstitutions"])
 
 
 def test_what_step_functions_reads_and_writes_is_where_its_role_may() -> None:

@@ -20,7 +20,7 @@ USAGE_ERROR = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
-    commands = {"bulk": _bulk, "jobs": _jobs}
+    commands = {"bulk": _bulk, "runs": _runs}
     return commands[given[0]](given[1:]) if given and given[0] in commands else _folders(given)
 
 
@@ -52,12 +52,12 @@ def _bulk(argv: Sequence[str]) -> int:
     return run(given, Source("object", partial(bulk.fill, given), Serving(serve, bulk_worker.AHEAD)))
 
 
-def _jobs(argv: Sequence[str]) -> int:
+def _runs(argv: Sequence[str]) -> int:
     """Measure the objects of buckets on AWS."""
     # It needs modules of this package, and so is not loaded with it.
-    from intensity.runs import arguments as jobs_arguments  # noqa: PLC0415
+    from intensity.runs import arguments as runs_arguments  # noqa: PLC0415
 
-    given = jobs_arguments.parse(argv)
+    given = runs_arguments.parse(argv)
     if not _installed({"cli": "tqdm", "s3": "botocore"}):
         return USAGE_ERROR
     # As above.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Commands of their own come first. A file or folder of that name is written as ./bulk.
 COMMANDS = {
     "bulk": "the command is `intensity bulk OPTION... s3://...`",
-    "jobs": "the command is `intensity jobs start s3://...`",
+    "runs": "the command is `intensity runs start s3://...`",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line of `intensity jobs`. Nothing here loads botocore, so that `--help` is there at once."""
+"""The command line of `intensity runs`. Nothing here loads botocore, so that `--help` is there at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from image_intensity.options import Alpha, Limits, Luma, Region
 from intensity.cli.bulk_arguments import add_selection
-from intensity.runs.layout import MAX_BYTES, JobError, JobOptions, Layout
+from intensity.runs.layout import MAX_BYTES, Layout, RunError, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
 STACK = "image-intensity"
 ASK_ABOVE_USD = 10.0
 EPILOG = """\
-Exit codes: 0 every object was measured (or the job goes on), 1 some were not, there were none or the job
-failed, 2 wrong usage, 130 ended by Ctrl+C; the job goes on. Manual: docs/jobs.md in the project.
+Exit codes: 0 every object was measured (or the run goes on), 1 some were not, there were none or the run
+failed, 2 wrong usage, 130 ended by Ctrl+C; the run goes on. Manual: docs/runs.md in the project.
 """
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
     parser = argparse.ArgumentParser(
-        prog="intensity jobs",
-        description="Measure whole buckets on AWS, with the jobs of a deployment of the Image Intensity Service with "
-        "Bulk=on.",
+        prog="intensity runs",
+        description="Measure whole buckets on AWS, with the runs of a deployment of the Image Intensity Service with "
+        "Runs=on.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_start(_command(commands, "start", "begin a job"))
-    _add_job(_command(commands, "status", "say how far a job is"))
-    watch = _add_job(_command(commands, "watch", "show the progress of a job until it has ended"))
+    _add_start(_command(commands, "start", "begin a run"))
+    _add_run(_command(commands, "status", "say how far a run is"))
+    watch = _add_run(_command(commands, "watch", "show the progress of a run until it has ended"))
     _add_progress(watch)
-    _add_job(_command(commands, "cancel", "stop a job; what it has measured stays"))
-    resume = _add_job(_command(commands, "resume", "measure what a job that has ended has left"))
+    _add_run(_command(commands, "cancel", "stop a run; what it has measured stays"))
+    resume = _add_run(_command(commands, "resume", "measure what a run that has ended has left"))
     resume.add_argument("--max-concurrency", metavar="N", type=_count, help="batches at a time")
-    fetch = _add_job(_command(commands, "fetch", "copy the results of a job here, and compare their checksums"))
-    fetch.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where to (a folder with the job's name)")
+    fetch = _add_run(_command(commands, "fetch", "copy the results of a run here, and compare their checksums"))
+    fetch.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where to (a folder with the run's name)")
     fetch.add_argument("--only", choices=("csv", "jsonl", "parquet"), help="only this form of the results")
     fetch.add_argument("--force", action="store_true", help="overwrite files")
-    _command(commands, "list", "list the jobs of the last 90 days, the newest first")
+    _command(commands, "list", "list the runs of the last 90 days, the newest first")
     given = parser.parse_args(argv)
     if given.command == "start":
         _check_start(parser, given)
@@ -69,9 +69,9 @@ def _command(
     return parser
 
 
-def _add_job(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the job that a command is for."""
-    parser.add_argument("job", metavar="JOB", type=_job, help="its name, as start prints it")
+def _add_run(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the run that a command is for."""
+    parser.add_argument("run", metavar="RUN", type=_run, help="its name, as start prints it")
     return parser
 
 
@@ -89,11 +89,11 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     """Add what only `start` has."""
     _add_sources(parser.add_argument_group("which objects"))
     _add_measurement(parser.add_argument_group("how they are measured"))
-    group = parser.add_argument_group("the job")
+    group = parser.add_argument_group("the run")
     group.add_argument(
-        "--name", metavar="JOB", type=_job, help="its name: letters, digits, hyphens (the time of start)"
+        "--name", metavar="RUN", type=_run, help="its name: letters, digits, hyphens (the time of start)"
     )
-    group.add_argument("--since", metavar="JOB", type=_job, help="take the rows of this job for what has not changed")
+    group.add_argument("--since", metavar="RUN", type=_run, help="take the rows of this run for what has not changed")
     group.add_argument("--max-concurrency", metavar="N", type=_count, help="batches at a time (as deployed)")
     group.add_argument(
         "--dry-run", action="store_true", help="print objects, bytes, minutes and USD, and start nothing"
@@ -103,7 +103,7 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
         metavar="USD",
         type=float,
         default=ASK_ABOVE_USD,
-        help=f"ask before a job that costs more is started ({ASK_ABOVE_USD:g})",
+        help=f"ask before a run that costs more is started ({ASK_ABOVE_USD:g})",
     )
     group.add_argument("--yes", action="store_true", help="do not list and do not ask, but start")
     group.add_argument("--watch", action="store_true", help="show the progress until it has ended")
@@ -125,7 +125,7 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
 
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
     """Add the options that change numbers and refusals, as the command on folders has them."""
-    usual = JobOptions()
+    usual = RunOptions()
     group.add_argument("--luma", choices=get_args(Luma), default=usual.luma, help="gray from color (bt601)")
     group.add_argument("--alpha", choices=get_args(Alpha), default=usual.alpha, help="transparency (ignore)")
     group.add_argument("--region", metavar="X,Y,W,H", type=_region, help="measure only this rectangle, in pixels")
@@ -144,13 +144,13 @@ def _check_start(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
         parser.error("--url-encoded is for --from LIST")
     try:
         options_of(given)
-    except JobError as error:
+    except RunError as error:
         parser.error(str(error))
 
 
-def options_of(given: argparse.Namespace) -> JobOptions:
-    """Return the options of a job. Raises JobError."""
-    return JobOptions.read(
+def options_of(given: argparse.Namespace) -> RunOptions:
+    """Return the options of a run. Raises RunError."""
+    return RunOptions.read(
         {
             "luma": given.luma,
             "alpha": given.alpha,
@@ -163,11 +163,11 @@ def options_of(given: argparse.Namespace) -> JobOptions:
     )
 
 
-def _job(text: str) -> str:
-    """Read the name of a job."""
+def _run(text: str) -> str:
+    """Read the name of a run."""
     try:
-        return Layout(text).job
-    except JobError as error:
+        return Layout(text).run
+    except RunError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
@@ -181,7 +181,7 @@ def _count(text: str) -> int:
 def _address(text: str) -> str:
     """Read an address in S3."""
     if not text.startswith("s3://"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as s3://bucket/prefix; a job reads only S3")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as s3://bucket/prefix; a run reads only S3")
     return text
 
 
@@ -194,6 +194,6 @@ def _region(text: str) -> str:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    """Read a list of formats; `JobOptions.read` checks them."""
+    """Read a list of formats; `RunOptions.read` checks them."""
     asked = {name.strip().upper() for name in text.split(",")}
-    return tuple(name for name in JobOptions().formats if name in asked) or tuple(asked)
+    return tuple(name for name in RunOptions().formats if name in asked) or tuple(asked)

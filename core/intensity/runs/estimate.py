@@ -1,4 +1,4 @@
-"""What a job costs and how long it takes, from the number of its objects and their bytes.
+"""What a run costs and how long it takes, from the number of its objects and their bytes.
 
 List prices of us-east-1, in USD; `infra/deployment/prices.py` has where they are from, and a test compares. Transfer
 within the region costs nothing. What is stored, logged and traced is not counted; it is a few cents.
@@ -35,7 +35,7 @@ TRANSITIONS_PER_BATCH = 2
 
 
 class Estimate(NamedTuple):
-    """What a job probably takes. usd: without taxes and free tiers."""
+    """What a run probably takes. usd: without taxes and free tiers."""
 
     batches: int
     minutes: float
@@ -59,6 +59,6 @@ def estimate(objects: int, size: int, concurrency: int) -> Estimate:
 
 
 def cost_of(seconds: float, objects: int) -> float:
-    """Return what a job has cost whose measuring functions were busy for so many seconds together, in USD."""
+    """Return what a run has cost whose measuring functions were busy for so many seconds together, in USD."""
     guessed = objects * SECONDS_PER_OBJECT
     return estimate(objects, 0, 1).usd + (seconds - guessed) * MEASURE_GB * LAMBDA_GB_SECOND

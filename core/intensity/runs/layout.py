@@ -1,13 +1,13 @@
-"""Where everything of a job is in the bucket of results, and what its parts look like.
+"""Where everything of a run is in the bucket of results, and what its parts look like.
 
-    jobs/JOB/job.json         what was asked for, and what was found (`Description`)
-    jobs/JOB/plan.jsonl       every object that was listed, in batches: a line for each batch
-    jobs/JOB/results.jsonl    and .csv and .parquet: a row for each object, in the order of the plan
-    jobs/JOB/rows/            the Parquet file again, in a folder of its own, as Athena wants it
-    jobs/JOB/summary.json     the sums; written last, so a job that has it is done
-    work/JOB/todo-RUN.jsonl   the batches that an execution measures, which the Distributed Map reads
-    work/JOB/parts/METHOD/    the rows of a batch, 000017.jsonl, or of one object of it, 000017-042.jsonl
-    work/JOB/map/             what Step Functions writes about its children
+    runs/RUN/run.json               what was asked for, and what was found
+    runs/RUN/plan.jsonl             every object that was listed, in batches: a line for each batch
+    runs/RUN/results.jsonl          and .csv and .parquet: a row for each object, in the order of the plan
+    runs/RUN/rows/                  the Parquet file again, in a folder of its own, as Athena wants it
+    runs/RUN/summary.json           the sums; written last, so a run that has it is done
+    work/RUN/todo-EXECUTION.jsonl   the batches that an execution measures, which the Distributed Map reads
+    work/RUN/parts/METHOD/          the rows of a batch, 000017.jsonl, or of one object of it, 000017-042.jsonl
+    work/RUN/map/                   what Step Functions writes about its children
 
 What is in work/ goes after 30 days. METHOD is a digest of options and version, so rows of two methods never meet.
 """
@@ -27,8 +27,8 @@ from intensity.rows import Method
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# The name of an execution is the job's, and "_2" and so on for those that resume it.
-JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,59}")
+# The name of an execution is the run's, and "_2" and so on for those that resume it.
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,59}")
 # The largest file that the functions measure: it, its copy and the pixels fit into their memory (see `Limits`).
 MAX_BYTES = 100_000_000
 RESULTS = ("results.jsonl", "results.csv", "results.parquet")
@@ -36,13 +36,13 @@ SUMMARY = "summary.json"
 Detail = Literal["usual", "full"]
 
 
-class JobError(Exception):
-    """A sentence on why a job cannot be planned, measured or put together as it was asked for."""
+class RunError(Exception):
+    """A sentence on why a run cannot be planned, measured or put together as it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
-    """What the numbers and refusals of a job depend on. region: "x,y,width,height", or None for whole images."""
+class RunOptions:
+    """What the numbers and refusals of a run depend on. region: "x,y,width,height", or None for whole images."""
 
     luma: Luma = "bt601"
     alpha: Alpha = "ignore"
@@ -54,11 +54,11 @@ class JobOptions:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read options from JSON. Raises JobError: to take a default for a wrong value would give a wrong number."""
+        """Read options from JSON. Raises RunError: to take a default for a wrong value would give a wrong number."""
         try:
             options = cls(**{**values, "formats": tuple(values.get("formats", Limits().formats))})
         except TypeError as error:
-            raise JobError(f"these are not options of a job: {error}") from error
+            raise RunError(f"these are not options of a run: {error}") from error
         possible = (
             options.luma in get_args(Luma)
             and options.alpha in get_args(Alpha)
@@ -71,7 +71,7 @@ class JobOptions:
             and (options.region is None or re.fullmatch(Region.PATTERN, options.region))
         )
         if not possible:
-            raise JobError(f"these are not options of a job: {values}")
+            raise RunError(f"these are not options of a run: {values}")
         return options
 
     @property
@@ -96,19 +96,19 @@ def deployed_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The keys of one job. Raises JobError for a name that no job can have."""
+    """The keys of one run. Raises RunError for a name that no run can have."""
 
-    job: str
+    run: str
 
     def __post_init__(self) -> None:
         """Check the name: it becomes a part of keys."""
-        if not JOB_NAME.fullmatch(self.job):
-            raise JobError(f"{self.job!r} is not the name of a job: up to 60 letters, digits and hyphens")
+        if not RUN_NAME.fullmatch(self.run):
+            raise RunError(f"{self.run!r} is not the name of a run: up to 60 letters, digits and hyphens")
 
     @property
     def description(self) -> str:
-        """The key of job.json."""
-        return self.result("job.json")
+        """The key of run.json."""
+        return self.result("run.json")
 
     @property
     def plan(self) -> str:
@@ -117,20 +117,20 @@ class Layout:
 
     def result(self, name: str) -> str:
         """Return the key of one of the files that are kept."""
-        return f"jobs/{self.job}/{name}"
+        return f"runs/{self.run}/{name}"
 
-    def todo(self, run: str) -> str:
+    def todo(self, execution: str) -> str:
         """Return the key of what an execution measures."""
-        return f"work/{self.job}/todo-{run}.jsonl"
+        return f"work/{self.run}/todo-{execution}.jsonl"
 
     @property
     def children(self) -> str:
         """The beginning of the keys that Step Functions writes."""
-        return f"work/{self.job}/map"
+        return f"work/{self.run}/map"
 
     def parts(self, method: str) -> str:
         """Return the beginning of the keys of the parts that were measured with this method."""
-        return f"work/{self.job}/parts/{method}/"
+        return f"work/{self.run}/parts/{method}/"
 
     def part(self, method: str, batch: int, index: int | None = None) -> str:
         """Return the key of a batch's part, or of the part of its object with this index."""
@@ -155,7 +155,7 @@ class Head:
     """The first line of a part.
 
     part, method: as in its key. rows: how many lines follow. codes: how many of these have which code. bytes: of the
-    objects that were read. seconds: the time of the function, 0 for rows that an earlier job has measured. sha256: of
+    objects that were read. seconds: the time of the function, 0 for rows that an earlier run has measured. sha256: of
     the lines that follow.
     """
 

@@ -1,4 +1,4 @@
-"""What a job is asked for: the sources, what is taken from them, and how it is measured. It is JSON on its way."""
+"""What a run is asked for: the sources, what is taken from them, and how it is measured. It is JSON on its way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 from image_intensity.options import suffixes_of
-from intensity.runs.layout import JobError, JobOptions, Layout
+from intensity.runs.layout import Layout, RunError, RunOptions
 from intensity.sources.errors import SourceError
 from intensity.sources.inventory import inventory
 from intensity.sources.listing import prefix
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_OBJECTS = 5_000_000
 # With statistics and histogram, each has 4 kB of results, and all of them must fit on the disk of Reduce.
 MOST_OBJECTS_IN_DETAIL = 1_500_000
-# Batches at a time where neither the job nor the deployment says it.
+# Batches at a time where neither the run nor the deployment says it.
 USUAL_CONCURRENCY = 400
 Kind = Literal["prefix", "list", "url_encoded_list", "inventory"]
 
@@ -42,25 +42,25 @@ class Source(NamedTuple):
 class Request:
     """The input of an execution.
 
-    include, exclude, hidden, all_versions: as in `intensity.sources.selection`. since: an earlier job, whose rows
-    are taken for objects that have not changed. resume: measure what a job of this name has left. max_concurrency: of
+    include, exclude, hidden, all_versions: as in `intensity.sources.selection`. since: an earlier run, whose rows
+    are taken for objects that have not changed. resume: measure what a run of this name has left. max_concurrency: of
     the Distributed Map; None for what the deployment has.
     """
 
-    job: str
+    run: str
     sources: tuple[Source, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     hidden: bool = False
     all_versions: bool = False
-    options: JobOptions = field(default_factory=JobOptions)
+    options: RunOptions = field(default_factory=RunOptions)
     since: str | None = None
     resume: bool = False
     max_concurrency: int | None = None
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read a request from JSON. Raises JobError."""
+        """Read a request from JSON. Raises RunError."""
         try:
             request = cls(
                 **{
@@ -68,25 +68,25 @@ class Request:
                     "sources": tuple(Source(*source) for source in values.get("sources", ())),
                     "include": tuple(values.get("include", ())),
                     "exclude": tuple(values.get("exclude", ())),
-                    "options": JobOptions.read(values.get("options", {})),
+                    "options": RunOptions.read(values.get("options", {})),
                 }
             )
         except TypeError as error:
-            raise JobError(f"this is not a request for a job: {error}") from error
+            raise RunError(f"this is not a request for a run: {error}") from error
         request.check()
         return request
 
     def check(self) -> None:
-        """Raise JobError if it contradicts itself."""
-        Layout(self.job)
+        """Raise RunError if it contradicts itself."""
+        Layout(self.run)
         if self.since is not None:
             Layout(self.since)
         if bool(self.sources) == self.resume:
-            raise JobError("a job has sources, and one that is resumed has those that it began with")
+            raise RunError("a run has sources, and one that is resumed has those that it began with")
         if not all(source.kind in get_args(Kind) for source in self.sources):
-            raise JobError(f"a source is one of {', '.join(get_args(Kind))}")
+            raise RunError(f"a source is one of {', '.join(get_args(Kind))}")
         if self.max_concurrency is not None and not 1 <= self.max_concurrency <= MOST_CHILDREN:
-            raise JobError(f"max_concurrency is 1 to {MOST_CHILDREN:,}")
+            raise RunError(f"max_concurrency is 1 to {MOST_CHILDREN:,}")
 
     def values(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -98,12 +98,12 @@ class Request:
         return [source.kind for source in self.sources] == ["prefix"]
 
     def check_number(self, objects: int) -> None:
-        """Raise SourceError if a job cannot have so many objects."""
+        """Raise SourceError if a run cannot have so many objects."""
         most = MOST_OBJECTS_IN_DETAIL if self.options.full else MOST_OBJECTS
         if objects > most:
             detailed = " with --detail full" if self.options.full else ""
             raise SourceError(
-                f"these are more than the {most:,} objects that a job can have{detailed}. Start several jobs, each "
+                f"these are more than the {most:,} objects that a run can have{detailed}. Start several runs, each "
                 "with a longer prefix; it may end anywhere in a key, as s3://bucket/photos/2026-1 does"
             )
 
@@ -123,7 +123,7 @@ def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S
         skipped=skipped,
     )
     for kind, uri in request.sources:
-        # The functions have no files of the person who starts the job.
+        # The functions have no files of the person who starts the run.
         read_uri(uri)
         if kind == "prefix":
             yield from prefix(s3, uri, selection)
@@ -134,21 +134,21 @@ def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S
 
 
 def children(asked: int | None, reserved: int) -> int:
-    """Return how many batches are measured at a time. Raises JobError if no function can measure any.
+    """Return how many batches are measured at a time. Raises RunError if no function can measure any.
 
-    asked: by the job; None for what the deployment has. reserved: functions for jobs; -1 for no bound.
+    asked: by the run; None for what the deployment has. reserved: functions for runs; -1 for no bound.
     More than there are functions would only be refused, and each refusal costs a state transition.
     """
     if reserved == 0:
-        raise JobError("no function is reserved for jobs: the parameter BulkConcurrency of the deployment is 0")
+        raise RunError("no function is reserved for runs: the parameter RunsConcurrency of the deployment is 0")
     if reserved < 0:
         return asked or USUAL_CONCURRENCY
     return min(asked or reserved, reserved)
 
 
 def check_bucket(bucket: str, allowed: frozenset[str]) -> None:
-    """Raise SourceError unless jobs may read this bucket."""
+    """Raise SourceError unless runs may read this bucket."""
     if bucket not in allowed:
         raise SourceError(
-            f"jobs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which they may"
+            f"runs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which they may"
         )

@@ -1,1 +1,1 @@
-"""The functions of jobs on AWS: plan what is measured, measure a batch of it, put the rows together."""
+"""The functions of runs on AWS: plan what is measured, measure a batch of it, put the rows together."""

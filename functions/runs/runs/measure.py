@@ -19,7 +19,7 @@ from image_intensity import Limits
 from intensity import names
 from intensity.lines import json_line
 from intensity.rows import installed_method, problem_row
-from intensity.runs.layout import JobOptions, Layout, part_name, write_part
+from intensity.runs.layout import Layout, RunOptions, part_name, write_part
 from intensity.sources.errors import PROCESSOR_FAILED, ObjectProblem
 from intensity.sources.fetch import content
 from intensity.worker import Work, content_row
@@ -43,7 +43,7 @@ TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 
 
 class OtherVersionError(Exception):
-    """The job was planned for another version of algorithm or decoders than this function has."""
+    """The run was planned for another version of algorithm or decoders than this function has."""
 
 
 class Read(NamedTuple):
@@ -57,7 +57,7 @@ class Read(NamedTuple):
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     """Measure a batch, and return counts only: rows have no place in the history of an execution."""
     answer = measure_batch(event, client(), os.environ["RESULTS_BUCKET"])
-    log("batch", job=event["job"], part=answer["part"], rows=answer["rows"], measured=answer["measured"])
+    log("batch", run=event["run"], part=answer["part"], rows=answer["rows"], measured=answer["measured"])
     return answer
 
 
@@ -70,16 +70,16 @@ def client() -> S3Client:
 def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[str, Any]:
     """Measure the objects of a batch and write their part, unless it is there already. Return its counts.
 
-    event: `job`, `batch` (a line of the plan), `options`, `method` and `version`, as the plan has them.
+    event: `run`, `batch` (a line of the plan), `options`, `method` and `version`, as the plan has them.
     Raises OtherVersionError, and an error of S3 that says nothing of an object: then no part is written.
     """
-    options, batch = JobOptions.read(event["options"]), event["batch"]
+    options, batch = RunOptions.read(event["options"]), event["batch"]
     work = work_of(options)
     if work.method.version != event["version"]:
-        raise OtherVersionError(f"this function has {work.method.version}, and the job wants {event['version']}")
+        raise OtherVersionError(f"this function has {work.method.version}, and the run wants {event['version']}")
     index = batch["objects"][0]["i"] if batch["single"] else None
     part, rows = part_name(batch["n"], index), len(batch["objects"])
-    key = Layout(event["job"]).part(event["method"], batch["n"], index)
+    key = Layout(event["run"]).part(event["method"], batch["n"], index)
     # Lambda can run an invocation twice, and a canceled execution can have been a moment from its end.
     there = get(s3, results, key)
     if there and sound(there.data, key, event["method"], batch["objects"]):
@@ -99,7 +99,7 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     return {"part": part, "rows": rows, "measured": rows if written else 0}
 
 
-def work_of(options: JobOptions) -> Work:
+def work_of(options: RunOptions) -> Work:
     """Return how each object is measured, with the versions that are installed here."""
     method = installed_method(options.method("").options)
     limits = Limits(formats=options.formats, max_pixels=options.max_pixels)

@@ -1,4 +1,4 @@
-"""The parts of a job: which are there, and which rows in them are those of the plan.
+"""The parts of a run: which are there, and which rows in them are those of the plan.
 
 Plan and Reduce ask the same question here, so `resume` measures exactly the objects that would have no row. A part that
 is damaged, or that has the rows of something else, is as good as none.
@@ -45,12 +45,12 @@ class FoundPart(NamedTuple):
 
 
 class Parts:
-    """The parts of a job that were there when this was made."""
+    """The parts of a run that were there when this was made."""
 
-    def __init__(self, s3: S3Client, bucket: str, job: str, method: str) -> None:
+    def __init__(self, s3: S3Client, bucket: str, run: str, method: str) -> None:
         """List them; none is read yet."""
-        self._s3, self._bucket, self._job, self._method = s3, bucket, job, method
-        self._layout = Layout(job)
+        self._s3, self._bucket, self._run, self._method = s3, bucket, run, method
+        self._layout = Layout(run)
         self._whole = set[int]()
         # Of a batch that was done object by object.
         self._singles: dict[int, set[int]] = {}
@@ -60,7 +60,7 @@ class Parts:
                 self._note(each["Key"])
 
     def _note(self, key: str) -> None:
-        """Remember a part, unless it is something that no job has written."""
+        """Remember a part, unless it is something that no run has written."""
         try:
             batch, index = read_part_name(key)
         except ValueError:
@@ -103,7 +103,7 @@ class Parts:
             return None
         part = sound(found.data, key, self._method, objects)
         if part is None:
-            log("damaged part", job=self._job)
+            log("damaged part", run=self._run)
         return part
 
 

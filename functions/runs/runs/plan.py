@@ -1,4 +1,4 @@
-"""The Lambda function that begins a job: it lists the objects and packs them into batches.
+"""The Lambda function that begins a run: it lists the objects and packs them into batches.
 
 The plan is written to disk and then to S3, so memory does not grow with the number of objects.
 """
@@ -20,9 +20,9 @@ from typing import IO, TYPE_CHECKING, Any
 import boto3
 
 from intensity.runs.layout import (
-    JobError,
-    JobOptions,
     Layout,
+    RunError,
+    RunOptions,
     deployed_version,
     part_name,
     write_part,
@@ -53,7 +53,7 @@ CREATE TABLE seen (name BLOB PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What the deployment says: the bucket of results, the buckets that may be read, and the functions for jobs.
+    """What the deployment says: the bucket of results, the buckets that may be read, and the functions for runs.
 
     reserved: so many can measure at a time; -1 for no such bound.
     """
@@ -75,7 +75,7 @@ class Counts:
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Plan an execution: `request` is its input, `run` its name. Return what the other states need."""
+    """Plan an execution: `request` is its input, `execution` its name. Return what the other states need."""
     deployment = Deployment(
         results=os.environ["RESULTS_BUCKET"],
         sources=frozenset(filter(None, os.environ["SOURCE_BUCKETS"].split(","))),
@@ -83,19 +83,21 @@ def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     )
     request = Request.read(event["request"])
     with tempfile.TemporaryDirectory() as folder:
-        planning = Planning(boto3.client("s3", config=configuration()), request, event["run"], deployment, Path(folder))
+        s3 = boto3.client("s3", config=configuration())
+        planning = Planning(s3, request, event["execution"], deployment, Path(folder))
         answer = planning.resume() if request.resume else planning.begin()
-    log("plan", job=request.job, listed=answer["listed"], batches=answer["batches"])
+    log("plan", run=request.run, listed=answer["listed"], batches=answer["batches"])
     return answer
 
 
 class Planning:
     """The planning of one execution."""
 
-    def __init__(self, s3: S3Client, request: Request, run: str, deployment: Deployment, folder: Path) -> None:
+    def __init__(self, s3: S3Client, request: Request, execution: str, deployment: Deployment, folder: Path) -> None:
         """Nothing is read or written yet. folder: empty, for what is written to S3 later."""
-        self._s3, self._request, self._run, self._deployment, self._folder = s3, request, run, deployment, folder
-        self._bucket, self._layout = deployment.results, Layout(request.job)
+        self._s3, self._request, self._execution = s3, request, execution
+        self._deployment, self._folder = deployment, folder
+        self._bucket, self._layout = deployment.results, Layout(request.run)
         self._version = deployed_version()
         self._method = request.options.digest(self._version)
         self._counts, self._skipped = Counts(), Counter[str]()
@@ -103,11 +105,11 @@ class Planning:
         self._writing: deque[Future[None]] = deque()
 
     def begin(self) -> dict[str, Any]:
-        """Plan a new job. Raises JobError and SourceError."""
+        """Plan a new run. Raises RunError and SourceError."""
         there = get_json(self._s3, self._bucket, self._layout.description)
         # Step Functions may call a second time where the first call got lost.
-        if there and there["run"] != self._run:
-            raise JobError(f"there is a job {self._request.job} already")
+        if there and there["execution"] != self._execution:
+            raise RunError(f"there is a run {self._request.run} already")
         for source in self._request.sources:
             check_bucket(source.uri.removeprefix("s3://").partition("/")[0], self._deployment.sources)
         plan, todo = self._folder / "plan", self._folder / "todo"
@@ -116,12 +118,12 @@ class Planning:
                 earlier.load(self._s3, self._bucket, self._request.since, self._method, self._folder)
             self._pack(earlier, every, new)
         self._s3.upload_file(str(plan), self._bucket, self._layout.plan)
-        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._run))
+        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._execution))
         description = {
             **self._request.values(),
             **asdict(self._counts),
             "skipped": dict(self._skipped),
-            "run": self._run,
+            "execution": self._execution,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "version": self._version,
             "method": self._method,
@@ -130,15 +132,15 @@ class Planning:
         return self._answer(self._request.options, self._counts.to_measure)
 
     def resume(self) -> dict[str, Any]:
-        """Plan what a job has left: the batches and objects of its plan that have no sound row. Raises JobError."""
+        """Plan what a run has left: the batches and objects of its plan that have no sound row. Raises RunError."""
         description = get_json(self._s3, self._bucket, self._layout.description)
         if description is None:
-            raise JobError(f"there is no job {self._request.job}, or its plan was not complete")
-        options = JobOptions.read(description["options"])
+            raise RunError(f"there is no run {self._request.run}, or its plan was not complete")
+        options = RunOptions.read(description["options"])
         # With another version than before, nothing is measured yet: parts of two versions have two folders.
         self._method = options.digest(self._version)
         self._counts = Counts(**{name: description[name] for name in Counts.__slots__})
-        parts = Parts(self._s3, self._bucket, self._request.job, self._method)
+        parts = Parts(self._s3, self._bucket, self._request.run, self._method)
         plan, todo, left = self._folder / "plan", self._folder / "todo", 0
         self._s3.download_file(self._bucket, self._layout.plan, str(plan))
         with todo.open("w") as new:
@@ -146,7 +148,7 @@ class Planning:
                 lines = list(missing(part))
                 new.writelines(lines)
                 left += len(lines)
-        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._run))
+        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._execution))
         self._describe({**description, "version": self._version, "method": self._method})
         return self._answer(options, left)
 
@@ -222,16 +224,16 @@ class Planning:
         database.close()
 
     def _describe(self, description: Mapping[str, Any]) -> None:
-        """Write job.json."""
+        """Write run.json."""
         self._put(self._layout.description, json.dumps(description, indent=1).encode())
 
-    def _answer(self, options: JobOptions, batches: int) -> dict[str, Any]:
+    def _answer(self, options: RunOptions, batches: int) -> dict[str, Any]:
         """Return what the other states need."""
         return {
-            "job": self._request.job,
-            "run": self._run,
+            "run": self._request.run,
+            "execution": self._execution,
             "bucket": self._bucket,
-            "todo": self._layout.todo(self._run),
+            "todo": self._layout.todo(self._execution),
             "children": self._layout.children,
             "options": asdict(options),
             "version": self._version,

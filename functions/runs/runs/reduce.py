@@ -1,6 +1,6 @@
-"""The Lambda function that ends a job: it walks the plan and writes exactly one row for each object in it.
+"""The Lambda function that ends a run: it walks the plan and writes exactly one row for each object in it.
 
-An object without a row in any part gets one that says so. If there are not as many rows as objects, the job fails.
+An object without a row in any part gets one that says so. If there are not as many rows as objects, the run fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from intensity import names
 from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
 from intensity.rows import columns, problem_row
-from intensity.runs.layout import RESULTS, SUMMARY, JobOptions, Layout
+from intensity.runs.layout import RESULTS, SUMMARY, Layout, RunOptions
 from intensity.sources.errors import PROCESSOR_FAILED
 from runs.batches import read_entry
 from runs.parts import Parts
@@ -40,13 +40,13 @@ class RowsMissingError(Exception):
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Write the results of a job. Return its sums, without anything of an object."""
+    """Write the results of a run. Return its sums, without anything of an object."""
     with tempfile.TemporaryDirectory() as folder:
         summary = Reduction(
             boto3.client("s3", config=configuration()), os.environ["RESULTS_BUCKET"], event, Path(folder)
         ).all()
-    log("reduce", job=event["job"], rows=summary["total"], measured=summary["measured"])
-    return {name: summary[name] for name in ("job", "total", "measured", "problems")}
+    log("reduce", run=event["run"], rows=summary["total"], measured=summary["measured"])
+    return {name: summary[name] for name in ("run", "total", "measured", "problems")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Reduction:
 
     def all(self) -> dict[str, Any]:
         """Write all results, and last the sums. Return these. Raises RowsMissingError."""
-        layout, sums = Layout(self.event["job"]), Sums()
-        options = JobOptions.read(self.event["options"])
+        layout, sums = Layout(self.event["run"]), Sums()
+        options = RunOptions.read(self.event["options"])
         jsonl, table, parquet = (self.folder / name for name in RESULTS)
         self._write_rows(layout, options, jsonl, table, sums)
         if sums.total != self.event["listed"]:
@@ -73,7 +73,7 @@ class Reduction:
         parquet_object: CopySourceTypeDef = {"Bucket": self.bucket, "Key": layout.result("results.parquet")}
         self.s3.copy(parquet_object, self.bucket, layout.result("rows/results.parquet"))
         summary = {
-            **{name: self.event[name] for name in ("job", "run", "version", "method", "options")},
+            **{name: self.event[name] for name in ("run", "execution", "version", "method", "options")},
             **sums.values(get_json(self.s3, self.bucket, layout.description) or {}),
             "files": files,
         }
@@ -81,14 +81,14 @@ class Reduction:
         self.s3.put_object(Bucket=self.bucket, Key=layout.result(SUMMARY), Body=body)
         return summary
 
-    def _write_rows(self, layout: Layout, options: JobOptions, jsonl: Path, table: Path, sums: Sums) -> None:
+    def _write_rows(self, layout: Layout, options: RunOptions, jsonl: Path, table: Path, sums: Sums) -> None:
         """Write the rows as JSON lines and as CSV, in the order of the plan."""
         plan, wanted = self.folder / "plan", columns(full=options.full)
         method = options.method(self.event["version"])
         self.s3.download_file(self.bucket, layout.plan, str(plan))
         with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
             cells.write(csv_line([column.name for column in wanted]))
-            for part in Parts(self.s3, self.bucket, layout.job, self.event["method"]).walk(plan):
+            for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(plan):
                 for head in part.heads:
                     sums.add_head(head)
                 for entry in part.batch["objects"]:

@@ -1,6 +1,6 @@
-"""Rows of an earlier job, for objects that have not changed since.
+"""Rows of an earlier run, for objects that have not changed since.
 
-The plan of a job and its results have the same order, so line by line they tell which row is of which object. They are
+The plan of a run and its results have the same order, so line by line they tell which row is of which object. They are
 kept in a database on disk: memory does not grow with their number.
 """
 
@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Self
 
 from intensity import names
-from intensity.runs.layout import SUMMARY, JobError, Layout
+from intensity.runs.layout import SUMMARY, Layout, RunError
 from runs.batches import read_entry
 from runs.storage import get_json
 
@@ -36,7 +36,7 @@ LASTING = frozenset({"empty_file", "unsupported_format", "corrupt_image", "too_m
 
 
 class Earlier:
-    """The rows of an earlier job that can be used again."""
+    """The rows of an earlier run that can be used again."""
 
     def __init__(self, folder: Path) -> None:
         """Begin without rows."""
@@ -51,14 +51,14 @@ class Earlier:
         """Close the database."""
         self._database.close()
 
-    def load(self, s3: S3Client, bucket: str, job: str, method: str, folder: Path) -> None:
-        """Load the rows of a job. Raises JobError if it has no results, or some of another method."""
-        layout = Layout(job)
+    def load(self, s3: S3Client, bucket: str, run: str, method: str, folder: Path) -> None:
+        """Load the rows of a run. Raises RunError if it has no results, or some of another method."""
+        layout = Layout(run)
         summary = get_json(s3, bucket, layout.result(SUMMARY))
         if summary is None:
-            raise JobError(f"there are no results of a job {job}")
+            raise RunError(f"there are no results of a run {run}")
         if summary["method"] != method:
-            raise JobError(f"the job {job} was measured with other options or another version")
+            raise RunError(f"the run {run} was measured with other options or another version")
         plan, results = folder / "earlier-plan", folder / "earlier-results"
         s3.download_file(bucket, layout.plan, str(plan))
         s3.download_file(bucket, layout.result("results.jsonl"), str(results))
@@ -78,12 +78,12 @@ class Earlier:
 
 
 def reusable(plan: Path, results: Path) -> Iterator[tuple[bytes, str, str]]:
-    """Yield the name, the ETag and the row of each object whose row would be the same again. Raises JobError."""
+    """Yield the name, the ETag and the row of each object whose row would be the same again. Raises RunError."""
     with results.open(encoding="utf-8") as rows:
         for listed, row in zip_longest(planned(plan), rows):
             values = json.loads(row) if row else {}
             if listed is None or values.get("path") != names.written(listed.name):
-                raise JobError("the plan and the results of the earlier job do not belong together")
+                raise RunError("the plan and the results of the earlier run do not belong together")
             if listed.etag and values["sha256"] and (values["code"] is None or values["code"] in LASTING):
                 yield listed.name, listed.etag, row
 

@@ -63,6 +63,6 @@ def get_json(s3: S3Client, bucket: str, key: str) -> dict[str, Any] | None:
 
 def log(message: str, **values: object) -> None:
     """Write one line of JSON to standard output. Values are counts and ids, never a key or a name of an object."""
-    line = {"timestamp": datetime.now(UTC).isoformat(), "level": "INFO", "message": message, "name": "bulk", **values}
+    line = {"timestamp": datetime.now(UTC).isoformat(), "level": "INFO", "message": message, "name": "runs", **values}
     sys.stdout.write(f"{json.dumps(line)}\n")
     sys.stdout.flush()

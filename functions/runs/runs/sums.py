@@ -1,4 +1,4 @@
-"""The sums of a job: how many rows of which kind, the distribution of the averages, time and cost."""
+"""The sums of a run: how many rows of which kind, the distribution of the averages, time and cost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sums:
         self._least, self._most = min(self._least, average), max(self._most, average)
 
     def values(self, description: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the sums as JSON. description: job.json, which has what was left out, and the start.
+        """Return the sums as JSON. description: run.json, which has what was left out, and the start.
 
         function_seconds: of all invocations that wrote rows, without crashes, Plan and Reduce. usd: an estimate.
         """

@@ -1,8 +1,8 @@
-"""Plan and Reduce of a job with very many objects: time, memory and requests. S3 is a folder, so nothing waits for it.
+"""Plan and Reduce of a run with very many objects: time, memory and requests. S3 is a folder, so nothing waits for it.
 
-Plan is also measured where it resumes a job whose parts are all there: it reads each of them.
+Plan is also measured where it resumes a run whose parts are all there: it reads each of them.
 
-Usage: python -m tests.bench.jobs [OBJECTS ...], by default 100,000 and 1,000,000. Each function is a process of its
+Usage: python -m tests.bench.runs [OBJECTS ...], by default 100,000 and 1,000,000. Each function is a process of its
 own, so that its peak memory is its own.
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from intensity import names
-from intensity.runs.layout import JobOptions, Layout, part_name, write_part
+from intensity.runs.layout import Layout, RunOptions, part_name, write_part
 from intensity.runs.request import Request, Source
 from runs.batches import read_entry
 from runs.plan import Deployment, Planning
@@ -102,7 +102,7 @@ def transfers(size: int) -> int:
 
 
 def plan(s3: FolderS3, folder: Path) -> dict[str, Any]:
-    request = Request(job="bench", sources=(Source("prefix", f"s3://{PHOTOS}/"),))
+    request = Request(run="bench", sources=(Source("prefix", f"s3://{PHOTOS}/"),))
     return planning(s3, request, folder).begin()
 
 
@@ -114,7 +114,7 @@ def planning(s3: FolderS3, request: Request, folder: Path) -> Planning:
 def measure(s3: FolderS3, planned: dict[str, Any]) -> None:
     """Write the parts, with made-up rows."""
     layout = Layout("bench")
-    method = JobOptions().method(planned["version"])._asdict()
+    method = RunOptions().method(planned["version"])._asdict()
     with s3.file(layout.plan).open() as lines:
         for line in lines:
             batch = json.loads(line)
@@ -153,7 +153,7 @@ def step(name: str, objects: int, folder: Path) -> None:
             if name == "measure":
                 measure(s3, planned)
             elif name == "resume":
-                again = planning(s3, Request(job="bench", resume=True), Path(work)).resume()
+                again = planning(s3, Request(run="bench", resume=True), Path(work)).resume()
                 assert (again["listed"], again["batches"]) == (objects, 0)
             else:
                 summary = Reduction(cast("S3Client", s3), RESULTS, planned, Path(work)).all()
@@ -170,7 +170,7 @@ def main(numbers: list[int]) -> None:
     for objects in numbers:
         with tempfile.TemporaryDirectory() as folder:
             for name in ("plan", "measure", "resume", "reduce"):
-                command = [sys.executable, "-m", "tests.bench.jobs", name, str(objects), folder]
+                command = [sys.executable, "-m", "tests.bench.runs", name, str(objects), folder]
                 took = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
                 if name == "measure":
                     continue

@@ -1,4 +1,4 @@
-"""Jobs on a local AWS, from the deployed template and by the command: every object has one row, whatever happens."""
+"""Runs on a local AWS, from the deployed template and by the command: every object has one row, whatever happens."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ EMPTY = "many/empty.png"
 
 
 @dataclass
-class Jobs:
-    """The jobs of a deployment, by the command `intensity jobs` and by AWS's API."""
+class Runs:
+    """The runs of a deployment, by the command `intensity runs` and by AWS's API."""
 
     endpoint: str
     folder: Path
@@ -64,8 +64,8 @@ class Jobs:
         [stack] = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "intensity.cli", "jobs", *arguments]
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "intensity.cli", "runs", *arguments]
         environment = {**AWS, "AWS_ENDPOINT_URL": self.endpoint, "INTENSITY_STACK": STACK}
         return subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=240
@@ -75,14 +75,14 @@ class Jobs:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda key: self.s3.put_object(Bucket="photos", Key=key, Body=files[key]), files))
 
-    def parts(self, job: str) -> dict[str, str]:
-        """The parts of a job, and when each was written."""
+    def parts(self, run: str) -> dict[str, str]:
+        """The parts of a run, and when each was written."""
         pages = self.s3.get_paginator("list_objects_v2")
-        found = pages.paginate(Bucket=self.outputs["JobsBucket"], Prefix=f"work/{job}/parts/")
+        found = pages.paginate(Bucket=self.outputs["RunsBucket"], Prefix=f"work/{run}/parts/")
         return {each["Key"]: str(each["LastModified"]) for page in found for each in page.get("Contents", ())}
 
     def read(self, key: str) -> bytes:
-        return self.s3.get_object(Bucket=self.outputs["JobsBucket"], Key=key)["Body"].read()
+        return self.s3.get_object(Bucket=self.outputs["RunsBucket"], Key=key)["Body"].read()
 
     @contextmanager
     def functions(self, number: int) -> Iterator[None]:
@@ -98,19 +98,19 @@ class Jobs:
         yield
         functions.delete_function_concurrency(FunctionName=name)
 
-    def maps(self, job: str) -> list[dict[str, Any]]:
-        """The Distributed Maps of a job. One whose children have all ended has a "stopDate"."""
-        execution = f"{self.outputs['JobsStateMachine'].replace(':stateMachine:', ':execution:')}:{job}"
+    def maps(self, run: str) -> list[dict[str, Any]]:
+        """The Distributed Maps of a run. One whose children have all ended has a "stopDate"."""
+        execution = f"{self.outputs['RunsStateMachine'].replace(':stateMachine:', ':execution:')}:{run}"
         found: list[dict[str, Any]] = self.client("stepfunctions").list_map_runs(executionArn=execution)["mapRuns"]
         return found
 
     def has(self, key: str) -> bool:
-        return self.s3.list_objects_v2(Bucket=self.outputs["JobsBucket"], Prefix=key)["KeyCount"] == 1
+        return self.s3.list_objects_v2(Bucket=self.outputs["RunsBucket"], Prefix=key)["KeyCount"] == 1
 
 
 @pytest.fixture
-def jobs(engine: Engine, tmp_path: Path) -> Jobs:
-    found = Jobs(engine.url.partition("/restapis/")[0], tmp_path)
+def runs(engine: Engine, tmp_path: Path) -> Runs:
+    found = Runs(engine.url.partition("/restapis/")[0], tmp_path)
     if "photos" not in [each["Name"] for each in found.s3.list_buckets()["Buckets"]]:
         region = {"LocationConstraint": AWS["AWS_DEFAULT_REGION"]}
         found.s3.create_bucket(Bucket="photos", CreateBucketConfiguration=region)  # type: ignore[arg-type]
@@ -153,21 +153,21 @@ def measured_here(folder: Path, files: Mapping[str, bytes]) -> set[str]:
     return set((folder / "here.csv").read_text().splitlines())
 
 
-def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_file(jobs: Jobs) -> None:
+def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_file(runs: Runs) -> None:
     files = {**SOUND, **DAMAGED, EMPTY: b""}
-    jobs.upload({**files, KILLER: killer(), CHANGED: png(1)})
+    runs.upload({**files, KILLER: killer(), CHANGED: png(1)})
     named: list[dict[str, str]] = [{"bucket": "photos", "key": key} for key in MISSING]
     named += [{"bucket": "strangers", "key": FORBIDDEN}, {"bucket": "photos", "key": CHANGED, "etag": "0" * 32}]
-    jobs.upload({"lists/list.jsonl": "\n".join(map(json.dumps, named)).encode()})
+    runs.upload({"lists/list.jsonl": "\n".join(map(json.dumps, named)).encode()})
 
     sources = ("s3://photos/many/", "--from", "s3://photos/lists/list.jsonl")
-    started = jobs.run("start", *sources, "--name", "all", "--watch")
+    started = runs.command("start", *sources, "--name", "all", "--watch")
     assert (started.returncode, started.stdout) == (1, "all\n"), started.stderr
     assert "1,200 objects" in started.stderr.splitlines()[0]
-    fetched = jobs.run("fetch", "all")
+    fetched = runs.command("fetch", "all")
     assert fetched.returncode == 1, fetched.stderr
 
-    table = (jobs.folder / "all/results.csv").read_text()
+    table = (runs.folder / "all/results.csv").read_text()
     rows = {row["path"]: row for row in csv.DictReader(io.StringIO(table))}
     assert len(rows) == len(table.splitlines()) - 1 == 1200
     assert {path: row["code"] for path, row in rows.items() if row["code"]} == {
@@ -178,52 +178,52 @@ def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_fi
         f"s3://photos/{CHANGED}": "object_changed",
         f"s3://strangers/{FORBIDDEN}": "object_forbidden",
     }
-    here = measured_here(jobs.folder, files)
+    here = measured_here(runs.folder, files)
     assert len(here) == len(files) + 1
     assert here <= {line.removeprefix("s3://photos/") for line in table.splitlines()}
 
 
-def test_a_job_that_was_canceled_in_the_middle_measures_the_rest_when_it_is_resumed(jobs: Jobs) -> None:
-    # A batch takes some seconds, so that the command finds the job running.
-    jobs.upload({f"half/{number:04d}.jpg": png(number % 256) if number % 10 else slow() for number in range(1000)})
-    # AWS stops the children of a canceled job. MiniStack lets them run on, and a child that finds no free function ends
+def test_a_run_that_was_canceled_in_the_middle_measures_the_rest_when_it_is_resumed(runs: Runs) -> None:
+    # A batch takes some seconds, so that the command finds the run running.
+    runs.upload({f"half/{number:04d}.jpg": png(number % 256) if number % 10 else slow() for number in range(1000)})
+    # AWS stops the children of a canceled run. MiniStack lets them run on, and a child that finds no free function ends
     # at once, which on AWS would wait. So three batches are measured, and the others are not.
-    with jobs.functions(3):
-        assert jobs.run("start", "s3://photos/half/", "--name", "half", "--yes").returncode == 0
-        until(lambda: jobs.maps("half"))
-        canceled = jobs.run("cancel", "half")
+    with runs.functions(3):
+        assert runs.command("start", "s3://photos/half/", "--name", "half", "--yes").returncode == 0
+        until(lambda: runs.maps("half"))
+        canceled = runs.command("cancel", "half")
         assert canceled.returncode == 0, canceled.stderr
-        until(lambda: all("stopDate" in each for each in jobs.maps("half")))
-    aborted = jobs.run("status", "half")
+        until(lambda: all("stopDate" in each for each in runs.maps("half")))
+    aborted = runs.command("status", "half")
     assert (aborted.returncode, "aborted" in aborted.stderr) == (1, True)
-    before = jobs.parts("half")
+    before = runs.parts("half")
     assert 0 < sum(map(objects_of, before)) < 1000
-    assert not jobs.has("jobs/half/summary.json")
+    assert not runs.has("runs/half/summary.json")
     damaged, *sound = sorted(before)
-    jobs.s3.put_object(Bucket=jobs.outputs["JobsBucket"], Key=damaged, Body=jobs.read(damaged)[:-1])
+    runs.s3.put_object(Bucket=runs.outputs["RunsBucket"], Key=damaged, Body=runs.read(damaged)[:-1])
 
-    assert jobs.run("resume", "half").returncode == 0
-    watched = jobs.run("watch", "half")
+    assert runs.command("resume", "half").returncode == 0
+    watched = runs.command("watch", "half")
     assert (watched.returncode, "1,000 measured" in watched.stderr) == (0, True), watched.stderr
-    todo = jobs.read("work/half/todo-half_2.jsonl")
+    todo = runs.read("work/half/todo-half_2.jsonl")
     left = [each["key"] for line in todo.splitlines() for each in json.loads(line)["objects"]]
     assert len(left) == len(set(left)) == 1000 - sum(map(objects_of, sound))
     # What was written before is as it was, but for the damaged part, and each object has one row.
-    after = jobs.parts("half")
+    after = runs.parts("half")
     assert sum(map(objects_of, after)) == 1000
     assert {key: before[key] for key in sound}.items() <= after.items()
-    assert jobs.run("fetch", "half", "--only", "csv").returncode == 0
-    rows = list(csv.DictReader(io.StringIO((jobs.folder / "half/results.csv").read_text())))
+    assert runs.command("fetch", "half", "--only", "csv").returncode == 0
+    rows = list(csv.DictReader(io.StringIO((runs.folder / "half/results.csv").read_text())))
     assert len(rows) == len({row["path"] for row in rows}) == 1000
     assert all(row["average_intensity"] for row in rows)
 
 
-def test_a_job_over_an_empty_prefix_says_that_there_was_nothing(jobs: Jobs) -> None:
-    started = jobs.run("start", "s3://photos/nothing/", "--name", "none", "--watch")
+def test_a_run_over_an_empty_prefix_says_that_there_was_nothing(runs: Runs) -> None:
+    started = runs.command("start", "s3://photos/nothing/", "--name", "none", "--watch")
     assert (started.returncode, "No images were found" in started.stderr) == (1, True)
-    assert jobs.run("fetch", "none", "--only", "csv").returncode == 1
-    assert (jobs.folder / "none/results.csv").read_text().count("\n") == 1
-    assert "none" in jobs.run("list").stdout
+    assert runs.command("fetch", "none", "--only", "csv").returncode == 1
+    assert (runs.folder / "none/results.csv").read_text().count("\n") == 1
+    assert "none" in runs.command("list").stdout
 
 
 def until(condition: Callable[[], object]) -> None:
