@@ -13,6 +13,7 @@ from contract.invocation import measurement_answer, problem_answer
 from contract.jobs import Job, Progress
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.jobs import Jobs, name_of
+from gateway.measuring.processor_client import TimeUsedUpError
 from gateway.measuring.records import MAX_RECORD_BYTES
 from image_intensity import Options, Region
 from tests.gateway.driver import IMAGE, assert_problem, measurement
@@ -153,7 +154,7 @@ def test_a_job_that_begins_although_a_request_was_refused_is_no_hit(
             store, queue, "secret", settings.max_job_bytes, settings.max_job_pixels, logger
         ),
     )
-    gateway.processor.answer = ProblemError(ProblemCode.PROCESSOR_TIMEOUT, "It takes too long.")
+    gateway.processor.answer = TimeUsedUpError()
     ticket = announce(gateway)["ticket"]
     assert [redeem(gateway, ticket).headers["x-cache"] for _ in range(2)] == ["miss", "hit"]
     begun = start(gateway, ticket)

@@ -22,7 +22,12 @@ from PIL import Image
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring import processor_client
-from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, LambdaProcessor, make_lambda_client
+from gateway.measuring.processor_client import (
+    LAMBDA_PAYLOAD_BYTES,
+    LambdaProcessor,
+    TimeUsedUpError,
+    make_lambda_client,
+)
 from gateway.measuring.redis_store import DEADLINE_SECONDS
 from processor.handler import lambda_handler
 from tests.gateway.driver import assert_problem, measurement
@@ -194,7 +199,10 @@ def test_a_function_that_does_not_exist_is_a_failure(gateway: Gateway) -> None:
 def test_no_answer_in_time_is_a_timeout(gateway: Gateway, function: Lambda) -> None:
     function.delay = 1
     connection = client(function.server_port, timeout=0.3)
-    assert problem(LambdaProcessor(connection, "other", gateway.logger)).code == "processor_timeout"
+    timeout = problem(LambdaProcessor(connection, "other", gateway.logger))
+    assert timeout.code == "processor_timeout"
+    # A slow network or a pause of the gateway may be the reason.
+    assert not isinstance(timeout, TimeUsedUpError)
     connection.close()
 
 
@@ -223,7 +231,9 @@ def test_a_function_error_is_a_crash_or_a_timeout(
 ) -> None:
     function.headers = {"X-Amz-Function-Error": "Unhandled"}
     function.body = json.dumps(report).encode()
-    assert problem(invoker).code == code
+    reason = problem(invoker)
+    assert reason.code == code
+    assert isinstance(reason, TimeUsedUpError) == (code == "processor_timeout")
 
 
 def answer(**different: Any) -> bytes:  # noqa: ANN401 - any value that JSON has

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import statistics
 import threading
@@ -352,6 +353,55 @@ def huge(connection: socket.socket) -> None:
 def hang_up(connection: socket.socket) -> None:
     connection.recv(4096)
     raise OSError
+
+
+def integer(connection: socket.socket) -> None:
+    """Redis's protocol, but a number for every value."""
+    if not (asked := connection.recv(65_536)):
+        raise OSError
+    connection.sendall(b":1\r\n" if b"GETRANGE" in asked else b"+OK\r\n" * max(1, asked.count(b"*")))
+
+
+def test_an_answer_that_is_no_record_is_a_miss(cached: Callable[..., Gateway]) -> None:
+    with impostor(integer) as address:
+        gateway = cached(**address)
+        assert outcomes(gateway) == ["miss", "miss"]
+        assert gateway.get("/health/ready").json()["cache"] == "down"
+
+
+def test_after_a_failover_the_next_write_goes_to_the_new_primary(
+    tmp_path: Path, cached: Callable[..., Gateway]
+) -> None:
+    with redis_server(tmp_path) as old, redis_server(tmp_path) as new, ExitStack() as stack:
+        leads_to = [old.port]
+        ways: dict[socket.socket, socket.socket] = {}
+
+        def endpoint(connection: socket.socket) -> None:
+            """Lead a new connection to the present primary, as a name does."""
+            if connection not in ways:
+                ways[connection] = stack.enter_context(socket.create_connection(("127.0.0.1", leads_to[0])))
+            for source in select.select([connection, ways[connection]], [], [], 0.05)[0]:
+                if not (piece := source.recv(65_536)):
+                    raise OSError
+                (ways[connection] if source is connection else connection).sendall(piece)
+
+        with impostor(endpoint) as address, old.connect() as before, new.connect() as after:
+            gateway = cached(**address)
+            assert outcomes(gateway) == ["miss", "hit"]
+            before.replicaof("127.0.0.1", str(new.port))
+            leads_to[0] = new.port
+            assert gateway.get("/health/ready").json()["cache"] == "ok"
+            assert outcomes(gateway, b"another", b"another", b"a third") == ["miss", "hit", "miss"]
+            assert len(after.keys("intensity:*:*")) == 3
+            assert warnings(gateway) == []
+
+
+def test_a_replica_alone_is_not_ready(tmp_path: Path, cached: Callable[..., Gateway]) -> None:
+    with redis_server(tmp_path) as server, server.connect() as client:
+        gateway = cached(**server.address)
+        client.replicaof("127.0.0.1", "1")
+        assert gateway.get("/health/ready").json()["cache"] == "down"
+        assert outcomes(gateway) == ["miss", "miss"]
 
 
 @pytest.mark.usefixtures("deployed")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
-from gateway.measuring.records import REMEMBERED
+from gateway.measuring.processor_client import TimeUsedUpError
+from gateway.measuring.records import OF_THE_FILE
 from image_intensity import version
 from tests.gateway.driver import IMAGE, Gateway, assert_problem, measurement
 
@@ -27,10 +28,14 @@ def refused(gateway: Gateway, code: ProblemCode = ProblemCode.CORRUPT_IMAGE) -> 
     return str(response.headers["x-cache"])
 
 
-@pytest.mark.parametrize("code", sorted(REMEMBERED))
-def test_a_refused_file_is_refused_again_without_the_processor(gateway: Gateway, code: ProblemCode) -> None:
-    gateway.processor.answer = ProblemError(code, "As it was said the first time.")
-    first = assert_problem(gateway.upload(), PROBLEM_TYPES[code].status, code.value)
+@pytest.mark.parametrize(
+    "error",
+    [*(ProblemError(code, "As it was said the first time.") for code in sorted(OF_THE_FILE)), TimeUsedUpError()],
+    ids=lambda error: error.code,
+)
+def test_a_refused_file_is_refused_again_without_the_processor(gateway: Gateway, error: ProblemError) -> None:
+    gateway.processor.answer = error
+    first = assert_problem(gateway.upload(), PROBLEM_TYPES[error.code].status, error.code.value)
     gateway.processor.answer = measurement()
     second = gateway.upload()
     assert second.headers["x-cache"] == "hit"
@@ -38,7 +43,8 @@ def test_a_refused_file_is_refused_again_without_the_processor(gateway: Gateway,
     assert len(gateway.processor.images) == 1
 
 
-@pytest.mark.parametrize("code", sorted({*ProblemCode} - REMEMBERED))
+# A timeout too: a pause of the machine may be its reason, unless the processor says that it has used its time.
+@pytest.mark.parametrize("code", sorted({*ProblemCode} - OF_THE_FILE))
 def test_a_problem_that_says_nothing_of_the_file_is_not_remembered(gateway: Gateway, code: ProblemCode) -> None:
     gateway.processor.answer = ProblemError(code, "Not the file's fault.")
     gateway.upload()

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
 
 
+# What the check of the store's health keeps, and for how long.
+HEALTH, HEALTH_SECONDS = b"ok", 60
+
+
 class Lookup(NamedTuple):
     """The answer of a cache. bypass: the cache was not asked, or it did not answer. failed: it was asked and failed."""
 
@@ -140,12 +144,14 @@ class RecordCache:
         return True
 
     async def health(self) -> Literal["ok", "off", "down"]:
-        """Ask for a name that does not exist. This neither asks the breakers nor changes them."""
+        """Write a value and read it: a replica would only answer reads. No breaker is asked or changed."""
+        name = name_of("health", Options())
         try:
-            await self.store.read(name_of("health", Options()))
+            await self.store.write(name, HEALTH, HEALTH_SECONDS, replace=True)
+            kept = await self.store.read(name)
         except Exception:  # noqa: BLE001 - as above
             return "down"
-        return "ok"
+        return "ok" if kept == HEALTH else "down"
 
 
 def make_cache(settings: Settings, logger: Logger) -> Cache:

@@ -12,6 +12,8 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from pydantic import TypeAdapter, ValidationError
+
 from contract.invocation import measurement_answer
 from contract.jobs import KEPT_SECONDS, Job
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 # Of the digest: 192 bits are 32 characters.
 ID_BYTES = 24
 SERVER_ERROR = 500
+# A field that is missing has its default, and one that is not known is ignored: the worker may have another version.
+JOB = TypeAdapter(Job)
 # The next attempt may go well: the file may be there by then, and another worker may live.
 PASSING = {ProblemCode.UPLOAD_MISSING, ProblemCode.UPLOAD_MISMATCH}
 UNKNOWN_DETAIL = "There is no such job, or it is older than a day. Send the ticket to POST /jobs again."
@@ -74,8 +78,8 @@ class Jobs:
         except Exception as error:
             raise self.unreachable(error) from error
         try:
-            return Job.from_json(content) if content else None
-        except (ValueError, TypeError, KeyError):
+            return JOB.validate_json(content, strict=True) if content else None
+        except ValidationError:
             self.logger.exception("a job's record cannot be read")
             return None
 

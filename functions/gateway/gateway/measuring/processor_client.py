@@ -86,6 +86,14 @@ TIMEOUT_DETAIL = "Measuring this image took too long and was stopped."
 FAILED_DETAIL = "The image processor failed. This is not the image's fault as far as we know; please try again."
 
 
+class TimeUsedUpError(ProblemError):
+    """The processor has used up the time that an image may take. It would again, so this is remembered of the image."""
+
+    def __init__(self) -> None:
+        """Be a processor_timeout."""
+        super().__init__(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
+
+
 class Processor(Protocol):
     """Measures images: on Lambda, or on this machine."""
 
@@ -93,7 +101,7 @@ class Processor(Protocol):
         """Return the measurement of an image under the options of the invocation.
 
         Raises ProblemError: what is wrong with the image or its upload, or processor_failed, processor_busy,
-        processor_timeout.
+        processor_timeout. That is a TimeUsedUpError if the image is the reason, and not a pause or a slow network.
         """
 
 
@@ -138,7 +146,7 @@ class LambdaProcessor:
         if response.get("FunctionError"):
             report = answer.decode("utf-8", "replace")
             if "Task timed out" in report or "Sandbox.Timedout" in report:
-                raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
+                raise TimeUsedUpError
             raise self.failure(report)
         return answer
 

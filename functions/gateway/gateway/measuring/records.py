@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 16_384
 # So many of the last records that were read need not be checked again if the cache still has them, byte for byte.
 RECORDS_IN_MEMORY = 256
-# What says something of the file itself, or of the work that it makes. It will be so again when the file comes back.
-REMEMBERED = {
+# What says something of the file itself. It will be so again when the file comes back.
+OF_THE_FILE = {
     ProblemCode.UNSUPPORTED_FORMAT,
     ProblemCode.CORRUPT_IMAGE,
     ProblemCode.TOO_MANY_PIXELS,
     ProblemCode.REGION_OUTSIDE_IMAGE,
-    ProblemCode.PROCESSOR_TIMEOUT,
 }
+# Also the time that a file takes, but only if the processor has really spent it (TimeUsedUpError).
+REMEMBERED = OF_THE_FILE | {ProblemCode.PROCESSOR_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from gateway.measuring.records import MAX_RECORD_BYTES
 
@@ -71,8 +71,8 @@ class RedisStore:
                     raise
                 # Another program has put its value under our key. The server works, and our record will replace it.
                 return b""
-        # redis-py's type allows text, which this client does not ask for.
-        return cast("bytes", content)
+        # What is no Redis may answer anything. An answer that is no value is none of ours.
+        return content if isinstance(content, bytes) else b""
 
     async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
         """Keep a value for some seconds, and return whether it is kept. Raises redis-py's errors, or TimeoutError."""
@@ -91,7 +91,11 @@ class RedisStore:
 
 
 def connect(settings: Settings) -> Client:
-    """Return a client for the settings. If the server has closed an idle connection, the client connects again once."""
+    """Return a client for the settings.
+
+    It closes a connection that the server has closed, or that leads to what has become a replica since a failover, and
+    tries once more on a new one: by then the name may lead to another server.
+    """
     password = settings.redis_password
     client = RedisCluster if settings.redis_cluster else Redis
     return client(
@@ -103,7 +107,7 @@ def connect(settings: Settings) -> Client:
         socket_timeout=SOCKET_TIMEOUT_SECONDS,
         # An operation has its own, shorter deadline.
         socket_connect_timeout=CONNECT_SECONDS,
-        retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
+        retry=Retry(NoBackoff(), 1, (RedisConnectionError, ReadOnlyError)),
         # RESP2: the newer protocol costs a round trip and has nothing that is needed here.
         protocol=2,
     )

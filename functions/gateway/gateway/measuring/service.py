@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from contract.invocation import Invocation, StoredImage
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.outcome import Outcome, Report
-from gateway.measuring.records import REMEMBERED, Refusal
+from gateway.measuring.processor_client import TimeUsedUpError
+from gateway.measuring.records import OF_THE_FILE, Refusal
 from image_intensity import Measurement
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Service:
             with report.timed("processor"):
                 answer = await self.processor.measure(self.invocation(source, options, request_id))
         except ProblemError as problem:
-            if problem.code in REMEMBERED:
+            if isinstance(problem, TimeUsedUpError) or problem.code in OF_THE_FILE:
                 await self.remember(source, self.refusal(problem, source), options, report)
             raise
         if answer.complete:
