@@ -116,11 +116,16 @@ LOOPBACK = [
     "[::1]",
     "[::1]:80",
     "a.localhost:1",
+    "localhost.",
+    "LOCALHOST.:5000",
+    "127.0.0.1.",
 ]
 FOREIGN = [
     "evil.example",
     "evil.example:5000",
     "localhost.evil.example",
+    "localhost..",
+    ".",
     "127.0.0.1.evil.example",
     "192.168.0.1",
     "0.0.0.0",

@@ -285,6 +285,40 @@ def test_half_a_character_in_an_option_is_refused(handler: Callable[..., dict[st
     assert detail.startswith("The query parameter luma cannot be '?': ")
 
 
+BASE_PATHS = {
+    "/v1/images/health": ("/{proxy+}", {"proxy": "health"}, 200),
+    "/health/health": ("/{proxy+}", {"proxy": "health"}, 200),
+    "/health": ("/{proxy+}", None, 200),
+    "/health/": ("/{proxy+}", {"proxy": "health"}, 404),
+    "/v1/uploads": ("/uploads", None, 405),
+    "/v1": ("/", None, 307),
+    "/v1/": ("/", None, 307),
+}
+
+
+@pytest.mark.parametrize("path", BASE_PATHS)
+def test_the_base_path_of_a_custom_domain_is_no_part_of_the_path(
+    handler: Callable[..., dict[str, Any]], path: str
+) -> None:
+    resource, parameters, status = BASE_PATHS[path]
+    variables = {"page": "https://d1.cloudfront.net"}
+    answer = handler(changed(path=path, resource=resource, pathParameters=parameters, stageVariables=variables))
+    assert answer["statusCode"] == status
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        None,
+        {"warmup": True},
+        {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "resources": []},
+    ],
+)
+def test_an_event_that_is_no_request_is_no_error(load: Callable[..., ModuleType], sent: object) -> None:
+    assert load().lambda_handler(sent, None) is None
+
+
 def test_an_id_is_made_where_api_gateway_gives_none(handler: Callable[..., dict[str, Any]]) -> None:
     assert UUID(handler(changed(requestContext={}))["headers"]["x-request-id"])
 

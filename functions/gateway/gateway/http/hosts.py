@@ -48,7 +48,8 @@ class HostMiddleware:
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return whether a host, by name or address and without port, is this machine for every browser."""
-    name = host.lower()
+    # With a dot at its end, a name is complete.
+    name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -15,6 +15,8 @@ from gateway.http.body import printable
 from gateway.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
     from mangum.types import ASGI, LambdaConfig, LambdaContext, LambdaEvent
 
@@ -38,7 +40,8 @@ class RestApi(APIGateway):
         about = event.get("requestContext") or {}
         # Where nobody is known, this may be null.
         about = {"requestContext": {**about, "identity": about.get("identity") or {}}}
-        super().__init__(event | readable({**headers, **asked, **about, "path": event["path"]}), context, config)
+        path = without_base_path(event)
+        super().__init__(event | readable({**headers, **asked, **about, "path": path}), context, config)
 
     @property
     def body(self) -> bytes:
@@ -51,6 +54,18 @@ class RestApi(APIGateway):
             return b64decode(body, validate=True)
         except ValueError:
             return b""
+
+
+def without_base_path(event: LambdaEvent) -> str:
+    """Return the path of a request as the API has it.
+
+    At a custom domain with a base path, API Gateway sends that path, too. The resource says where the API's begins.
+    """
+    path: str = event["path"]
+    own: str = event["resource"]
+    if own == "/{proxy+}":
+        own = "/" + (event.get("pathParameters") or {}).get("proxy", path)
+    return own if own == "/" or path.endswith(own) else path
 
 
 def readable(value: Any) -> Any:  # noqa: ANN401 - any part of an event
@@ -77,8 +92,14 @@ def lead_to_page(app: FastAPI) -> None:
         return RedirectResponse(variables["page"])
 
 
-def adapt(app: ASGI) -> Mangum:
+def adapt(app: ASGI) -> Callable[[Any, Any], dict[str, Any] | None]:
     """Return the Lambda handler that serves `app`."""
     # Mangum would encode problems in base64 if their media type were not in this list.
     text = [*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE]
-    return Mangum(app, lifespan="off", custom_handlers=[RestApi], text_mime_types=text)
+    serve = Mangum(app, lifespan="off", custom_handlers=[RestApi], text_mime_types=text)
+
+    def handle(event: Any, context: Any) -> dict[str, Any] | None:  # noqa: ANN401 - Lambda's
+        # Else it is a ping that keeps the function warm, or an event of EventBridge.
+        return serve(event, context) if isinstance(event, dict) and "requestContext" in event else None
+
+    return handle
