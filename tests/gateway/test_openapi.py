@@ -80,6 +80,7 @@ def test_every_problem_is_described_where_it_can_happen(document: dict[str, Any]
     assert told["get_readiness"] == everywhere
     assert told["get_health"] - everywhere == {"processor_busy"}
     of_uploads = {"unauthorized", "malformed_request", "empty_file", "not_found", "file_too_large", "processor_busy"}
+    of_uploads |= {"unsupported_encoding"}
     assert told["offer_upload"] - everywhere == of_uploads
     assert told["start_job"] == told["get_job"] == set(ProblemCode) - {ProblemCode.METHOD_NOT_ALLOWED}
     assert told["measure_image"] == set(ProblemCode) - {ProblemCode.NOT_FOUND, ProblemCode.METHOD_NOT_ALLOWED}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.http.body import FILE_TYPES
-from tests.gateway.driver import IMAGE, assert_problem, chunks
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +58,30 @@ def test_it_is_the_same_content_as_in_a_form(gateway: Gateway) -> None:
 def test_its_name_may_be_in_content_disposition(gateway: Gateway, disposition: str, name: str) -> None:
     headers = {"content-type": "image/png", "content-disposition": disposition}
     assert gateway.converse(chunks(IMAGE), headers).json()["filename"] == name
+
+
+def test_a_long_content_disposition_is_not_parsed(gateway: Gateway) -> None:
+    headers = {**PNG, "content-disposition": 'attachment; filename="' + ";" * 90_000}
+    begun = time.process_time()
+    answer = gateway.converse(chunks(IMAGE), headers)
+    assert time.process_time() - begun < 0.2
+    assert "Content-Disposition" in assert_problem(answer, 400, "malformed_request")["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "GZIP"])
+@pytest.mark.parametrize("content_type", ["image/png", CONTENT_TYPE, "application/json"])
+def test_a_body_that_is_compressed_is_told_so_and_the_image_is_not_blamed(
+    make_gateway: Callable[..., Gateway], encoding: str, content_type: str
+) -> None:
+    gateway = make_gateway(variables=LARGE)
+    headers = {"content-type": content_type, "content-encoding": encoding}
+    answer = gateway.converse(chunks(gzip.compress(IMAGE)), headers)
+    assert f"Content-Encoding: {encoding}" in assert_problem(answer, 415, "unsupported_encoding")["detail"]
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", " Identity"])
+def test_a_body_that_says_that_it_is_not_compressed_is_measured(gateway: Gateway, encoding: str) -> None:
+    assert gateway.converse(chunks(IMAGE), {**PNG, "content-encoding": encoding}).status == 200
 
 
 def test_a_body_without_bytes_is_an_empty_file(gateway: Gateway) -> None:

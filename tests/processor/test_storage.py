@@ -56,6 +56,16 @@ def test_an_uploaded_image_measures_like_the_same_file_in_the_invocation() -> No
     assert measurement["image_size_bytes"] == len(IMAGE)
 
 
+@pytest.mark.parametrize(("encoding", "refused"), [("gzip", True), ("aws-chunked", False), ("gzip,aws-chunked", True)])
+def test_an_object_that_is_stored_compressed_is_told_so(s3: Any, encoding: str, *, refused: bool) -> None:  # noqa: ANN401
+    s3.put_object(Bucket="bucket", Key="uploads/1", Body=IMAGE, ContentEncoding=encoding)
+    if refused:
+        assert code(STORED) == "unsupported_encoding"
+        assert "Content-Encoding: gzip" in answer(STORED)["problem"]["detail"]
+    else:
+        assert "measurement" in answer(STORED)
+
+
 def test_bytes_are_passed_through() -> None:
     assert content(IMAGE) is IMAGE
 

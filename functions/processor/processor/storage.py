@@ -49,6 +49,10 @@ def read(image: StoredImage, s3: S3Client, progress: Callable[[float], None] | N
             raise
         detail = "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST /uploads for a form."
         raise ProblemError(ProblemCode.UPLOAD_MISSING, detail) from error
+    encodings = {each.strip().lower() for each in answer.get("ContentEncoding", "").split(",")}
+    if encodings - {"", "identity", "aws-chunked"}:
+        detail = f"The uploaded file has the header Content-Encoding: {answer['ContentEncoding']}. Upload it as it is."
+        raise ProblemError(ProblemCode.UNSUPPORTED_ENCODING, detail)
     with closing(answer["Body"]) as body:
         if answer["ContentLength"] != image.size:
             mismatch(f"it has {answer['ContentLength']:,} bytes and not {image.size:,}")

@@ -26,6 +26,7 @@ class ProblemCode(StrEnum):
     EXPIRED_TICKET = "expired_ticket"
     FILE_TOO_LARGE = "file_too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
     TOO_MANY_REQUESTS = "too_many_requests"
     INTERNAL_ERROR = "internal_error"
     PROCESSOR_FAILED = "processor_failed"
@@ -58,6 +59,7 @@ PROBLEM_TYPES = {
     ProblemCode.EXPIRED_TICKET: ProblemType(410, "The ticket has expired"),
     ProblemCode.FILE_TOO_LARGE: ProblemType(413, "The file is too large"),
     ProblemCode.TOO_MANY_PIXELS: ProblemType(413, "The image has too many pixels"),
+    ProblemCode.UNSUPPORTED_ENCODING: ProblemType(415, "The encoding is not supported"),
     ProblemCode.TOO_MANY_REQUESTS: ProblemType(429, "Too many requests"),
     ProblemCode.INTERNAL_ERROR: ProblemType(500, "Something went wrong on our side"),
     ProblemCode.PROCESSOR_FAILED: ProblemType(502, "The image processor failed"),

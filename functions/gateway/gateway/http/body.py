@@ -7,6 +7,7 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, TypeVar
 
+from pybase64 import b64decode
 from pydantic import BaseModel, ValidationError
 
 from contract.problems import ProblemCode, ProblemError
@@ -33,6 +34,8 @@ FORM_BYTES = 64 * 1024
 MAX_DIGITS = 18
 # The most bytes of JSON. Tickets and announcements have at most half of this.
 JSON_BYTES = 16 * 1024
+# The longest header that is parsed: names of files have at most 255 bytes, and parsers are slow on hostile text.
+MAX_HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,9 @@ async def whole_body(request: Request, limit: int) -> SentFile:
 
 def name_in_disposition(value: str) -> str:
     """Return the name in a header Content-Disposition (RFC 6266); empty if there is none. Raises ProblemError."""
+    if len(value) > MAX_HEADER_BYTES:
+        detail = f"The header Content-Disposition is longer than {MAX_HEADER_BYTES:,} bytes."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     message = Message()
     # curl and others send names outside of ASCII as UTF-8.
     message["Content-Disposition"] = value.encode("latin-1").decode(errors="replace")
@@ -97,8 +103,12 @@ def name_in_disposition(value: str) -> str:
 
 async def file_in_form(request: Request, limit: int) -> SentFile:
     """Return the file in a form. Raises ProblemError and TooLargeError."""
+    content_type = request.headers["content-type"]
+    if len(content_type) > MAX_HEADER_BYTES:
+        detail = f"The header Content-Type is longer than {MAX_HEADER_BYTES:,} bytes."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     try:
-        form = Form(request.headers["content-type"])
+        form = Form(content_type)
         return the_file(await form.read(limited(request, limit)))
     except FormError as error:
         raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error}") from error
@@ -132,7 +142,21 @@ def sent_file(part: Part) -> SentFile:
     """Return the file of a part. Raises ProblemError: empty_file."""
     if not part.size:
         raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-    return SentFile(printable(part.filename or ""), part.content)
+    return SentFile(printable(part.filename or ""), decoded(part))
+
+
+def decoded(part: Part) -> Content:
+    """Return the bytes of the file of a part, which some programs send in base64. Raises ProblemError."""
+    encoding = part.encoding.strip().lower().decode("latin-1")
+    if encoding in {"", "binary", "7bit", "8bit"}:
+        return part.content
+    if encoding != "base64":
+        raise encoded("file's part", "Content-Transfer-Encoding", encoding)
+    try:
+        return b64decode(bytes(part.content).translate(None, b" \t\r\n"), validate=True)
+    except ValueError as error:
+        detail = "The file's part has the header Content-Transfer-Encoding: base64, but its content is not base64."
+        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
 
 
 def printable(name: str) -> str:
@@ -170,7 +194,12 @@ class TooLargeError(Exception):
 
 
 async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """Yield the body in pieces as it arrives. Raises TooLargeError as soon as it is over `limit` bytes."""
+    """Yield the body in pieces as it arrives. Raises TooLargeError as soon as it is over `limit` bytes.
+
+    Raises ProblemError: unsupported_encoding, if the body is compressed.
+    """
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise encoded("request", "Content-Encoding", request.headers["content-encoding"])
     # Check this before reading: above 1 MB, curl and others wait for the answer before they send.
     if declared_length(request) > limit:
         raise TooLargeError
@@ -188,6 +217,12 @@ def declared_length(request: Request) -> int:
     if len(declared) > MAX_DIGITS:
         return int("9" * MAX_DIGITS)
     return int(declared) if declared.isdecimal() else 0
+
+
+def encoded(what: str, header: str, value: str) -> ProblemError:
+    """Return the problem of a request or a part whose bytes are not those of the file."""
+    detail = f"The {what} has the header {header}: {shortened(value)}. Send the file as it is, without this header."
+    return ProblemError(ProblemCode.UNSUPPORTED_ENCODING, detail)
 
 
 def missing_image(reason: str) -> ProblemError:

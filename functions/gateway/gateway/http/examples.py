@@ -118,6 +118,8 @@ DETAILS = {
     ProblemCode.FILE_TOO_LARGE: "The file is larger than 4,600,000 bytes, the most in a request. POST /uploads takes "
     "files of up to 100,000,000 bytes.",
     ProblemCode.TOO_MANY_PIXELS: "The image has 9,000 x 9,000 = 81,000,000 pixels; at most 64,000,000 are measured.",
+    ProblemCode.UNSUPPORTED_ENCODING: "The request has the header Content-Encoding: gzip. Send the file as it is, "
+    "without this header.",
     ProblemCode.TOO_MANY_REQUESTS: "Too many requests at this time. Please try again in a moment.",
     ProblemCode.INTERNAL_ERROR: DETAIL,
     ProblemCode.PROCESSOR_FAILED: FAILED_DETAIL,

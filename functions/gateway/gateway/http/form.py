@@ -44,6 +44,7 @@ class Part:
     """A part of a form. filename: None if it is not a file. pieces: of its content, where possible as they arrived."""
 
     disposition: bytes = b""
+    encoding: bytes = b""
     name: str = ""
     filename: str | None = None
     size: int = 0
@@ -121,9 +122,12 @@ class Form:
         self.value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep the one header that matters."""
-        if self.header.lower() == b"content-disposition":
+        """Keep the headers that matter."""
+        name = self.header.lower()
+        if name == b"content-disposition":
             self.part.disposition = self.value
+        elif name == b"content-transfer-encoding":
+            self.part.encoding = self.value
         self.header = self.value = b""
 
     def on_headers_finished(self) -> None:

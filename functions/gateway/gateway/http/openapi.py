@@ -45,6 +45,7 @@ OF_UPLOADS = (
     ProblemCode.MALFORMED_REQUEST,
     ProblemCode.NOT_FOUND,
     ProblemCode.FILE_TOO_LARGE,
+    ProblemCode.UNSUPPORTED_ENCODING,
     ProblemCode.PROCESSOR_BUSY,
 )
 OF_MEASUREMENTS = tuple(
