@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
-from image_intensity.options import ImageFormat, Options
+from image_intensity.options import LUMA_FORMULAS, ImageFormat, Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,8 @@ ALGORITHM_VERSION = "4"
 # The decoders are part of them too. The versions are those that functions/processor's lock pins (a
 # test compares). zlib is not among them: every version inflates a stream to the same bytes.
 DECODERS = {"kornia-rs": "0.2.0", "pillow": "13.0.0", "simplejpeg": "1.9.0"}
+# Of `Statistics.percentiles`.
+PERCENTILES = (1, 5, 25, 75, 95, 99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,37 @@ class Measurement:
         )
         if not possible:
             raise ValueError(f"no image measures like this: {self}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, as messages and records have it."""
+        content: dict[str, Any] = _content(self)
+        return content
+
+    def method(self, sha256: str) -> dict[str, Any]:
+        """Return how it was measured, in the fields that API and command have under `measurement`: enough to repeat it.
+
+        sha256: of the file, hexadecimal.
+        """
+        weights, divisor = LUMA_FORMULAS[self.options.luma]
+        return {
+            "algorithm": self.algorithm,
+            **self.options.texts(),
+            "luma_weights": [weight / divisor for weight in weights],
+            "scale": [BLACK, WHITE],
+            "bit_depth": self.bit_depth,
+            "stored_bit_depth": self.stored_bit_depth,
+            "frame": 0,
+            "frames": self.frames,
+            "sha256": sha256,
+            "decoders": dict(self.decoders),
+        }
+
+
+def _content(value: object) -> Any:  # noqa: ANN401 - whatever is in a field
+    """Return a dataclass as a dictionary. `asdict` copies each of the 256 counts, which takes a millisecond."""
+    if not is_dataclass(value):
+        return value
+    return {each.name: _content(getattr(value, each.name)) for each in fields(value)}
 
 
 def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
+from dataclasses import asdict, astuple, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ImageFormat = Literal["PNG", "JPEG"]
 Luma = Literal["bt601", "bt709", "mean"]
@@ -50,6 +50,7 @@ class Region:
 
     # A region has one spelling: no sign, space or leading zero. No PNG or JPEG has a side of more than 10 digits: PNG
     # allows 2,147,483,647 pixels.
+    FORM: ClassVar = "x,y,w,h"
     PATTERN: ClassVar = "(0|[1-9][0-9]{0,9}),(0|[1-9][0-9]{0,9}),[1-9][0-9]{0,9},[1-9][0-9]{0,9}"
 
     x: int
@@ -86,18 +87,89 @@ class Region:
         return self.x + self.width <= size[0] and self.y + self.height <= size[1]
 
 
+class Option(NamedTuple):
+    """What there is to know of a field of `Options`. Every place that offers or keeps options reads it here.
+
+    values: the texts that it can be. If they cannot be listed, kind: its class, with `read` for a text, `str` for the
+    text again, the `PATTERN` of texts and their `FORM` for people; then it may also be None.
+    """
+
+    name: str
+    description: str
+    default: Any
+    values: tuple[str, ...] = ()
+    kind: type[Region] | None = None
+
+    def checked(self, value: object) -> Any:  # noqa: ANN401 - of any option
+        """Return a value, made from its text where it is one. Raises ValueError."""
+        if self.kind and isinstance(value, str):
+            return self.kind.read(value)
+        if value in self.values or (self.kind and (value is None or isinstance(value, self.kind))):
+            return value
+        allowed = f"a {self.kind.__name__}, its text {self.kind.FORM}, or None" if self.kind else ", ".join(self.values)
+        raise ValueError(f"{self.name} cannot be {value!r}; it may be {allowed}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The choices that change the number. docs/measurement.md has the formulas.
 
-    luma: how a color becomes a gray value. alpha: what transparency does. `ignore`: nothing. `weight`: the pixel's
-    alpha is its weight in the mean and in every statistic. `black`, `white`: the image is laid on that background.
-    region: the only pixels that count, in the average and in every statistic; None for all of the image.
+    A value may also be given as text, as in the API: `Options(region="10,20,300,200")`. Raises ValueError.
     """
 
-    luma: Luma = "bt601"
-    alpha: Alpha = "ignore"
-    region: Region | None = None
+    luma: Luma = field(
+        default="bt601",
+        metadata={"description": "how a color becomes a gray value", "values": get_args(Luma)},
+    )
+    alpha: Alpha = field(
+        default="ignore",
+        metadata={
+            "description": "what transparency does: `ignore` it, count it as the pixel's `weight`, or lay the image on "
+            "`black` or `white`",
+            "values": get_args(Alpha),
+        },
+    )
+    region: Region | None = field(
+        default=None,
+        metadata={
+            "description": "the only rectangle that is measured, in pixels as the file stores them; all of it must be "
+            "in the image",
+            "kind": Region,
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value. To take a default for a wrong one would give a wrong number."""
+        for name, option in OPTIONS.items():
+            object.__setattr__(self, name, option.checked(getattr(self, name)))
+
+    def texts(self) -> dict[str, str | None]:
+        """Return the value of every option as text; None for one that is not set. `Options(**texts)` reads them."""
+        return {name: None if (value := getattr(self, name)) is None else str(value) for name in OPTIONS}
+
+    def key(self) -> str:
+        """Return one text for all of them, for names of records: the same only for the same options."""
+        return "&".join(f"{name}={text}" for name, text in self.texts().items() if text is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return them as our own messages have them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read them from a message, which may have other fields; an option that is missing has its default.
+
+        Raises ValueError, TypeError or KeyError for an invalid value.
+        """
+        given = {name: content[name] for name in OPTIONS if name in content}
+        for name, value in given.items():
+            kind = OPTIONS[name].kind
+            if kind and value is not None:
+                given[name] = kind(**{part.name: value[part.name] for part in fields(kind)})
+        return cls(**given)
+
+
+OPTIONS = {each.name: Option(each.name, default=each.default, **each.metadata) for each in fields(Options)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from image_intensity.measurement import WHITE, Statistics
+from image_intensity.measurement import PERCENTILES, WHITE, Statistics
 
 if TYPE_CHECKING:
     from image_intensity.levels import Counts
-
-PERCENTILES = (1, 5, 25, 75, 95, 99)
 
 
 def mean(counts: Counts) -> float:

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from image_intensity import DECODERS, LUMA_FORMULAS, Alpha, Luma, Options, Region, Statistics, version
+from image_intensity import DECODERS, Alpha, Luma, Options, Region, Statistics, version
+from image_intensity.measurement import PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,32 +106,13 @@ def measured_row(path: str, measurement: Measurement, sha256: str, method: Metho
         **method._asdict(),
         statistics=asdict(measurement.statistics) if full else None,
         histogram=measurement.histogram if full else None,
-        measurement=api_measurement(measurement, sha256) if full else None,
+        measurement=measurement.method(sha256) if full else None,
     )
 
 
 def problem_row(path: str, code: str, detail: str, method: Method, **known: Any) -> Row:  # noqa: ANN401 - any field
     """Return the row of a file that has no number. `known`: `image_size_bytes` and `sha256`, if it was read."""
     return Row(path=path, code=code, detail=" ".join(detail.split()), **method._asdict(), **known)
-
-
-def api_measurement(measurement: Measurement, sha256: str) -> dict[str, Any]:
-    """Return how a file was measured, in the fields that the API has under `measurement`."""
-    weights, divisor = LUMA_FORMULAS[measurement.options.luma]
-    return {
-        "algorithm": measurement.algorithm,
-        "luma": measurement.options.luma,
-        "luma_weights": [weight / divisor for weight in weights],
-        "scale": [0, 255],
-        "bit_depth": measurement.bit_depth,
-        "stored_bit_depth": measurement.stored_bit_depth,
-        "alpha": measurement.options.alpha,
-        "region": region_text(measurement.options.region),
-        "frame": 0,
-        "frames": measurement.frames,
-        "sha256": sha256,
-        "decoders": dict(measurement.decoders),
-    }
 
 
 class Column(NamedTuple):
@@ -169,8 +151,6 @@ def _statistic_columns(name: str) -> tuple[Column, ...]:
     return tuple(Column(f"percentile_{share}", ("statistics", name, str(share))) for share in PERCENTILES)
 
 
-# As in `image_intensity.summary`, which loads NumPy; a test compares.
-PERCENTILES = (1, 5, 25, 75, 95, 99)
 DETAIL_COLUMNS = (
     *(column for field in fields(Statistics) for column in _statistic_columns(field.name)),
     Column("algorithm", ("measurement", "algorithm"), "VARCHAR"),

@@ -146,12 +146,14 @@ def test_a_problem_says_both_its_code_and_its_detail() -> None:
 @pytest.mark.parametrize("code", ProblemCode)
 def test_every_code_has_an_error_status_and_a_title_of_its_own(code: ProblemCode) -> None:
     assert code in PROBLEM_TYPES, f"contract/problems.py: {code} has no status and title"
-    status, title = PROBLEM_TYPES[code]
+    status, title, detail = PROBLEM_TYPES[code]
 
     assert HTTPStatus(status) >= HTTPStatus.BAD_REQUEST
     assert title.strip() == title
     assert title[0].isupper()
     assert [kind.title for kind in PROBLEM_TYPES.values()].count(title) == 1
+    assert ProblemError(code).detail == detail
+    assert detail.endswith((".", "luma.", "@photo.jpg"))
 
 
 def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> None:

@@ -42,6 +42,6 @@ def test_an_option_that_is_none_is_not_read_as_the_default() -> None:
     event = Invocation(image=b"", allowed_formats=("PNG",), max_pixels=1, options=Options(luma="mean")).to_event()
     assert Invocation.from_event(event).options == Options(luma="mean")
     for wrong in ({"luma": "bt2020"}, {"alpha": "premultiplied"}):
-        with pytest.raises(ValueError, match="unknown option"):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} cannot be"):
             Invocation.from_event({**event, **wrong})
     assert replace(Options(), alpha="black") != Options()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from image_intensity import Alpha, CorruptImage, Luma, MeasurementError, Options, UnsupportedFormat
+from image_intensity import Alpha, CorruptImage, Luma, MeasurementError, Options, Region, UnsupportedFormat
+from image_intensity.options import OPTIONS
 from tests.core.samples import chunk, encoded, measured, pixels, png
 
 ALPHAS: tuple[Alpha, ...] = ("ignore", "weight", "black", "white")
@@ -119,3 +123,51 @@ def test_a_jpeg_is_opaque() -> None:
 def test_luma_differs_by_option() -> None:
     data = encoded(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG")
     assert [measured(data, Options(luma=luma)).average_intensity for luma in LUMAS] == [76, 54, 85]
+
+
+CHOICES = [
+    Options(luma=luma, alpha=alpha, region=region)
+    for luma, alpha, region in itertools.product(LUMAS, ALPHAS, (None, Region(0, 0, 1, 1), Region(1, 11, 1, 1)))
+]
+
+
+@pytest.mark.parametrize("options", CHOICES, ids=Options.key)
+def test_options_are_the_same_after_the_way_as_text_and_as_json(options: Options) -> None:
+    assert Options(**options.texts()) == options  # type: ignore[arg-type] # as text, what a caller may have
+    assert Options.from_json({**options.to_json(), "unknown": 1}) == options
+
+
+def test_no_two_choices_have_one_key() -> None:
+    assert len({options.key() for options in CHOICES}) == len(CHOICES)
+    assert all(":" not in options.key() for options in CHOICES)
+
+
+def test_every_field_of_the_options_says_what_it_is_and_can_be() -> None:
+    assert list(OPTIONS) == [field.name for field in dataclasses.fields(Options)]
+    for option in OPTIONS.values():
+        assert option.description
+        assert bool(option.values) != bool(option.kind)
+        assert option.default in {None, *option.values[:1]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"luma": "foo"}, "luma cannot be 'foo'; it may be bt601, bt709, mean"),
+        ({"luma": None}, "luma cannot be None"),
+        ({"alpha": 1}, "alpha cannot be 1; it may be ignore, weight, black, white"),
+        ({"alpha": ["ignore"]}, "alpha cannot be"),
+        ({"region": "1,2,3"}, "a region is x,y,width,height"),
+        ({"region": ""}, "a region is x,y,width,height"),
+        ({"region": (1, 2, 3, 4)}, "it may be a Region, its text x,y,w,h, or None"),
+        ({"region": False}, "region cannot be False"),
+    ],
+    ids=str,
+)
+def test_a_value_that_an_option_cannot_have_is_an_error_at_once(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Options(**wrong)
+
+
+def test_a_region_can_be_given_as_text() -> None:
+    assert Options(region="10,20,300,200") == Options(region=Region(10, 20, 300, 200))  # type: ignore[arg-type]

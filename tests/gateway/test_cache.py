@@ -26,7 +26,7 @@ from tests.gateway.driver import CONTENT_TYPE, IMAGE, SECRET_KEY, Gateway, form,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}"
+KEY = f"intensity:{version()}:luma=bt601&alpha=ignore:{sha256(IMAGE).hexdigest()}"
 RECORD = asdict(measurement())
 # A request may lose this much time to a failing cache.
 ALLOWANCE_SECONDS = 0.3

@@ -68,7 +68,9 @@ def test_another_content_is_a_miss(gateway: Gateway) -> None:
 
 def test_the_record_is_under_the_versions_the_options_and_the_digest_of_the_bytes(gateway: Gateway) -> None:
     gateway.upload()
-    assert gateway.redis.keys() == [f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}".encode()]
+    assert gateway.redis.keys() == [
+        f"intensity:{version()}:luma=bt601&alpha=ignore:{sha256(IMAGE).hexdigest()}".encode()
+    ]
 
 
 def test_the_record_holds_nothing_of_the_request(gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ from tests.gateway.driver import IMAGE, Gateway, assert_problem, measurement
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = f"intensity:{version()}:bt601:ignore:{sha256(IMAGE).hexdigest()}"
+KEY = f"intensity:{version()}:luma=bt601&alpha=ignore:{sha256(IMAGE).hexdigest()}"
 CUT = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
 
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from binascii import a2b_base64
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from json import dumps
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
-from image_intensity import Alpha, Luma, Options, Region
+from image_intensity import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +79,7 @@ class Invocation:
             ),
             "allowed_formats": list(self.allowed_formats),
             "max_pixels": self.max_pixels,
-            **asdict(self.options),
+            **self.options.to_json(),
             "request_id": self.request_id,
         }
 
@@ -105,36 +105,14 @@ class Invocation:
             image=StoredImage.from_event(event["stored"]) if "stored" in event else decode(event["image"]),
             allowed_formats=tuple(event["allowed_formats"]),
             max_pixels=int(event["max_pixels"]),
-            options=read_options(event),
+            options=Options.from_json(event),
             request_id=event.get("request_id", ""),
         )
 
 
-def read_options(event: dict[str, Any]) -> Options:
-    """Return the options in an event, with the default for each one that is missing.
-
-    Raises ValueError, TypeError or KeyError for an invalid value. To take the default would give a wrong number.
-    """
-    usual = Options()
-    luma, alpha = event.get("luma", usual.luma), event.get("alpha", usual.alpha)
-    if luma not in get_args(Luma) or alpha not in get_args(Alpha):
-        raise ValueError(f"unknown option: luma={luma!r}, alpha={alpha!r}")
-    region = event.get("region", usual.region)
-    if region is not None:
-        region = Region(**{each.name: region[each.name] for each in fields(Region)})
-    return Options(luma=luma, alpha=alpha, region=region)
-
-
 def measurement_answer(measurement: Measurement) -> dict[str, Any]:
     """Return the answer that carries a measurement."""
-    return {"measurement": content(measurement)}
-
-
-def content(value: object) -> Any:  # noqa: ANN401 - whatever is in a field
-    """Return a dataclass as a dictionary. `asdict` copies each of the 256 counts, which takes a millisecond."""
-    if not is_dataclass(value):
-        return value
-    return {each.name: content(getattr(value, each.name)) for each in fields(value)}
+    return {"measurement": measurement.to_json()}
 
 
 def problem_answer(problem: ProblemError) -> dict[str, Any]:

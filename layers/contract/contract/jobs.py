@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field, replace
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from contract.invocation import read_options
 from image_intensity import Options
 
 if TYPE_CHECKING:
@@ -111,8 +110,8 @@ class Job:
     def from_dict(cls, given: dict[str, Any]) -> Self:
         """Read a record from its parsed JSON. Raises as `from_json`."""
         known = {name: given[name] for name in cls.__dataclass_fields__ if name in given}
-        progress = known.get("progress")
-        job = cls(**{**known, "options": read_options(given["options"]), "progress": progress and Progress(**progress)})
+        progress, options = known.get("progress"), Options.from_json(given["options"])
+        job = cls(**{**known, "options": options, "progress": progress and Progress(**progress)})
         if job.status not in get_args(Status):
             raise ValueError(f"unknown status: {job.status!r}")
         return job

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from contract.jobs import Step
-from image_intensity import LUMA_FORMULAS, Alpha, Luma, Options, Region, Statistics
+from image_intensity import Alpha, Luma, Options, Region, Statistics
 
 if TYPE_CHECKING:
     from gateway.measuring.direct_uploads import Offer
@@ -144,24 +144,7 @@ class Method(BaseModel):
     @classmethod
     def of(cls, measurement: Measurement, sha256: str) -> Self:
         """Return how the content with this digest was measured."""
-        weights, divisor = LUMA_FORMULAS[measurement.options.luma]
-        red, green, blue = (weight / divisor for weight in weights)
-        return cls.model_validate(
-            {
-                "algorithm": measurement.algorithm,
-                "luma": measurement.options.luma,
-                "luma_weights": (red, green, blue),
-                "scale": (0, 255),
-                "bit_depth": measurement.bit_depth,
-                "stored_bit_depth": measurement.stored_bit_depth,
-                "alpha": measurement.options.alpha,
-                "region": str(measurement.options.region) if measurement.options.region else None,
-                "frame": 0,
-                "frames": measurement.frames,
-                "sha256": sha256,
-                "decoders": measurement.decoders,
-            }
-        )
+        return cls.model_validate(measurement.method(sha256))
 
 
 class Upload(BaseModel):

@@ -6,12 +6,10 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from contract.problems import ProblemCode
+from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.http.answers import FullIntensity, Intensity, JobAnswer, JobProgress
-from gateway.http.faults import DETAIL
 from gateway.http.problems import problem_content
 from gateway.measuring.outcome import Outcome, Report
-from gateway.measuring.processor_client import BUSY_DETAIL, FAILED_DETAIL, TIMEOUT_DETAIL
 from image_intensity import Measurement, Statistics
 
 REQUEST_ID = "a1b2c3d4-e5f6-7890-1234-567890abcdef"
@@ -93,44 +91,9 @@ HEALTH: dict[str, Any] = {
 READY: dict[str, Any] = {"status": "ready", "cache": "ok", "processor": "ok"}
 
 
-DETAILS = {
-    ProblemCode.MISSING_IMAGE: "No file was chosen: it has no name. Send the image as a file in the field image; "
-    "with curl: -F image=@photo.jpg",
-    ProblemCode.EMPTY_FILE: "The file has no bytes.",
-    ProblemCode.MALFORMED_REQUEST: "The form has fields that this service does not know: luma.",
-    ProblemCode.UNSUPPORTED_FORMAT: "The content of this file is not PNG or JPEG.",
-    ProblemCode.CORRUPT_IMAGE: "This PNG is damaged: its last rows are missing.",
-    ProblemCode.REGION_OUTSIDE_IMAGE: "The region 700,0,200,100 needs an image of at least 900 x 100 pixels; "
-    "this one has 800 x 600 as stored.",
-    ProblemCode.INVALID_TICKET: "This is not a ticket of this service, or it was changed. Call POST /uploads for one.",
-    ProblemCode.UPLOAD_MISMATCH: "The uploaded file is not the announced one: it has another SHA-256.",
-    ProblemCode.UNAUTHORIZED: "This service needs a token in the header Authorization: Bearer. There is none in this "
-    "request, or it is not valid or has expired.",
-    ProblemCode.FORBIDDEN: "This service needs an API key in the header X-API-Key. There is none in this request, or "
-    "it is not valid.",
-    ProblemCode.NOT_FOUND: "This service takes no direct uploads (UPLOAD_BUCKET is not set). Send images to "
-    "POST /intensity.",
-    ProblemCode.METHOD_NOT_ALLOWED: "GET is not allowed at /intensity.",
-    ProblemCode.REQUEST_TIMEOUT: "The request did not arrive in time: its sender stopped, or was too slow.",
-    ProblemCode.UPLOAD_MISSING: "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST "
-    "/uploads for a form.",
-    ProblemCode.EXPIRED_TICKET: "The ticket has expired. Call POST /uploads for a new one, and upload the file again.",
-    ProblemCode.FILE_TOO_LARGE: "The file is larger than 4,600,000 bytes, the most in a request. POST /uploads takes "
-    "files of up to 100,000,000 bytes.",
-    ProblemCode.TOO_MANY_PIXELS: "The image has 9,000 x 9,000 = 81,000,000 pixels; at most 64,000,000 are measured.",
-    ProblemCode.UNSUPPORTED_ENCODING: "The request has the header Content-Encoding: gzip. Send the file as it is, "
-    "without this header.",
-    ProblemCode.TOO_MANY_REQUESTS: "Too many requests at this time. Please try again in a moment.",
-    ProblemCode.INTERNAL_ERROR: DETAIL,
-    ProblemCode.PROCESSOR_FAILED: FAILED_DETAIL,
-    ProblemCode.PROCESSOR_BUSY: BUSY_DETAIL,
-    ProblemCode.PROCESSOR_TIMEOUT: TIMEOUT_DETAIL,
-}
-
-
 def problem(code: ProblemCode) -> dict[str, str | int]:
     """Return an answer with this problem."""
-    return problem_content(code, DETAILS[code], REQUEST_ID)
+    return problem_content(code, PROBLEM_TYPES[code].detail, REQUEST_ID)
 
 
 def intensity() -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Jobs:
 
     def id_of(self, image: StoredImage, options: Options) -> str:
         """Return the id of the job that measures an upload under `options`."""
-        subject = "\0".join(["job", image.bucket, image.key, options.luma, options.alpha, str(options.region or "")])
+        subject = f"job\0{image.bucket}\0{image.key}\0{options.key()}"
         digest = hmac.digest(self.secret_key.encode(), subject.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest[:ID_BYTES]).decode()
 

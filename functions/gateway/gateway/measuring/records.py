@@ -16,7 +16,7 @@ from itsdangerous import BadSignature, Signer
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.problems import ProblemCode, ProblemError
-from image_intensity import Measurement, version
+from image_intensity import Measurement, MeasurementError, version
 
 if TYPE_CHECKING:
     from image_intensity import Options
@@ -26,12 +26,7 @@ MAX_RECORD_BYTES = 16_384
 # So many of the last records that were read need not be checked again if the cache still has them, byte for byte.
 RECORDS_IN_MEMORY = 256
 # What says something of the file itself. It will be so again when the file comes back.
-OF_THE_FILE = {
-    ProblemCode.UNSUPPORTED_FORMAT,
-    ProblemCode.CORRUPT_IMAGE,
-    ProblemCode.TOO_MANY_PIXELS,
-    ProblemCode.REGION_OUTSIDE_IMAGE,
-}
+OF_THE_FILE = {ProblemCode(kind.code) for kind in MeasurementError.__subclasses__()}
 # Also the time that a file takes, but only if the processor has really spent it (TimeUsedUpError).
 REMEMBERED = OF_THE_FILE | {ProblemCode.PROCESSOR_TIMEOUT}
 
@@ -110,5 +105,4 @@ def is_current(record: Record, options: Options) -> bool:
 
 def name_of(sha256: str, options: Options, measured_by: str | None = None) -> str:
     """Return the name of a record. It has the version, so a new algorithm or decoder does not find the old records."""
-    region = f":{options.region}" if options.region else ""
-    return f"intensity:{measured_by or version()}:{options.luma}:{options.alpha}{region}:{sha256}"
+    return f"intensity:{measured_by or version()}:{options.key()}:{sha256}"
