@@ -2,7 +2,6 @@
 .PHONY: help run test check format bench attack corpus e2e build deploy key rotate uploads teardown costs lock clean
 
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 PACKAGES := core layers/contract functions/gateway functions/processor infra/local
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -102,10 +101,11 @@ lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.t
 clean: ## Remove what make has made
 	rm -rf .venv .venv-* .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(UV):
+$(UV): infra/tools/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". If you have one by another name: make run PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv .venv
-	@$(call install,$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 uv==$(UV_VERSION))
+	@$(call install,$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 --require-hashes -r $<)
+	@touch $@
 
 # The stamps say which requirements are installed, so that a second run starts at once.
 .venv/run: infra/local/requirements.txt $(PACKAGES:=/pyproject.toml) | $(UV)

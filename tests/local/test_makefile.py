@@ -20,7 +20,8 @@ def clone(tmp_path: Path) -> Path:
     folder = tmp_path / "my own images"
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / "infra/tools").mkdir(parents=True)
-    (folder / "infra/tools/ministack.txt").touch()
+    for name in ("ministack", "uv"):
+        (folder / f"infra/tools/{name}.txt").touch()
     shutil.copy(REPOSITORY / "Makefile", folder)
     for name in ("uv", "python"):
         program = folder / ".venv/bin" / name
