@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +18,7 @@ from tests.gateway.driver import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def test_the_api_and_every_function_are_traced() -> None:
@@ -93,9 +97,48 @@ def test_ci_deploys_with_a_role_and_production_only_after_the_tests_against_the_
         [credentials] = [step for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
         assert credentials["with"]["role-to-assume"] == "${{ vars.AWS_ROLE }}"
     commands = [step["run"] for step in first["steps"] if "run" in step]
-    assert commands[0].startswith("make deploy")
-    assert commands[1].startswith("make e2e URL=")
+    assert "infra/pin.sh" in commands[0]
+    assert commands[1].startswith("make deploy")
+    assert commands[2].startswith("make e2e URL=")
+    # Production is built on the base images that were tested.
+    [pin] = [step for step in second["steps"] if "pin.sh" in step.get("run", "")]
+    assert (pin["run"], pin["env"]["BASES"]) == ("sh infra/pin.sh $BASES", "${{ needs.default.outputs.bases }}")
     # Of a pipe, only this shell of GitHub's takes a failure of the first command for one.
     assert {step["shell"] for job in (first, second) for step in job["steps"] if "tee" in step.get("run", "")} == {
         "bash"
     }
+
+
+@pytest.mark.parametrize("name", ["check", "deploy"])
+def test_a_workflow_ends_keeps_no_credentials_and_names_actions_by_their_commit(name: str) -> None:
+    workflow = yaml.safe_load((REPOSITORY / f".github/workflows/{name}.yml").read_text())
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 90
+        actions = [step for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]) for step in actions)
+        [checkout] = [step for step in actions if step["uses"].startswith("actions/checkout@")]
+        assert checkout["with"]["persist-credentials"] is False
+
+
+def test_what_is_deployed_is_built_on_base_images_by_their_digest(tmp_path: Path) -> None:
+    for folder in ("infra", "functions", "layers"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\necho "sha256:of-$6" | tr : -\n')
+    docker.chmod(0o755)
+    pin = ["sh", str(tmp_path / "infra/pin.sh")]
+    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    printed = subprocess.run(pin, env=environment, capture_output=True, check=True, text=True).stdout
+    assert printed.split() == [
+        "python:3.13-slim@sha256-of-python-3.13-slim",
+        "public.ecr.aws/lambda/python:3.13@sha256-of-public.ecr.aws/lambda/python-3.13",
+    ]
+    named = r"(python:3\.13\S*|public\.ecr\.aws/\S+)"
+    for file in ("functions/processor/Dockerfile", "functions/gateway/Makefile", "layers/contract/Makefile"):
+        found = re.findall(named, (tmp_path / file).read_text())
+        assert found
+        assert set(found) <= set(printed.split()), file
+    # Where a digest cannot be looked up, nothing is deployed.
+    docker.write_text("#!/bin/sh\nexit 1\n")
+    assert subprocess.run(pin, env=environment, capture_output=True, check=False).returncode
