@@ -206,6 +206,16 @@ def test_no_part_of_compose_has_a_right_that_it_does_not_need(name: str) -> None
         assert re.match(r"(127\.0\.0\.1|\$\{HOST:-127\.0\.0\.1\}):", published)
 
 
+def test_the_decoders_of_compose_share_a_network_with_the_gateway_and_the_storage_only() -> None:
+    parts = COMPOSE["services"]
+    assert COMPOSE["networks"]["decoding"]["internal"] is True
+    for name in ("processor-1", "processor-2", "processor-jobs"):
+        assert parts[name]["networks"] == ["decoding"]
+    shared = {name for name, part in parts.items() if "decoding" in part.get("networks", [])}
+    assert shared == {"processor-1", "processor-2", "processor-jobs", "gateway", "storage"}
+    assert parts["redis"]["networks"] == ["cache"]
+
+
 def test_the_gateways_user_of_the_cache_may_do_what_the_gateway_does_there() -> None:
     network = (REPOSITORY / "infra/network.yaml").read_text()
     [rights] = re.findall(r"AccessString: (.*)", network)

@@ -1,4 +1,4 @@
-"""nginx, the front door of Compose: the page's files, what it refuses by itself, and which rights the parts have."""
+"""nginx, the front door of Compose, the rights of the parts, and what each of them can reach."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from gateway.http.security import HEADERS, page_policy
 from tests.e2e.compose import compose_up
 from tests.e2e.images import fresh
+from tests.e2e.test_compose_faults import wait_until_ready
 from tests.e2e.test_http import assert_measured, assert_problem
 from tests.e2e.uploads import form_for, redeem, send
 
@@ -165,11 +166,82 @@ def test_the_secret_is_made_once_and_kept(compose: Compose) -> None:
     assert_measured(redeem(compose.url, form["ticket"]), sample)
 
 
+# Try to connect to each address, and print which of them answer.
+CONNECT = """
+import socket, sys
+for address in sys.argv[1:]:
+    host, port = address.split(":")
+    try:
+        socket.create_connection((host, int(port)), 2).close()
+    except OSError:
+        continue
+    print(address)
+"""
+DECODERS = ["processor-1", "processor-2", "processor-jobs"]
+
+
+def inspected(compose: Compose, part: str) -> dict[str, Any]:
+    name = json.loads(compose("ps", "--format", "json", part))["Name"]
+    [container] = json.loads(subprocess.run(["docker", "inspect", name], capture_output=True, check=True).stdout)
+    return dict(container)
+
+
+def test_a_decoder_reaches_the_storage_and_neither_the_cache_nor_the_internet(compose: Compose) -> None:
+    [network] = inspected(compose, "redis")["NetworkSettings"]["Networks"].values()
+    cache, internet = f"{network['IPAddress']}:6379", "1.1.1.1:53"
+    # The address is right, and the network works.
+    assert compose("exec", "gateway", "python3", "-c", CONNECT, "redis:6379", cache).split() == ["redis:6379", cache]
+    for part in DECODERS:
+        addresses = ["storage:4566", cache, internet]
+        assert compose("exec", part, "python3", "-c", CONNECT, *addresses).split() == ["storage:4566"]
+        # A machine may have no internet.
+        [name] = inspected(compose, part)["NetworkSettings"]["Networks"]
+        network_is = ["docker", "network", "inspect", "--format", "{{.Internal}}", name]
+        assert subprocess.run(network_is, capture_output=True, check=True, text=True).stdout == "true\n"
+
+
+def test_the_storage_does_not_reach_the_cache(compose: Compose) -> None:
+    [network] = inspected(compose, "redis")["NetworkSettings"]["Networks"].values()
+    addresses = ["redis:6379", f"{network['IPAddress']}:6379", "storage:4566"]
+    assert compose("exec", "storage", "python3", "-c", CONNECT, *addresses).split() == ["storage:4566"]
+
+
+def asked_without_a_password(compose: Compose) -> str:
+    return compose("exec", "redis", "valkey-cli", "get", "x")
+
+
+def test_the_cache_has_a_password_that_is_kept_and_may_be_ones_own(compose: Compose) -> None:
+    kept = compose("exec", "redis", "cat", "password")
+    assert len(kept) > 32
+    assert "NOAUTH" in asked_without_a_password(compose)
+    wait_until_ready(compose)
+    try:
+        compose("up", "--wait", REDIS_PASSWORD='one\'s "own" $x \\')
+        assert "NOAUTH" in asked_without_a_password(compose)
+        assert "NOAUTH" in compose("exec", "redis", "valkey-cli", "-a", kept.strip(), "get", "x")
+        wait_until_ready(compose)
+    finally:
+        compose("up", "--wait")
+    assert compose("exec", "redis", "cat", "password") == kept
+    wait_until_ready(compose)
+
+
+def test_the_password_shows_in_no_list_of_processes(compose: Compose) -> None:
+    kept = compose("exec", "redis", "cat", "password").strip()
+    for part in ("redis", "gateway"):
+        assert kept not in compose("top", part)
+
+
+def test_no_part_is_root_and_gateway_decoders_cache_and_storage_are_different_users(compose: Compose) -> None:
+    services = compose("config", "--services").split()
+    users = {part: compose("exec", part, "id", "-u").strip() for part in services}
+    assert "0" not in users.values(), users
+    assert len({users[part] for part in ("gateway", "processor-1", "redis", "storage")}) == 4, users
+
+
 def test_every_part_has_no_rights_a_read_only_file_system_and_a_bounded_log(compose: Compose) -> None:
-    for line in compose("ps", "--format", "json").splitlines():
-        name = json.loads(line)["Name"]
-        inspected = subprocess.run(["docker", "inspect", name], capture_output=True, check=True, text=True).stdout
-        host = json.loads(inspected)[0]["HostConfig"]
+    for name in compose("config", "--services").split():
+        host = inspected(compose, name)["HostConfig"]
         assert host["ReadonlyRootfs"], name
         assert host["CapDrop"] == ["ALL"], name
         assert not host["CapAdd"], name
