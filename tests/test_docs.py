@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from intensity.runs.arguments import STACK
+from intensity.cli.runs_arguments import STACK
 from tests.support import executable, ministack
 
 if TYPE_CHECKING:

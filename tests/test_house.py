@@ -107,6 +107,15 @@ def test_a_package_imports_nothing_of_the_others(package: str) -> None:
         assert set(imports(file)) & (FOREIGN[package] - allowed) == set(), file
 
 
+def test_runs_import_nothing_of_the_command_line() -> None:
+    for folder in (PACKAGES["runs"] / "runs", PACKAGES["intensity"] / "intensity/runs"):
+        for file in folder.rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                modules = [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+                modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                assert not [name for name in modules if name.startswith("intensity.cli")], file
+
+
 def test_only_the_local_run_imports_both_functions() -> None:
     both = {package for package in PACKAGES if {"gateway", "processor"} <= imported_by(package) | {package}}
     assert both == {"local_server"}
@@ -149,7 +158,8 @@ STARTS = {
     "contract": ("contract.problems, contract.invocation, image_intensity", ["pydantic", "PIL", "numpy"]),
     # The parent of a run and its HTTP workers. Only measuring processes have decoders; Compose's gateway has none.
     "local_server": ("local_server.supervisor, local_server.worker", ["PIL", "numpy", "simplejpeg", "processor"]),
-    "runs": ("runs.plan, runs.reduce", ["PIL", "numpy", "simplejpeg", "tqdm", "contract", "gateway", "processor"]),
+    "runs": ("runs.plan, runs.reduce", ["PIL", "numpy", "tqdm", "intensity.cli", "contract", "gateway", "processor"]),
+    "runs.measure": ("runs.measure", ["boto3", "duckdb", "tqdm", "intensity.cli", "contract", "gateway", "processor"]),
     "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "duckdb"]),
 }
 

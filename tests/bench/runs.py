@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from intensity import names
-from intensity.runs.layout import Layout, RunOptions, part_name, write_part
+from intensity.runs.layout import Layout, part_name, write_part
+from intensity.runs.options import RunOptions
 from intensity.runs.request import Request, Source
 from runs.batches import read_entry
 from runs.plan import Deployment, Planning

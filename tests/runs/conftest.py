@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from intensity.runs.layout import RunOptions
+from intensity.runs.options import RunOptions
 from intensity.runs.request import Request, Source
 from runs.measure import measure_batch
 from runs.plan import Deployment, Planning

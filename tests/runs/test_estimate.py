@@ -10,7 +10,6 @@ from deployment.prices import PRICES, usd
 from intensity.runs import estimate
 from intensity.runs.estimate import cost_of
 from intensity.runs.request import MOST_OBJECTS
-from runs import batches
 from tests.test_deployment import template
 
 FUNCTIONS = template("infra/runs.yaml")["Resources"]
@@ -24,11 +23,10 @@ def test_the_prices_of_the_estimate_are_those_of_the_table() -> None:
     assert pytest.approx(usd("Step Functions", 1)) == estimate.STATE_TRANSITION
 
 
-def test_the_sizes_of_the_estimate_are_those_of_functions_and_batches() -> None:
+def test_the_sizes_of_the_estimate_are_those_of_functions() -> None:
     assert FUNCTIONS["MeasureFunction"]["Properties"]["MemorySize"] / 1024 == estimate.MEASURE_GB
     for name in ("PlanFunction", "ReduceFunction"):
         assert FUNCTIONS[name]["Properties"]["MemorySize"] / 1024 == estimate.TABLES_GB
-    assert (batches.MOST_OBJECTS, batches.MOST_BYTES) == (estimate.BATCH_OBJECTS, estimate.BATCH_BYTES)
 
 
 def test_plan_and_reduce_of_the_largest_run_end_in_time() -> None:

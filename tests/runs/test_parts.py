@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import IncompleteReadError
 
+from intensity.runs import stored
 from intensity.runs.layout import RESULTS as FILES
 from intensity.runs.layout import write_part
 from intensity.runs.request import Request
-from runs import storage
 from runs.measure import write
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
 
@@ -31,7 +31,7 @@ NUMBERS = {f"s3://{PHOTOS}/{key}": value for key, value in MANY.items()}
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runs.batches.MOST_OBJECTS", SIZE)
+    monkeypatch.setattr("runs.batches.BATCH_OBJECTS", SIZE)
 
 
 def flipped(part: bytes, place: int) -> bytes:
@@ -221,8 +221,8 @@ class Breaking:
 
 
 def test_an_answer_that_breaks_off_is_read_again() -> None:
-    s3: Any = Breaking(storage.ATTEMPTS_TO_READ - 1)
-    assert storage.get(s3, RESULTS, "key") == (b"whole", "e")
-    s3 = Breaking(storage.ATTEMPTS_TO_READ)
+    s3: Any = Breaking(stored.ATTEMPTS - 1)
+    assert stored.get(s3, RESULTS, "key") == (b"whole", "e")
+    s3 = Breaking(stored.ATTEMPTS)
     with pytest.raises(IncompleteReadError):
-        storage.get(s3, RESULTS, "key")
+        stored.get(s3, RESULTS, "key")

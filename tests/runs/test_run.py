@@ -14,10 +14,11 @@ import pytest
 
 from image_intensity import Options
 from intensity.rows import BASE_COLUMNS
-from intensity.runs.layout import RunError, RunOptions
+from intensity.runs.estimate import BATCH_OBJECTS
+from intensity.runs.layout import RunError
+from intensity.runs.options import RunOptions
 from intensity.runs.request import USUAL_CONCURRENCY, Request, Source, children
 from intensity.sources.errors import SourceError
-from runs.batches import MOST_OBJECTS
 from runs.measure import OtherVersionError
 from runs.reduce import RowsMissingError
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     Upload = Callable[..., None]
 
-MANY = {f"many/{number:04d}.png": number % 256 for number in range(2 * MOST_OBJECTS + 50)}
+MANY = {f"many/{number:04d}.png": number % 256 for number in range(2 * BATCH_OBJECTS + 50)}
 
 
 def test_every_listed_object_has_one_row_with_its_number(run: Run, upload: Upload) -> None:
@@ -104,7 +105,7 @@ def test_who_has_no_row_in_any_part_gets_one_that_says_so(run: Run, upload: Uplo
     planned = run.planned(request())
     run.measured(planned, run.todo(planned)[1:])
     summary = run.reduced(planned)
-    assert summary["problems"] == {"processor_failed": MOST_OBJECTS}
+    assert summary["problems"] == {"processor_failed": BATCH_OBJECTS}
     assert summary["total"] == len(MANY)
     assert len({row["path"] for row in run.rows("first")}) == len(MANY)
 
@@ -170,7 +171,7 @@ def test_parts_of_another_version_are_never_taken(run: Run, upload: Upload, monk
     upload({"a.png": 10})
     planned = run.planned(request())
     run.measured(planned)
-    monkeypatch.setattr("runs.plan.deployed_version", lambda: "3+pillow-99")
+    monkeypatch.setattr("runs.plan.version", lambda: "3+pillow-99")
     again = run.planned(Request(run="first", resume=True), "first_2")
     assert again["batches"] == 1
     with pytest.raises(OtherVersionError):

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from intensity.runs.layout import Layout, RunOptions
+from intensity.runs.estimate import BATCH_OBJECTS
+from intensity.runs.layout import Layout
+from intensity.runs.options import RunOptions
 from intensity.runs.request import MOST_CHILDREN
 from intensity.sources.objects import S3Object
-from runs.batches import MOST_OBJECTS, Packer, batch_line, entry_of
+from runs.batches import Packer, batch_line, entry_of
 from tests.runs.conftest import request
 from tests.test_deployment import template
 
@@ -174,7 +176,7 @@ def test_a_child_that_is_refused_as_often_as_it_can_be_does_not_fill_its_history
         return 2 + 3 * attempts
 
     # Of each object also the iteration and what follows where there is no row.
-    one_by_one = MOST_OBJECTS * (events(ONE["One"]) + 4)
+    one_by_one = BATCH_OBJECTS * (events(ONE["One"]) + 4)
     assert events(CHILD["Batch"]) + one_by_one + 10 < MOST_EVENTS
 
 

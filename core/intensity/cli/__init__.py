@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from intensity.cli import bulk_arguments, folder_arguments
+from intensity.cli import bulk_arguments, folder_arguments, runs_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +54,6 @@ def _bulk(argv: Sequence[str]) -> int:
 
 def _runs(argv: Sequence[str]) -> int:
     """Measure the objects of buckets on AWS."""
-    # It needs modules of this package, and so is not loaded with it.
-    from intensity.runs import arguments as runs_arguments  # noqa: PLC0415
-
     given = runs_arguments.parse(argv)
     if not _installed({"cli": "tqdm", "s3": "botocore"}):
         return USAGE_ERROR

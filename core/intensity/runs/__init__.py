@@ -1,5 +1,5 @@
-"""Runs on AWS: whole buckets, measured by AWS Step Functions. `intensity runs` starts, watches and fetches them.
+"""Runs on AWS: what `intensity runs` does here, and what it shares with the functions in functions/runs/.
 
-`layout` says where everything of a run is in the bucket of results. The functions in functions/runs/ write it, and the
-command reads it.
+`layout` says where everything of a run is in the bucket of results. The functions write it, and
+the command reads it.
 """

@@ -16,6 +16,7 @@ STATE_TRANSITION = 0.025 / 1e3
 
 MEASURE_GB = 1769 / 1024
 TABLES_GB = 2048 / 1024
+# The most of a batch; a larger object is a batch by itself. With the memory of Measure, this takes up to a minute.
 BATCH_OBJECTS = 100
 BATCH_BYTES = 200_000_000
 # Measured on a busy machine of two cores: a JPEG of 1.03 MB and 8.4 megapixels took 60 ms. A virtual CPU of Lambda is

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
 
 from image_intensity.options import suffixes_of
-from intensity.runs.layout import Layout, RunError, RunOptions
+from intensity.runs.layout import Layout, RunError
+from intensity.runs.options import RunOptions
 from intensity.sources.errors import SourceError
 from intensity.sources.inventory import inventory
 from intensity.sources.listing import prefix
@@ -89,12 +90,11 @@ class Request:
             raise RunError(f"max_concurrency is 1 to {MOST_CHILDREN:,}")
 
     def values(self) -> dict[str, Any]:
-        """Return it as JSON."""
         return asdict(self)
 
     @property
     def names_once(self) -> bool:
-        """Whether nothing can be named twice: so it is with one listing."""
+        """Whether no object can be named twice: so it is with one listing."""
         return [source.kind for source in self.sources] == ["prefix"]
 
     def check_number(self, objects: int) -> None:
@@ -144,11 +144,3 @@ def children(asked: int | None, reserved: int) -> int:
     if reserved < 0:
         return asked or USUAL_CONCURRENCY
     return min(asked or reserved, reserved)
-
-
-def check_bucket(bucket: str, allowed: frozenset[str]) -> None:
-    """Raise SourceError unless runs may read this bucket."""
-    if bucket not in allowed:
-        raise SourceError(
-            f"runs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which they may"
-        )

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from intensity.runs.estimate import BATCH_BYTES, BATCH_OBJECTS
 from intensity.sources.objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MOST_OBJECTS = 100
-# Together; a larger object is a batch by itself. At 1,769 MB of memory, this is measured within a minute.
-MOST_BYTES = 200_000_000
 # As JSON. A state's input has at most 256 KiB; what stands around the batch in it needs under 2 kB.
 MOST_JSON_BYTES = 200_000
 # Of an object whose source does not say its size: so that a hundred of them are a batch.
-GUESSED_BYTES = MOST_BYTES // MOST_OBJECTS
+GUESSED_BYTES = BATCH_BYTES // BATCH_OBJECTS
 
 
 class Packer:
     """Packs objects into batches, in the order in which they come."""
 
     def __init__(self) -> None:
-        """Begin with an empty batch."""
         self._entries: list[str] = []
         self._bytes = self._json_bytes = 0
 
@@ -45,14 +42,13 @@ class Packer:
     def _is_full_for(self, entry: str, listed: S3Object) -> bool:
         """Return whether an object, as JSON, needs another batch. An empty batch takes any one."""
         return bool(self._entries) and (
-            len(self._entries) >= MOST_OBJECTS
-            or self._bytes + weight(listed) > MOST_BYTES
+            len(self._entries) >= BATCH_OBJECTS
+            or self._bytes + weight(listed) > BATCH_BYTES
             or self._json_bytes + len(entry.encode()) > MOST_JSON_BYTES
         )
 
 
 def weight(listed: S3Object) -> int:
-    """Return the bytes that an object counts."""
     return GUESSED_BYTES if listed.size is None else listed.size
 
 
@@ -62,7 +58,6 @@ def entry_of(listed: S3Object, index: int) -> str:
 
 
 def read_entry(values: Mapping[str, Any]) -> S3Object:
-    """Return the object of an entry."""
     return S3Object(**{name: values[name] for name in S3Object._fields})
 
 

@@ -19,13 +19,15 @@ from image_intensity import Limits
 from intensity import names
 from intensity.lines import json_line
 from intensity.rows import installed_method, problem_row
-from intensity.runs.layout import Layout, RunOptions, part_name, write_part
+from intensity.runs.layout import Layout, part_name, write_part
+from intensity.runs.options import RunOptions
+from intensity.runs.stored import code, get
 from intensity.sources.errors import PROCESSOR_FAILED, ObjectProblem
 from intensity.sources.fetch import content
 from intensity.worker import Work, content_row
 from runs.batches import read_entry
 from runs.parts import sound
-from runs.storage import configuration, get, log
+from runs.storage import configuration, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +159,7 @@ def write(s3: S3Client, bucket: str, key: str, data: bytes, *, instead_of: str |
         else:
             s3.put_object(Bucket=bucket, Key=key, Body=data, IfMatch=instead_of, ContentType="application/jsonl")
     except ClientError as error:
-        if error.response["Error"]["Code"] in TAKEN:
+        if code(error) in TAKEN:
             return False
         raise
     return True

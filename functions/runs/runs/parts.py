@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intensity import names
 from intensity.runs.layout import Layout, read_part, read_part_name
+from intensity.runs.stored import get
 from runs.batches import read_entry
-from runs.storage import REQUESTS_AT_ONCE, get, log
+from runs.storage import REQUESTS_AT_ONCE, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,10 +5,8 @@ The plan is written to disk and then to S3, so memory does not grow with the num
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import sqlite3
 import tempfile
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
@@ -19,19 +17,19 @@ from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 
-from intensity.runs.layout import (
-    Layout,
-    RunError,
-    RunOptions,
-    deployed_version,
-    part_name,
-    write_part,
-)
-from intensity.runs.request import Request, check_bucket, children, objects
+from image_intensity import version
+from intensity.inputs import NAMED_AGAIN
+from intensity.plan import Plan
+from intensity.runs.layout import Layout, RunError, part_name, write_part
+from intensity.runs.options import RunOptions
+from intensity.runs.request import Request, children, objects
+from intensity.runs.stored import get_json
+from intensity.sources.errors import SourceError
+from intensity.sources.paths import Found
 from runs.batches import Packer, batch_line
 from runs.parts import Parts
 from runs.reuse import Earlier
-from runs.storage import REQUESTS_AT_ONCE, configuration, get_json, log
+from runs.storage import REQUESTS_AT_ONCE, configuration, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,31 +40,30 @@ if TYPE_CHECKING:
     from intensity.sources.objects import S3Object
     from runs.parts import FoundPart
 
-DUPLICATES = "named_again"
-SEEN = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-CREATE TABLE seen (name BLOB PRIMARY KEY) WITHOUT ROWID;
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What the deployment says: the bucket of results, the buckets that may be read, and the functions for runs.
+    """What the deployment says.
 
-    reserved: so many can measure at a time; -1 for no such bound.
+    results: the bucket of results. sources: the buckets that may be read. reserved: functions for runs, so many can
+    measure at a time; -1 for no such bound.
     """
 
     results: str
     sources: frozenset[str]
     reserved: int
 
+    def check(self, bucket: str) -> None:
+        """Raise SourceError unless runs may read this bucket."""
+        if bucket not in self.sources:
+            raise SourceError(
+                f"runs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which "
+                "they may"
+            )
+
 
 @dataclass(slots=True)
 class Counts:
-    """What was found."""
-
     listed: int = 0
     bytes: int = 0
     batches: int = 0
@@ -91,14 +88,13 @@ def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
 
 
 class Planning:
-    """The planning of one execution."""
+    """The planning of one execution. folder: empty, for what is written to S3 later."""
 
     def __init__(self, s3: S3Client, request: Request, execution: str, deployment: Deployment, folder: Path) -> None:
-        """Nothing is read or written yet. folder: empty, for what is written to S3 later."""
         self._s3, self._request, self._execution = s3, request, execution
         self._deployment, self._folder = deployment, folder
         self._bucket, self._layout = deployment.results, Layout(request.run)
-        self._version = deployed_version()
+        self._version = version()
         self._method = request.options.digest(self._version)
         self._counts, self._skipped = Counts(), Counter[str]()
         # The parts that are being written.
@@ -111,7 +107,7 @@ class Planning:
         if there and there["execution"] != self._execution:
             raise RunError(f"there is a run {self._request.run} already")
         for source in self._request.sources:
-            check_bucket(source.uri.removeprefix("s3://").partition("/")[0], self._deployment.sources)
+            self._deployment.check(source.uri.removeprefix("s3://").partition("/")[0])
         plan, todo = self._folder / "plan", self._folder / "todo"
         with Earlier(self._folder) as earlier, plan.open("w") as every, todo.open("w") as new:
             if self._request.since is not None:
@@ -197,38 +193,31 @@ class Planning:
         self._counts.reused += len(own)
 
     def _put(self, key: str, data: bytes) -> None:
-        """Write an object of ours."""
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
 
     def _found(self) -> Iterator[S3Object]:
         """Yield each object of the sources once, and count all. Raises SourceError."""
         found = objects(self._s3, self._request, self._skipped)
         for listed in found if self._request.names_once else self._distinct(found):
-            check_bucket(listed.bucket, self._deployment.sources)
+            self._deployment.check(listed.bucket)
             self._counts.listed += 1
             self._counts.bytes += listed.size or 0
             self._request.check_number(self._counts.listed)
             yield listed
 
     def _distinct(self, found: Iterator[S3Object]) -> Iterator[S3Object]:
-        """Yield each object once, by its name; count the others."""
-        database = sqlite3.connect(self._folder / "seen.sqlite", isolation_level=None)
-        database.executescript(SEEN)
-        database.execute("BEGIN")
-        for listed in found:
-            name = hashlib.sha256(listed.name).digest()
-            if database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (name,)).rowcount:
-                yield listed
-            else:
-                self._skipped[DUPLICATES] += 1
-        database.close()
+        """Yield each object once; count the others."""
+        with Plan() as seen:
+            for listed in found:
+                if seen.add(0, Found(listed.name)):
+                    yield listed
+                else:
+                    self._skipped[NAMED_AGAIN] += 1
 
     def _describe(self, description: Mapping[str, Any]) -> None:
-        """Write run.json."""
         self._put(self._layout.description, json.dumps(description, indent=1).encode())
 
     def _answer(self, options: RunOptions, batches: int) -> dict[str, Any]:
-        """Return what the other states need."""
         return {
             "run": self._request.run,
             "execution": self._execution,

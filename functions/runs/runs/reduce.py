@@ -19,11 +19,13 @@ from intensity import names
 from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
 from intensity.rows import columns, problem_row
-from intensity.runs.layout import RESULTS, SUMMARY, Layout, RunOptions
+from intensity.runs.layout import RESULTS, SUMMARY, Layout
+from intensity.runs.options import RunOptions
+from intensity.runs.stored import get_json
 from intensity.sources.errors import PROCESSOR_FAILED
 from runs.batches import read_entry
 from runs.parts import Parts
-from runs.storage import configuration, get_json, log
+from runs.storage import configuration, log
 from runs.sums import Sums
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from intensity import names
 from intensity.runs.layout import SUMMARY, Layout, RunError
+from intensity.runs.stored import get_json
 from runs.batches import read_entry
-from runs.storage import get_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,16 +39,13 @@ class Earlier:
     """The rows of an earlier run that can be used again."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin without rows."""
         self._database = sqlite3.connect(folder / "earlier.sqlite", isolation_level=None)
         self._database.executescript(SCHEMA)
 
     def __enter__(self) -> Self:
-        """Return the rows themselves."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the database."""
         self._database.close()
 
     def load(self, s3: S3Client, bucket: str, run: str, method: str, folder: Path) -> None:

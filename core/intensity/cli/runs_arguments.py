@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from image_intensity.options import Alpha, Limits, Luma, Region
 from intensity.cli.bulk_arguments import add_selection
-from intensity.runs.layout import MAX_BYTES, Layout, RunError, RunOptions
+from intensity.runs.layout import Layout, RunError
+from intensity.runs.options import MAX_BYTES, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,34 +135,22 @@ def _add_measurement(group: argparse._ArgumentGroup) -> None:
     most = Limits().max_pixels
     group.add_argument("--max-pixels", metavar="N", type=_count, default=most, help=f"refuse larger ones ({most:,})")
     group.add_argument("--max-bytes", metavar="N", type=_count, default=MAX_BYTES, help=f"likewise ({MAX_BYTES:,})")
-    group.add_argument("--detail", choices=("full",), help="add statistics, histogram and method, as in the API")
+    group.add_argument(
+        "--detail", choices=("full",), default="usual", help="add statistics, histogram and method, as in the API"
+    )
 
 
 def _check_start(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
-    """End the program if the options of `start` contradict each other."""
+    """End the program if the options of `start` contradict each other; put what they say of measuring together."""
     if not (given.prefixes or given.lists or given.inventories):
         parser.error("give s3://BUCKET/PREFIX, --from LIST or --inventory MANIFEST")
     if given.url_encoded and not given.lists:
         parser.error("--url-encoded is for --from LIST")
     try:
-        options_of(given)
+        options = RunOptions.read({each.name: getattr(given, each.name) for each in fields(RunOptions)})
     except RunError as error:
         parser.error(str(error))
-
-
-def options_of(given: argparse.Namespace) -> RunOptions:
-    """Return the options of a run. Raises RunError."""
-    return RunOptions.read(
-        {
-            "luma": given.luma,
-            "alpha": given.alpha,
-            "region": given.region,
-            "formats": given.formats,
-            "max_pixels": given.max_pixels,
-            "max_bytes": given.max_bytes,
-            "detail": given.detail or "usual",
-        }
-    )
+    given.options = asdict(options)
 
 
 def _run(text: str) -> str:
