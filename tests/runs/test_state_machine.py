@@ -6,12 +6,12 @@ import heapq
 import json
 import random
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from image_intensity import Options, Region
 from intensity.runs.estimate import BATCH_OBJECTS
 from intensity.runs.layout import Layout
 from intensity.runs.options import RunOptions
@@ -88,7 +88,9 @@ def test_the_largest_batch_fits_into_the_input_of_a_state(character: str) -> Non
     state_input = {
         "batch": json.loads(batch_line(999_999, batch)),
         "run": "j" * 60,
-        "options": asdict(RunOptions(region="9999999999,9999999999,9999999999,9999999999")),
+        "options": RunOptions(
+            measuring=Options(region=Region.read("9999999999,9999999999,9999999999,9999999999"))
+        ).values(),
         "method": "f" * 16,
         "version": "v" * 200,
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -128,8 +127,8 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
     """Add the options that change numbers and refusals, as the command on folders has them."""
     usual = RunOptions()
-    group.add_argument("--luma", choices=get_args(Luma), default=usual.luma, help="gray from color (bt601)")
-    group.add_argument("--alpha", choices=get_args(Alpha), default=usual.alpha, help="transparency (ignore)")
+    group.add_argument("--luma", choices=get_args(Luma), default=usual.measuring.luma, help="gray from color (bt601)")
+    group.add_argument("--alpha", choices=get_args(Alpha), default=usual.measuring.alpha, help="transparency (ignore)")
     group.add_argument("--region", metavar="X,Y,W,H", type=_region, help="measure only this rectangle, in pixels")
     group.add_argument("--formats", metavar="LIST", type=_formats, default=usual.formats, help="PNG, JPEG or both")
     most = Limits().max_pixels
@@ -147,10 +146,9 @@ def _check_start(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
     if given.url_encoded and not given.lists:
         parser.error("--url-encoded is for --from LIST")
     try:
-        options = RunOptions.read({each.name: getattr(given, each.name) for each in fields(RunOptions)})
+        given.options = RunOptions.read({name: getattr(given, name) for name in RunOptions().values()}).values()
     except RunError as error:
         parser.error(str(error))
-    given.options = asdict(options)
 
 
 def _run(text: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from image_intensity.options import Alpha, ImageFormat, Limits, Luma, Region
-from intensity.rows import Method
+from image_intensity import Options
+from image_intensity.options import OPTIONS, ImageFormat, Limits
+from intensity.rows import Method, region_text
 from intensity.runs.layout import RunError
 
 if TYPE_CHECKING:
@@ -22,47 +22,52 @@ Detail = Literal["usual", "full"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """region: "x,y,width,height", or None for whole images. detail: "full" adds statistics, histogram and method."""
+    """detail: "full" adds statistics, histogram and method. Raises ValueError."""
 
-    luma: Luma = "bt601"
-    alpha: Alpha = "ignore"
-    region: str | None = None
-    formats: tuple[ImageFormat, ...] = ("PNG", "JPEG")
+    measuring: Options = Options()  # noqa: RUF009 - it is frozen
+    formats: tuple[ImageFormat, ...] = Limits().formats
     max_pixels: int = Limits().max_pixels
     max_bytes: int = MAX_BYTES
     detail: Detail = "usual"
 
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read options from JSON. Raises RunError: to take a default for a wrong value would give a wrong number."""
-        try:
-            options = cls(**{**values, "formats": tuple(values.get("formats", Limits().formats))})
-        except TypeError as error:
-            raise RunError(f"these are not options of a run: {error}") from error
+    def __post_init__(self) -> None:
         possible = (
-            options.luma in get_args(Luma)
-            and options.alpha in get_args(Alpha)
-            and options.detail in get_args(Detail)
-            and options.formats
-            and set(options.formats) <= set(get_args(ImageFormat))
-            and all(type(number) is int for number in (options.max_pixels, options.max_bytes))
-            and 0 < options.max_pixels <= Limits().max_pixels
-            and 0 < options.max_bytes <= MAX_BYTES
-            and (options.region is None or re.fullmatch(Region.PATTERN, options.region))
+            self.formats
+            and set(self.formats) <= set(get_args(ImageFormat))
+            and all(type(number) is int for number in (self.max_pixels, self.max_bytes))
+            and 0 < self.max_pixels <= Limits().max_pixels
+            and 0 < self.max_bytes <= MAX_BYTES
+            and self.detail in get_args(Detail)
         )
         if not possible:
-            raise RunError(f"these are not options of a run: {values}")
-        return options
+            raise ValueError(f"{self.values()}")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `values` has written. Raises RunError: a default for a wrong value would give a wrong number."""
+        own = {name: value for name, value in values.items() if name not in OPTIONS}
+        try:
+            measuring = Options(**{name: value for name, value in values.items() if name in OPTIONS})
+            return cls(measuring=measuring, **{**own, "formats": tuple(own.get("formats", Limits().formats))})
+        except (TypeError, ValueError) as error:
+            raise RunError(f"these are not options of a run: {error}") from error
+
+    def values(self) -> dict[str, Any]:
+        """Return all of them as one JSON object."""
+        return {**self.measuring.texts(), **{name: getattr(self, name) for name in OWN}}
 
     @property
     def full(self) -> bool:
         return self.detail == "full"
 
-    def method(self, of_version: str) -> Method:
+    def method(self, version: str) -> Method:
         """Return the columns that say how a row was measured."""
-        return Method(self.luma, self.alpha, self.region, of_version)
+        return Method(self.measuring.luma, self.measuring.alpha, region_text(self.measuring.region), version)
 
-    def digest(self, of_version: str) -> str:
+    def digest(self, version: str) -> str:
         """Return METHOD: sixteen hexadecimal digits that are the same only for the same options and version."""
-        told = json.dumps({**asdict(self), "version": of_version}, sort_keys=True)
+        told = json.dumps({**self.values(), "version": version}, sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+OWN = tuple(each.name for each in fields(RunOptions) if each.name != "measuring")

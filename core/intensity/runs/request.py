@@ -90,7 +90,7 @@ class Request:
             raise RunError(f"max_concurrency is 1 to {MOST_CHILDREN:,}")
 
     def values(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "options": self.options.values()}
 
     @property
     def names_once(self) -> bool:

@@ -103,7 +103,7 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
 
 def work_of(options: RunOptions) -> Work:
     """Return how each object is measured, with the versions that are installed here."""
-    method = installed_method(options.method("").options)
+    method = installed_method(options.measuring)
     limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
     return Work(method=method, limits=limits, full=options.full, timeout=0, max_bytes=options.max_bytes)
 

@@ -224,7 +224,7 @@ class Planning:
             "bucket": self._bucket,
             "todo": self._layout.todo(self._execution),
             "children": self._layout.children,
-            "options": asdict(options),
+            "options": options.values(),
             "version": self._version,
             "method": self._method,
             "listed": self._counts.listed,
