@@ -6,7 +6,7 @@
  * measures, and counts width and height, as stored.
  */
 
-import { read } from "./files.js";
+import { read } from "./format.js";
 
 // Nearly always, all of it is in the first bytes. Large profiles and depth maps may come before it.
 const LOOK_AT_BYTES = [128 * 1024, 16 * 1024 * 1024];

@@ -3,12 +3,13 @@
  * arrow keys, and all of it as a table.
  */
 
+import { byId } from "./dom.js";
+import { local } from "./storage.js";
 import { count, level, percent } from "./words.js";
 
 const HEIGHT = 100; // of the viewBox, whose width is 256: one unit for a gray value
 const STEPS = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 16, PageDown: -16 };
 const REMEMBERED = "log-scale";
-const byId = (id) => document.getElementById(id);
 
 /** What is shown: an answer of the service, and the one that it is compared with, or null. */
 let shown = null;
@@ -19,23 +20,19 @@ export function startHistogram() {
   plot.addEventListener("pointermove", (event) => point(event));
   plot.addEventListener("pointerdown", (event) => point(event));
   plot.addEventListener("keydown", moveByKey);
-  byId("log").checked = localStorageSays(REMEMBERED) === "true";
+  byId("log").checked = local.get(REMEMBERED) === "true";
   byId("log").addEventListener("change", () => {
-    try { localStorage.setItem(REMEMBERED, byId("log").checked); } catch { /* storage is off */ }
+    local.keep(REMEMBERED, byId("log").checked);
     draw();
   });
   byId("table").addEventListener("toggle", fillTable);
-}
-
-function localStorageSays(name) {
-  try { return localStorage.getItem(name); } catch { return null; }
 }
 
 /** Show the histogram of an answer, over that of `reference` if there is one. */
 export function showHistogram(answer, reference = null) {
   shown = answer;
   compared = reference;
-  byId("readout").textContent = "Point, or use the arrow keys";
+  byId("readout").textContent = matchMedia("(hover: none)").matches ? "Touch the plot" : "Point, or use the arrow keys";
   byId("cursor").setAttribute("visibility", "hidden");
   byId("plot").removeAttribute("aria-valuetext");
   byId("plot").setAttribute("aria-valuenow", Math.round(answer.average_intensity));

@@ -3,9 +3,10 @@
  * is done. The tab keeps it over a reload: which image it measures, and by its id how far it is.
  */
 
-import { pathOf } from "./files.js";
+import { pathOf } from "./choosing.js";
 import { keepJobs, openJobs } from "./rows.js";
 import { endpoint, NoAnswer, post, Problem, readAnswer } from "./service.js";
+import { wait } from "./wait.js";
 
 // The service says when to ask again. This is for when nobody answers.
 const LOST_PAUSE_MS = 5_000;
@@ -82,11 +83,4 @@ async function ask(id, signal) {
 
 function isJob({ id, status, result }) {
   return typeof id === "string" && (status === "queued" || status === "running" || status === "done") && (status !== "done" || result !== undefined);
-}
-
-function wait(ms, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
-  });
 }

@@ -4,6 +4,7 @@
  */
 
 import { KEY_STORED, wantsKey } from "./service.js";
+import { session } from "./storage.js";
 
 // What a header can carry, without spaces.
 const POSSIBLE = /^[!-~]+$/;
@@ -12,7 +13,7 @@ const REFUSED = "The service refused this key. Check it, or ask whoever runs the
 const IMPOSSIBLE = "This cannot be a key: a key has only letters, digits and signs, and no spaces.";
 
 /** Where the browser allows no storage, the key lasts as long as the page. */
-let key = stored();
+let key = session.get(KEY_STORED) ?? "";
 /** The question that is open, if one is: many requests may be refused at once. */
 let question = null;
 /** Who has closed the question is asked again only after another click or key press, not for each of many images. */
@@ -33,30 +34,13 @@ export async function withKey(send, signal, refused) {
       request = await send(used ? { "X-API-Key": used } : {});
     }
     if (!wantsKey(request)) {
-      keep();
+      if (key) session.keep(KEY_STORED, key); // the service has accepted it
       return request;
     }
     // Another request may have got a new key meanwhile.
     if (used === key && !(await ask(used ? REFUSED : NEEDED))) return request;
     signal.throwIfAborted();
     request = null;
-  }
-}
-
-function stored() {
-  try {
-    return sessionStorage.getItem(KEY_STORED) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-/** Keep a key that the service has accepted. */
-function keep() {
-  try {
-    if (key) sessionStorage.setItem(KEY_STORED, key);
-  } catch {
-    // Then it lasts as long as the page.
   }
 }
 

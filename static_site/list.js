@@ -3,14 +3,13 @@
  * sorting moves data, and what scrolls out of view is removed.
  */
 
-import { haveSameOptions } from "./options.js";
-import { page } from "./rows.js";
+import { byId } from "./dom.js";
+import { answerOf, areSame, isOutdated, optionsOf, page } from "./rows.js";
 import { forgetPictures, makeRow, removeRow, updateRow } from "./table-row.js";
-import { totals } from "./words.js";
+import { count, totals } from "./words.js";
 
 // Rows beyond each edge of the view. The Tab key reaches them, and a short list is there as a whole.
 const BEYOND = 10;
-const byId = (id) => document.getElementById(id);
 const byName = new Intl.Collator("en", { numeric: true });
 /** The table rows in the document, by the id of what they show. */
 const elements = new Map();
@@ -22,13 +21,13 @@ let rowHeight = 52;
 
 const VALUES = {
   name: (row) => row.name,
-  average: (row) => row.answer?.average_intensity,
-  difference: (row) => row.answer?.average_intensity,
-  deviation: (row) => row.answer?.statistics?.standard_deviation,
-  black: (row) => row.answer?.statistics?.share_black,
-  white: (row) => row.answer?.statistics?.share_white,
-  size: (row) => row.answer?.pixel_count,
-  status: (row) => row.status,
+  average: (row) => answerOf(row)?.average_intensity,
+  difference: (row) => answerOf(row)?.average_intensity,
+  deviation: (row) => answerOf(row)?.statistics?.standard_deviation,
+  black: (row) => answerOf(row)?.statistics?.share_black,
+  white: (row) => answerOf(row)?.statistics?.share_white,
+  size: (row) => answerOf(row)?.pixel_count,
+  status: (row) => row.status.state,
 };
 
 /** `actions`: what a click on a row or on a button in it does, by name. */
@@ -122,10 +121,12 @@ function place(rows, first) {
 }
 
 function showTotals() {
-  const averages = page.rows.filter(({ answer }) => answer).map(({ answer }) => answer.average_intensity);
+  const averages = page.rows.map(answerOf).filter(Boolean).map((answer) => answer.average_intensity);
   byId("totals").textContent = totals(page.rows);
   const mean = averages.reduce((sum, average) => sum + average, 0) / averages.length;
-  const isMixed = page.reference?.answer && page.rows.some((row) => row.answer && !haveSameOptions(row, page.reference));
+  const isMixed = page.reference && page.rows.some((row) => answerOf(row) && !areSame(optionsOf(row), optionsOf(page.reference)));
+  const old = page.rows.filter((row) => answerOf(row) && isOutdated(row)).length;
+  byId("old-numbers").textContent = old ? `${count(old)} measured with other options than those chosen now` : "";
   const note = isMixed ? ". * Measured with other options than the reference; the mean is over all of them." : "";
   byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${note}` : "";
 }
@@ -138,6 +139,7 @@ function sortBy(column) {
     else button.closest("th").removeAttribute("aria-sort");
   }
   page.rows.sort(inOrder);
+  byId("list-view").scrollTop = 0;
   draw();
 }
 

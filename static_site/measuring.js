@@ -5,9 +5,11 @@
  * so that no late answer is ever shown.
  */
 
-import { check, limits, loadLimits } from "./files.js";
+import { check, limits, loadLimits } from "./limits.js";
 import { query } from "./options.js";
-import { endpoint, load, post, readMeasurement } from "./service.js";
+import { answerOf, settled } from "./rows.js";
+import { endpoint, load, post, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
+import { wait } from "./wait.js";
 
 // A browser opens six connections to a server. The rest is for the page itself.
 const AT_ONCE = 4;
@@ -20,11 +22,23 @@ export async function measure(file, options, signal, onStage) {
   onStage(isLarge ? "Reading…" : "Uploading…", 0);
   const format = await check(file); // again: the limits are known now, and the file may have changed
   signal.throwIfAborted();
-  if (isLarge) {
+  const byUpload = async () => {
     // With the library that hashes for it. Most images need neither.
     const { measureByUpload } = await load(() => import("./upload.js"));
-    return measureByUpload(file, `image/${format.toLowerCase()}`, query(options), signal, onStage);
+    const answer = await measureByUpload(file, `image/${format.toLowerCase()}`, query(options), signal, onStage);
+    return { ...answer, isUploaded: true };
+  };
+  if (isLarge) return byUpload();
+  try {
+    return await measureInline(file, options, signal, onStage);
+  } catch (problem) {
+    // An upload may have more pixels, and takes more time.
+    if (!limits.upload || !TOO_MUCH_FOR_A_REQUEST.includes(problem.code)) throw problem;
+    return byUpload();
   }
+}
+
+async function measureInline(file, options, signal, onStage) {
   const form = new FormData();
   form.append("image", file);
   const showSent = (sent) => (sent < 1 ? onStage("Uploading…", sent) : onStage("Measuring…"));
@@ -43,7 +57,7 @@ export class Run {
   }
 
   add(rows) {
-    for (const row of rows) row.status = "waiting";
+    for (const row of rows) row.status = { state: "waiting", before: settled(row) };
     this.onChange(rows);
     this.rows = [...new Set([...this.rows, ...rows])]; // one that failed may be tried again meanwhile
     this.#waiting.push(...rows);
@@ -52,7 +66,7 @@ export class Run {
 
   /** Take a row out, wherever it is. */
   remove(row) {
-    row.abort?.abort();
+    end(row);
     this.rows = this.rows.filter((other) => other !== row);
     this.#waiting = this.#waiting.filter((other) => other !== row);
     this.#fill();
@@ -63,10 +77,7 @@ export class Run {
     this.onEnd = () => {};
     const open = [...this.#waiting, ...this.#active];
     this.#waiting = [];
-    for (const row of open) {
-      row.abort?.abort();
-      row.status = row.answer ? "measured" : row.problem ? "failed" : "chosen";
-    }
+    open.forEach(end);
     this.onChange(open);
   }
 
@@ -80,15 +91,14 @@ export class Run {
   }
 
   async #measure(row) {
-    row.abort = new AbortController();
-    const { signal } = row.abort;
+    const abort = new AbortController();
     this.#active.add(row);
-    row.status = "measuring";
+    row.status = { state: "measuring", before: settled(row), abort };
     this.onChange([row]);
-    const outcome = await this.#outcome(row, signal);
+    const status = await this.#outcome(row, abort.signal);
     this.#active.delete(row);
-    if (!signal.aborted) {
-      Object.assign(row, outcome);
+    if (!abort.signal.aborted) {
+      Object.assign(row, { status, job: null });
       this.onChange([row]);
     }
     this.#fill();
@@ -100,13 +110,13 @@ export class Run {
       try {
         await (this.#limits ??= loadLimits()); // once for all: if there is no answer, not every image waits for one
         signal.throwIfAborted();
-        const done = row.job ? await this.#follow(row.job, signal, onStage) : { answer: await measure(row.file, this.options, signal, onStage) };
-        return { status: "measured", problem: null, options: this.options, job: null, ...done };
+        const done = row.job ? await this.#follow(row.job, signal, onStage) : { answer: await measure(row.file, this.options, signal, onStage), options: this.options };
+        return { state: "measured", ...done };
       } catch (problem) {
         const returns = problem.retryAfter && this.rows.length > 1 && tries < RETURNS && !signal.aborted;
-        if (!returns) return { ...failure(row, problem, row.job ? null : this.options), job: null };
+        if (!returns) return failure(row, problem, row.job ? null : this.options);
         onStage("The service is busy. Waiting…");
-        await pause(problem.retryAfter * 1_000, signal);
+        await wait(problem.retryAfter * 1_000, signal).catch(() => {}); // the next try sees that it ended
       }
     }
   }
@@ -119,20 +129,17 @@ export class Run {
   }
 }
 
+/** A row that is measured no more is what it was before. */
+function end(row) {
+  row.status.abort?.abort();
+  row.status = settled(row);
+}
+
 /**
  * What a row is after a problem. If the image itself is at fault, it has no number. If the connection or the service is,
  * the number from before is as right as it was. What failed, failed with these options.
  */
 function failure(row, problem, options) {
-  const { status, code } = problem;
-  const isImage = status ? status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status) : Boolean(code);
-  const answer = isImage ? null : row.answer;
-  return { status: answer ? "measured" : "failed", answer, problem, options: answer ? row.options : options };
-}
-
-function pause(ms, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); });
-  });
+  const answer = problem.isOfImage ? null : answerOf(row);
+  return answer ? { ...settled(row), problem } : { state: "failed", problem, options };
 }

@@ -5,13 +5,34 @@
  * whole result.
  */
 
-import { count, quoted, size } from "./words.js";
+import { byId, onClick, write } from "./dom.js";
+import { answerOf, isRetryable } from "./rows.js";
+import { count, quoted, reasonsOf, size } from "./words.js";
 
-const byId = (id) => document.getElementById(id);
 const SIGNS = { success: "✓", partial: "⚠", error: "✕", info: "i" };
+// What takes no longer is done before one can read what it is.
+const PROGRESS_AFTER_MS = 300;
 
-/** Show a sentence. Kinds: success, info, partial (some of it failed), error. */
-export function say(kind, sentence, requestId = null) {
+/** What the button of the message does. */
+let act = () => {};
+let progressTimer;
+
+/** `next`: where one goes on who stood on a button that is gone. */
+export function startMessages(next) {
+  onClick("dismiss", () => dismiss(next));
+  document.addEventListener("keydown", (event) => event.key === "Escape" && dismiss(next));
+  onClick("message-action", () => {
+    const now = act;
+    dismiss(next);
+    now();
+  });
+}
+
+/**
+ * Show a sentence. Kinds: success, info, partial (some of it failed), error. `action`: [label, what it does], a button
+ * beside it. `isQuiet`: the page stays where it is scrolled to.
+ */
+export function say(kind, sentence, { requestId = null, action = null, isQuiet = false } = {}) {
   const box = byId("message");
   box.className = `message ${kind}`;
   box.hidden = false;
@@ -21,7 +42,14 @@ export function say(kind, sentence, requestId = null) {
   byId("said").textContent = kind === "error" ? "" : sentence;
   byId("message-request").hidden = !requestId;
   byId("message-request-id").textContent = requestId ?? "";
-  box.scrollIntoView({ block: "nearest" });
+  byId("message-action").hidden = !action;
+  [byId("message-action").textContent, act] = action ?? ["", () => {}];
+  if (!isQuiet) box.scrollIntoView({ block: "nearest" });
+}
+
+/** Say something to screen readers only: the others see it. */
+export function announce(sentence) {
+  byId("announced").textContent = sentence;
 }
 
 /** Take the message away. Whoever stood on its button goes on at `next`. */
@@ -29,65 +57,87 @@ export function dismiss(next = null) {
   const box = byId("message");
   const hadFocus = box.contains(document.activeElement);
   box.hidden = true;
+  empty();
+  if (hadFocus) next?.focus();
+}
+
+/** Take the message away if it only says that something is done. */
+export function dismissSuccess() {
+  if (byId("message").classList.contains("success")) dismiss();
+}
+
+function empty() {
   byId("alert").textContent = "";
   byId("said").textContent = "";
-  if (hadFocus) next?.focus();
 }
 
 // ---- What became of a run -------------------------------------------------------------------------------------------
 
-export function tellOne({ name, file, problem, answer }) {
+export function tellOne(row, isQuiet) {
+  const { name, file, status: { problem } } = row;
   if (problem) {
     const named = problem.message.includes(quoted(file?.name ?? name));
-    say("error", named ? problem.message : `${quoted(name)} could not be measured. ${problem.message}`, problem.requestId);
+    say("error", named ? problem.message : `${quoted(name)} could not be measured. ${problem.message}`, { requestId: problem.requestId, isQuiet });
   } else {
-    const how = answer.cache === "hit"
-      ? "Already measured before: answered from the cache."
-      : `Measured in ${answer.duration_ms < 1 ? "less than 1" : Math.round(answer.duration_ms)} ms.`;
-    say("success", `${quoted(name)}: average intensity ${answer.average_intensity.toFixed(2)}. ${how}`);
+    const { cache, duration_ms: ms } = answerOf(row);
+    const how = cache === "hit" ? "Already measured before: answered from the cache." : `Measured in ${ms < 1 ? "less than 1" : Math.round(ms)} ms.`;
+    say("success", how, { isQuiet });
   }
 }
 
-export function tellMany(rows) {
+/** `retry(rows)` tries those again for which that may help. */
+export function tellMany(rows, retry) {
   const all = rows.length;
-  const failed = rows.filter(({ problem }) => problem);
-  const hits = rows.filter(({ problem, answer }) => !problem && answer.cache === "hit").length;
+  const failed = rows.filter(({ status }) => status.problem);
+  const problems = failed.map(({ status }) => status.problem);
+  const hits = rows.filter((row) => !row.status.problem && answerOf(row).cache === "hit").length;
   const known = hits ? ` ${hits === all ? "All" : count(hits)} of them ${hits === 1 ? "was" : "were"} measured before: answered from the cache.` : "";
   if (!failed.length) return say("success", `${count(all)} images measured.${known}`);
-  if (failed.length < all) {
-    say("partial", `${count(all - failed.length)} of ${count(all)} images measured, ${count(failed.length)} failed: see the list.`);
-  } else {
-    const reasons = new Set(failed.map(({ problem }) => problem.message));
-    const why = reasons.size === 1 ? [...reasons][0] : "See the list.";
-    say("error", `None of the ${count(all)} images could be measured. ${why}`, failed[0].problem.requestId);
-  }
+  const again = failed.filter(isRetryable);
+  const action = again.length ? [`Retry ${count(again.length)}`, () => retry(again)] : null;
+  if (failed.length < all) return say("partial", `${count(all - failed.length)} of ${count(all)} images measured; ${reasonsOf(problems)}.`, { action });
+  const sentences = new Set(problems.map(({ message }) => message));
+  const why = sentences.size === 1 ? [...sentences][0] : `They are ${reasonsOf(problems)}.`;
+  say("error", `None of the ${count(all)} images could be measured. ${why}`, { requestId: problems[0].requestId, action });
 }
 
 // ---- Progress -------------------------------------------------------------------------------------------------------
 
+/** The message goes, and its place is kept for the progress, or, if that takes no time, for the next message. */
+export function beginProgress(isQuiet) {
+  empty();
+  byId("message").classList.add("vacant");
+  clearTimeout(progressTimer);
+  progressTimer = setTimeout(() => {
+    byId("message").hidden = true;
+    byId("progress").hidden = false;
+    if (!isQuiet) byId("progress").scrollIntoView({ block: "nearest" });
+  }, PROGRESS_AFTER_MS);
+}
+
 /** What is being done for one image, and the share of it that is done, 0 to 1, or null where that is not known. */
 export function showStage(row, stage, share) {
-  write(stage, share === null ? "" : `${Math.floor(share * 100)} % of ${size(row.size)}`, share);
+  showBar(stage, share === null ? "" : `${Math.floor(share * 100)} % of ${size(row.size)}`, share);
 }
 
 export function showProgress({ rows: { length }, done }) {
-  write(`Measuring ${count(length)} images…`, `${count(done)} done`, done / length);
+  showBar(`Measuring ${count(length)} images…`, `${count(done)} done`, done / length);
 }
 
-function write(stage, figure, share) {
+function showBar(stage, figure, share) {
   const bar = byId("bar");
-  byId("progress").hidden = false;
-  // Screen readers read the stage when it changes: only then is it written.
-  if (byId("stage").textContent !== stage) byId("stage").textContent = stage;
+  write(byId("stage"), stage);
   byId("figure").textContent = figure;
   if (share === null) bar.removeAttribute("value");
   else bar.value = share;
 }
 
-/** Take the progress away. Whoever stood on Cancel goes on at `next`. */
+/** Take the progress away, and what is left of the message before it. Whoever stood on Cancel goes on at `next`. */
 export function endProgress(next) {
   const hadFocus = byId("progress").contains(document.activeElement);
+  clearTimeout(progressTimer);
   byId("progress").hidden = true;
   byId("stage").textContent = "";
+  if (byId("message").classList.contains("vacant")) dismiss();
   if (hadFocus) next.focus({ preventScroll: true });
 }

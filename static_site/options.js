@@ -4,12 +4,14 @@
  * An address wins over what is remembered: who opens a link wants what its sender had.
  */
 
+import { byId } from "./dom.js";
 import { say } from "./message.js";
 import { regionAsText, regionInWords, startRegion } from "./region.js";
+import { page } from "./rows.js";
+import { local } from "./storage.js";
 
 const DEFAULTS = { luma: "bt601", alpha: "ignore" };
 const REMEMBERED = "options";
-const byId = (id) => document.getElementById(id);
 const SHORT = {
   bt601: "Rec. 601 luma",
   bt709: "Rec. 709 luma",
@@ -20,8 +22,29 @@ const SHORT = {
   white: "on a white background",
 };
 
+/** The weights of red, green and blue, and what their sum is divided by. */
+const LUMA = {
+  bt601: [[19_595, 38_470, 7_471], 65_536],
+  bt709: [[13_933, 46_871, 4_732], 65_536],
+  mean: [[1, 1, 1], 3],
+};
+
+/** Hears of every change of the options in force. */
+let heard = () => {};
+
+/** A gray value as the service computes it from a color: the weighted mean in integers, rounded. */
+export function grayOf(luma, ...color) {
+  const [weights, divisor] = LUMA[luma];
+  const sum = color.reduce((before, value, place) => before + weights[place] * value, 0);
+  return Math.floor((sum + Math.floor(divisor / 2)) / divisor);
+}
+
+export function lumaInWords(luma) {
+  return SHORT[luma];
+}
+
 /** Start with the options of the address, or else the remembered ones. A region is not remembered: it is of one series. */
-export function startOptions() {
+export function startOptions(onChange) {
   const address = new URLSearchParams(location.search);
   // What a link leaves out is the default, and not what somebody else remembers.
   const remembered = [...Object.keys(DEFAULTS), "region"].some((name) => address.has(name)) ? {} : recall();
@@ -34,12 +57,13 @@ export function startOptions() {
   const inForce = chosenOptions();
   const ignored = [...address].filter(([name, value]) => (name in DEFAULTS || name === "region") && value !== inForce[name]);
   show();
+  heard = onChange;
   // Not later: from now on, the address has only what is in force.
   if (ignored.length) say("error", `Ignored, because not valid in the address: ${ignored.map((option) => option.join("=")).join(" and ")}.`);
 }
 
 /** The options in force, by the API's names. */
-export function chosenOptions() {
+function chosenOptions() {
   const region = regionAsText();
   return { ...selected(), ...(region && { region }) };
 }
@@ -52,11 +76,6 @@ function selected() {
 export function query(options) {
   const asked = Object.entries(options).filter(([name, value]) => value && value !== DEFAULTS[name]);
   return `?${new URLSearchParams([...asked, ["detail", "full"]])}`.replaceAll("%2C", ",");
-}
-
-/** Whether the numbers of two measured rows say the same thing of their images. */
-export function haveSameOptions({ options: one }, { options: other }) {
-  return ["luma", "alpha", "region"].every((name) => one[name] === other[name]);
 }
 
 /** "Rec. 601 luma, transparency ignored". */
@@ -76,8 +95,10 @@ export function link(isForOthers = true) {
 }
 
 function show() {
-  byId("options-summary").textContent = optionsInWords(chosenOptions());
+  page.options = chosenOptions();
+  byId("options-summary").textContent = optionsInWords(page.options);
   history.replaceState(null, "", link(false));
+  heard();
 }
 
 function isKnown(select, value) {
@@ -85,17 +106,10 @@ function isKnown(select, value) {
 }
 
 function recall() {
-  try {
-    return JSON.parse(localStorage.getItem(REMEMBERED)) ?? {};
-  } catch {
-    return {}; // storage is off, or has something else
-  }
+  return local.read(REMEMBERED) ?? {};
 }
 
+/** Where storage is off, the address still carries them. */
 function remember() {
-  try {
-    localStorage.setItem(REMEMBERED, JSON.stringify(selected()));
-  } catch {
-    // Storage is off: the address still carries them.
-  }
+  local.keep(REMEMBERED, selected());
 }

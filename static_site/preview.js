@@ -1,11 +1,13 @@
 /** The chosen image as the browser shows it, and what has to be said about that. One picture is held at a time. */
 
+import { byId } from "./dom.js";
 import { layoutOf, shownSize, toStored } from "./exif.js";
+import { grayOf, lumaInWords } from "./options.js";
 import { drawOn, drawOnNothing, offerRegion } from "./region.js";
+import { page } from "./rows.js";
 
 // A picture with fewer pixels on its longer side is shown enlarged: a gray card of 3 by 3 would be a dot.
 const SMALL = 240;
-const byId = (id) => document.getElementById(id);
 
 /** What is shown: { row, file, url, picture }. */
 let shown = null;
@@ -93,7 +95,7 @@ function watchPixels(picture, layout) {
   stage.addEventListener("pointerleave", forgetPixel);
 }
 
-function forgetPixel() {
+export function forgetPixel() {
   byId("pixel").textContent = "";
 }
 
@@ -108,8 +110,8 @@ function sayPixel(picture, layout, { clientX, clientY }) {
   canvas.drawImage(picture, x * pixelWidth, y * pixelHeight, pixelWidth, pixelHeight, 0, 0, 1, 1);
   const [red, green, blue, alpha] = canvas.getImageData(0, 0, 1, 1).data;
   const [storedX, storedY] = toStored([x, y, 1, 1], layout.orientation, layout.width, layout.height);
-  const gray = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+  const { luma } = page.options;
   const opacity = alpha < 255 ? `, alpha ${alpha}` : "";
   byId("pixel").textContent =
-    `Pixel ${storedX}, ${storedY}: red ${red}, green ${green}, blue ${blue}${opacity}, gray ${gray}. As this browser shows it (color-managed, 8 bits), not as measured.`;
+    `Pixel ${storedX}, ${storedY}: red ${red}, green ${green}, blue ${blue}${opacity}, gray ${grayOf(luma, red, green, blue)} (${lumaInWords(luma)}). As this browser shows it (color-managed, 8 bits), not as measured.`;
 }

@@ -4,14 +4,14 @@
  * It is kept in pixels as stored, as the service takes it (`region=x,y,w,h`). The preview may be turned; exif.js converts.
  */
 
+import { byId, onClick } from "./dom.js";
 import { shownSize, toShown, toStored } from "./exif.js";
 import { say } from "./message.js";
-import { count } from "./words.js";
+import { count, plural } from "./words.js";
 
 const NAMES = ["x", "y", "width", "height"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const NEAR_PX = 14; // of the screen: so close to a corner, a drag sizes the rectangle
-const byId = (id) => document.getElementById(id);
 
 /** [x, y, width, height] in stored pixels, or null for the whole image. */
 let region = null;
@@ -24,8 +24,8 @@ export function startRegion(text, onChange) {
   const numbers = text?.split(",").map(Number) ?? [];
   if (numbers.length === 4 && isRegion(numbers) && String(numbers) === text) region = numbers; // one spelling, as in the API
   heard = onChange;
-  byId("region-on").addEventListener("click", () => set(region ? null : middle()));
-  for (const name of NAMES) byId(`region-${name}`).addEventListener("change", type);
+  onClick("region-on", () => set(region ? null : middle()));
+  for (const name of NAMES) byId(`region-${name}`).addEventListener("change", typeRegion);
   show();
 }
 
@@ -38,8 +38,16 @@ export function regionInWords([x, y, width, height]) {
   return `${count(width)} × ${count(height)} pixels at ${count(x)}, ${count(y)}`;
 }
 
+/** Measure the whole image from now on. Returns the region that was, or null. */
 export function clearRegion() {
+  const before = region;
   if (region) set(null);
+  return before;
+}
+
+/** Measure this region from now on. */
+export function setRegion(next) {
+  set(next);
 }
 
 /** Put the rectangle on the picture of the preview, which is stored so (exif.js). */
@@ -85,7 +93,7 @@ function set(next) {
 }
 
 function show() {
-  byId("region-on").textContent = region ? "Measure the whole image" : "Select a region";
+  byId("region-on").textContent = region ? "Remove region" : "Measure region";
   byId("region-fields").hidden = !region || byId("region-on").hidden;
   if (region) NAMES.forEach((name, index) => { byId(`region-${name}`).value = region[index]; });
   if (!shown) return;
@@ -99,12 +107,24 @@ function show() {
   Object.assign(style, { width: `${(w / across) * 100}%`, height: `${(h / down) * 100}%` });
 }
 
-/** What was typed is sent as it is. If it lies outside, the service says so. */
-function type() {
+/** Take what was typed; false if no region has these numbers. Where the size of the picture is not known, the service says whether the region lies outside. */
+export function typeRegion() {
   const typed = NAMES.map((name) => byId(`region-${name}`).valueAsNumber);
-  if (isRegion(typed)) return set(typed);
-  show();
-  say("error", "The number from before is back: x and y are whole numbers from 0, width and height from 1.");
+  if (String(typed) === String(region)) return true;
+  const problem = isRegion(typed) ? outside(typed) : "x and y are whole numbers from 0, width and height from 1.";
+  if (!problem) set(typed);
+  else {
+    show();
+    say("error", `The number from before is back: ${problem}`);
+  }
+  return !problem;
+}
+
+/** Why a region does not fit into the picture, or null. */
+function outside([x, y, width, height]) {
+  if (x + width > shown?.width) return `the picture is ${plural(shown.width, "pixel")} wide, so x and width are together at most that.`;
+  if (y + height > shown?.height) return `the picture is ${plural(shown.height, "pixel")} high, so y and height are together at most that.`;
+  return null;
 }
 
 /** Set the region from a rectangle of the shown picture, within it and at least one pixel large. */

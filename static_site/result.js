@@ -1,9 +1,11 @@
 /** The result of one image: the number, its histogram and statistics, and how it was measured. */
 
-import { apiAnswer, copyOnClick, curlCommand } from "./saving.js";
-import { limits } from "./files.js";
+import { byId } from "./dom.js";
 import { showHistogram, startHistogram } from "./histogram.js";
+import { optionsInWords } from "./options.js";
 import { regionInWords } from "./region.js";
+import { answerOf, isOutdated, isUnderWay, optionsOf, problemOf } from "./rows.js";
+import { apiAnswer, copyOnClick, curlCommand } from "./saving.js";
 import { count, level, mode, percent, plural } from "./words.js";
 
 // From this share of the pixels on, black or white is pointed out: it may have been cut off.
@@ -21,22 +23,21 @@ const ALPHA = {
   black: "The image was laid on black.",
   white: "The image was laid on white.",
 };
-const byId = (id) => document.getElementById(id);
 
 /** The row whose result is shown. */
 let shown = null;
 
 export function startResult() {
   startHistogram();
-  copyOnClick(byId("copy-exact"), () => String(shown.answer.average_intensity));
-  copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(shown.answer), null, 2));
-  copyOnClick(byId("copy-curl"), () => curlCommand(shown, shown.size > limits.inline));
+  copyOnClick(byId("copy-exact"), () => String(answerOf(shown).average_intensity));
+  copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(answerOf(shown)), null, 2));
+  copyOnClick(byId("copy-curl"), () => curlCommand(shown, answerOf(shown).isUploaded));
 }
 
 /** Show a row: its result, or the sentence that says why there is none. */
 export function showResult(row, reference = null) {
   shown = row;
-  const answer = row?.status === "measured" ? row.answer : null;
+  const answer = answerOf(row);
   byId("result").hidden = !answer;
   byId("no-result").hidden = Boolean(answer);
   document.body.classList.toggle("has-result", Boolean(answer));
@@ -46,8 +47,9 @@ export function showResult(row, reference = null) {
 
 function hint(row) {
   if (!row) return "Nothing measured yet. The average, the histogram, clipping and statistics will be here.";
-  if (row.status === "failed") return `This image could not be measured. ${row.problem.message}`;
-  if (row.status === "chosen") return "Not analyzed yet. Press Analyze.";
+  const { state, problem } = row.status;
+  if (state === "failed") return `This image could not be measured. ${problem.message}`;
+  if (state === "chosen") return "Not analyzed yet. Press Analyze.";
   return "Measuring…";
 }
 
@@ -69,7 +71,8 @@ function show(row, answer, reference) {
   // Set by script, one property at a time: that is what a strict Content-Security-Policy allows.
   byId("swatch").style.backgroundColor = `rgb(${value} ${value} ${value})`;
   byId("region-fact").hidden = !regionOf(row);
-  byId("before").hidden = !row.problem;
+  byId("before").hidden = isUnderWay(row) || !problemOf(row);
+  markOutdated(row);
   byId("copy-curl").hidden = answer.cache === "job"; // the one request of the command would be refused
   // A service of an older version answers without these.
   const isFull = Boolean(answer.statistics && answer.histogram && answer.measurement);
@@ -77,9 +80,18 @@ function show(row, answer, reference) {
   if (isFull) showFull(answer, reference);
 }
 
+/** Say of a number that it does not fit the options that are chosen now. */
+export function markOutdated(row = shown) {
+  const isOld = Boolean(answerOf(row)) && isOutdated(row);
+  byId("result").classList.toggle("outdated", isOld);
+  byId("outdated").hidden = !isOld;
+  if (isOld) byId("outdated").textContent = `Measured with other options: ${optionsInWords(optionsOf(row))}.`;
+}
+
 /** The region that was measured, in words; "" for the whole image. */
-function regionOf({ answer, options }) {
-  const region = answer.measurement ? answer.measurement.region : options?.region;
+function regionOf(row) {
+  const { measurement } = answerOf(row);
+  const region = measurement ? measurement.region : optionsOf(row)?.region;
   return region ? regionInWords(region.split(",").map(Number)) : "";
 }
 
@@ -101,7 +113,7 @@ function showFull(answer, reference) {
     return paragraph;
   }));
   fill({ sha256: answer.measurement.sha256 });
-  showHistogram(answer, reference?.answer ?? null);
+  showHistogram(answer, answerOf(reference));
 }
 
 /** How an image was measured, in sentences. */

@@ -1,18 +1,83 @@
 /**
  * The rows of the page, one for each image, and what is kept of them over a reload.
  *
- * A row is { id, name, size, modified, file, format, status, options, answer, problem, refused, job }. Its status is
- * chosen, waiting, measuring, measured or failed; `refused` means that no service would measure it; `job` is the id of a
- * job from before a reload, whose file is gone.
+ * @typedef {{ luma: string, alpha: string, region?: string }} Options
+ * @typedef {import("./service.js").Problem} Problem
+ * @typedef {{ state: "chosen" }
+ *   | { state: "measured", answer: any, options: Options, problem?: Problem }
+ *   | { state: "failed", problem: Problem, options: Options | null, isRefused?: boolean }} Settled
+ *   A number may have a problem beside it: then it is from before, and the last attempt failed. Refused is what no service
+ *   would measure.
+ * @typedef {Settled
+ *   | { state: "waiting", before: Settled }
+ *   | { state: "measuring", before: Settled, abort: AbortController }} Status
+ * @typedef {{ id?: number, name: string, size: number, modified: number, file: any, format?: string, job?: string | null, status: Status }} Row
+ *   `job` is the id of a job from before a reload, whose file is gone.
  */
 
-import { areAlike } from "./files.js";
+import { areAlike } from "./format.js";
+import { session } from "./storage.js";
+import { wait } from "./wait.js";
 
-/** All rows; those of the last choice, which Analyze measures; the one on show; the one that others are compared with. */
-export const page = { rows: [], batch: [], shown: null, reference: null };
+/**
+ * All rows; those of the last choice, which Analyze measures; the one on show; the one that others are compared with; and
+ * the options in force.
+ *
+ * @type {{ rows: Row[], batch: Row[], shown: Row | null, reference: Row | null, options: Options }}
+ */
+export const page = { rows: [], batch: [], shown: null, reference: null, options: { luma: "", alpha: "" } };
 /** The reference that was chosen by hand, or null. */
 let referred = null;
 let lastId = 0;
+
+// ---- What a row is --------------------------------------------------------------------------------------------------
+
+/** What a row is, or was before it was measured again. @returns {any} */
+export function settled({ status }) {
+  return status.before ?? status;
+}
+
+/** The number that a row has, also while it is measured again. @returns {any} */
+export function answerOf(row) {
+  return row ? settled(row).answer ?? null : null;
+}
+
+/** @returns {Options | null} with which the row was measured, or failed */
+export function optionsOf(row) {
+  return settled(row).options ?? null;
+}
+
+/** @returns {Problem | null} */
+export function problemOf(row) {
+  return settled(row).problem ?? null;
+}
+
+export function isRefused({ status }) {
+  return Boolean(status.isRefused);
+}
+
+export function isUnderWay({ status: { state } }) {
+  return state === "waiting" || state === "measuring";
+}
+
+/** Whether two sets of options measure the same of an image. */
+export function areSame(one, other) {
+  return ["luma", "alpha", "region"].every((name) => one?.[name] === other?.[name]);
+}
+
+/** Whether a row was measured, or failed, with other options than those in force. */
+export function isOutdated(row) {
+  const options = optionsOf(row);
+  return Boolean(options) && !areSame(options, page.options);
+}
+
+/** Whether to try again may help: nobody answered, or not for a reason that lies in the image. */
+export function isRetryable(row) {
+  const problem = problemOf(row);
+  return Boolean(problem && !problem.isOfImage && row.file && !isUnderWay(row));
+}
+
+// ---- Which rows there are -------------------------------------------------------------------------------------------
 
 /**
  * A function for the files of one choice: it finds the row that a file has already, for example from before a reload, or
@@ -30,6 +95,7 @@ export function rowFinder() {
       found.add(row);
       return row;
     }
+    return undefined;
   };
 }
 
@@ -48,8 +114,9 @@ export function add(found) {
   return rows;
 }
 
-/** Take rows off the page. */
+/** Take rows off the page. Returns a function that puts them back. */
 export function drop(rows) {
+  const before = { ...page, referred };
   const gone = new Set(rows);
   forget(rows);
   page.rows = page.rows.filter((row) => !gone.has(row));
@@ -58,21 +125,28 @@ export function drop(rows) {
   if (gone.has(referred)) referred = null;
   if (gone.has(page.shown)) page.shown = null;
   refreshReference();
+  return () => putBack(before, gone);
 }
 
-/** What Analyze would measure: what is new in the choice, or else all of it once more. */
+/** Each to its place; rows that came since stay, after them. */
+function putBack(before, gone) {
+  const merged = (then, now) => {
+    const there = new Set([...gone, ...now]);
+    return [...new Set([...then.filter((row) => there.has(row)), ...now])];
+  };
+  page.rows = merged(before.rows, page.rows);
+  page.batch = merged(before.batch, page.batch);
+  referred ??= before.referred;
+  for (const row of gone) if (row.status.state !== "chosen") keep(row);
+  keepNumber();
+  refreshReference();
+}
+
+/** What Analyze would measure: what is new in the choice or was measured with other options, or else all of it once more. */
 export function target() {
-  const usable = page.batch.filter(({ refused, file }) => file && !refused);
-  const fresh = usable.filter(({ status }) => status === "chosen");
+  const usable = page.batch.filter((row) => row.file && !isRefused(row));
+  const fresh = usable.filter((row) => row.status.state === "chosen" || isOutdated(row));
   return fresh.length ? fresh : usable;
-}
-
-export function retryable() {
-  return page.rows.filter(({ status, refused, file }) => status === "failed" && !refused && file);
-}
-
-export function isUnderWay({ status }) {
-  return status === "waiting" || status === "measuring";
 }
 
 /** Compare with this row from now on. */
@@ -84,7 +158,7 @@ export function refer(row) {
 /** Until somebody chooses another, the first of the list with a number. True if that is a new one. */
 export function refreshReference() {
   const before = page.reference;
-  page.reference = referred?.answer ? referred : page.rows.find(({ answer }) => answer) ?? null;
+  page.reference = answerOf(referred) ? referred : page.rows.find(answerOf) ?? null;
   return page.reference !== before;
 }
 
@@ -94,46 +168,32 @@ export function refreshReference() {
 
 const PREFIX = "row:";
 const NUMBER = "number-of-rows";
-const KEPT = ["id", "name", "size", "modified", "format", "status", "options", "answer", "problem"];
 const SLICE = 40; // rows: some milliseconds of reading
 
 /** Keep a row that has ended. False if the browser has no room for it. */
-export function keep(row) {
-  const entry = Object.fromEntries(KEPT.map((name) => [name, row[name]]));
-  if (row.problem) entry.problem = { message: row.problem.message, code: row.problem.code, requestId: row.problem.requestId };
-  try {
-    sessionStorage.setItem(PREFIX + row.id, JSON.stringify(entry));
-    return true;
-  } catch {
-    return false;
-  }
+export function keep({ id, name, size, modified, format, status }) {
+  return session.keep(PREFIX + id, { id, name, size, modified, format, status: { ...status, problem: status.problem?.kept ?? status.problem } });
 }
 
 /** How many rows there are, with those that have no result to keep: a reload says how many it lost. */
 function keepNumber() {
-  try {
-    sessionStorage.setItem(NUMBER, page.rows.length);
-  } catch {
-    // Storage is off: no row is kept.
-  }
+  session.keep(NUMBER, page.rows.length);
 }
 
 function forget(rows) {
-  try {
-    for (const { id } of rows) sessionStorage.removeItem(PREFIX + id);
-  } catch {
-    // Storage is off: there was nothing to remove.
-  }
+  for (const { id } of rows) session.forget(PREFIX + id);
 }
 
 /** Put the rows from before the reload on the page, in their order; in slices, so that it can be used meanwhile. Resolves to how many there were. */
 export async function restore() {
-  const { ids, number } = kept();
+  const ids = session.keys().filter((key) => key.startsWith(PREFIX)).map((key) => Number(key.slice(PREFIX.length)));
+  ids.sort((one, other) => one - other);
+  const number = Number(session.get(NUMBER));
   lastId = Math.max(0, ...ids);
   const rows = [];
   for (let start = 0; start < ids.length; start += SLICE) {
     rows.push(...ids.slice(start, start + SLICE).map(recalled).filter(Boolean));
-    await pause();
+    await wait();
   }
   page.rows = rows;
   keepNumber();
@@ -141,44 +201,19 @@ export async function restore() {
   return number;
 }
 
-function kept() {
-  try {
-    const keys = Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
-    const ids = keys.map((key) => Number(key.slice(PREFIX.length))).sort((one, other) => one - other);
-    return { ids, number: Number(sessionStorage.getItem(NUMBER)) };
-  } catch {
-    return { ids: [], number: 0 }; // storage is off
-  }
-}
-
+/** What an earlier version of the page has kept in another form is left out. */
 function recalled(id) {
-  try {
-    return { ...JSON.parse(sessionStorage.getItem(PREFIX + id)), id, file: null };
-  } catch {
-    return null;
-  }
+  const row = session.read(PREFIX + id);
+  return row?.status?.state ? { ...row, id, file: null } : null;
 }
 
 const JOBS = "jobs";
 
 /** The jobs (jobs.js) that this tab has begun and that have not ended, as far as it knows: { id, name, size, modified }. */
 export function openJobs() {
-  try {
-    return JSON.parse(sessionStorage.getItem(JOBS)) ?? [];
-  } catch {
-    return []; // storage is off
-  }
+  return session.read(JOBS) ?? [];
 }
 
 export function keepJobs(jobs) {
-  try {
-    sessionStorage.setItem(JOBS, JSON.stringify(jobs));
-  } catch {
-    // Then a reload does not find them.
-  }
-}
-
-/** Let the browser draw and answer its user. */
-export function pause() {
-  return new Promise((resolve) => { setTimeout(resolve); }); // not scheduler.yield: it goes on before the browser has drawn
+  session.keep(JOBS, jobs);
 }

@@ -1,6 +1,7 @@
 /** What leaves the page: a text to the clipboard, the request of a measurement as a command, the list as a file. */
 
 import { query } from "./options.js";
+import { answerOf, optionsOf, problemOf } from "./rows.js";
 import { endpoint } from "./service.js";
 
 const SAID_FOR_MS = 2_000;
@@ -45,14 +46,14 @@ function copyBySelection(text) {
 
 /** The request for a shell: one command for a file that fits into it, else the four steps of docs/uploads.md (bash and jq). */
 export function curlCommand(row, isLarge) {
-  const measure = quote(endpoint("intensity") + query(row.options));
+  const measure = quote(endpoint("intensity") + query(optionsOf(row)));
   const file = `@"${(row.file?.name ?? row.name).replace(/["\\]/g, "\\$&")}"`; // as curl reads a name in quotes
   if (!isLarge) return `curl -F ${quote(`image=${file}`)} ${measure}`;
   const announcement = JSON.stringify({
     filename: row.name,
     size: row.size,
     content_type: `image/${row.format.toLowerCase()}`,
-    sha256: row.answer.measurement.sha256,
+    sha256: answerOf(row).measurement.sha256,
   });
   const json = "-H 'Content-Type: application/json'";
   const fields = `'(.fields // {}) | to_entries[] | "--form-string", "\\(.key)=\\(.value)"'`;
@@ -72,45 +73,47 @@ function quote(text) {
 // ---- Files ----------------------------------------------------------------------------------------------------------
 // Under the API's names; the columns are those of the command `intensity` (docs/command.md).
 
+const answered = (read) => (row) => (answerOf(row) ? read(answerOf(row)) : undefined);
 const COLUMNS = {
   filename: (row) => row.name,
-  average_intensity: (row) => row.answer?.average_intensity,
-  width: (row) => row.answer?.image_size[0],
-  height: (row) => row.answer?.image_size[1],
-  original_mode: (row) => row.answer?.original_mode,
-  pixel_count: (row) => row.answer?.pixel_count,
-  image_size_bytes: (row) => row.answer?.image_size_bytes ?? row.size,
-  sha256: (row) => row.answer?.measurement?.sha256,
-  code: (row) => (row.answer ? "" : row.problem?.code ?? row.status),
-  detail: (row) => (row.answer ? "" : row.problem?.message),
-  luma: (row) => row.options?.luma,
-  alpha: (row) => row.options?.alpha,
-  region: (row) => row.answer?.measurement?.region ?? row.options?.region,
-  ...Object.fromEntries(STATISTICS.map((name) => [name, (row) => row.answer?.statistics?.[name]])),
+  average_intensity: answered((answer) => answer.average_intensity),
+  width: answered((answer) => answer.image_size[0]),
+  height: answered((answer) => answer.image_size[1]),
+  original_mode: answered((answer) => answer.original_mode),
+  pixel_count: answered((answer) => answer.pixel_count),
+  image_size_bytes: (row) => answerOf(row)?.image_size_bytes ?? row.size,
+  sha256: answered((answer) => answer.measurement?.sha256),
+  code: (row) => (answerOf(row) ? "" : problemOf(row)?.code ?? row.status.state),
+  detail: (row) => (answerOf(row) ? "" : problemOf(row)?.message),
+  luma: (row) => optionsOf(row)?.luma,
+  alpha: (row) => optionsOf(row)?.alpha,
+  region: (row) => answerOf(row)?.measurement?.region ?? optionsOf(row)?.region,
+  ...Object.fromEntries(STATISTICS.map((name) => [name, answered((answer) => answer.statistics?.[name])])),
   ...Object.fromEntries(
-    PERCENTILES.map((share) => [`percentile_${share}`, (row) => row.answer?.statistics?.percentiles[share]]),
+    PERCENTILES.map((share) => [`percentile_${share}`, answered((answer) => answer.statistics?.percentiles[share])]),
   ),
-  ...Object.fromEntries(SHARES.map((name) => [name, (row) => row.answer?.statistics?.[name]])),
-  bit_depth: (row) => row.answer?.measurement?.bit_depth,
-  algorithm: (row) => row.answer?.measurement?.algorithm,
-  request_id: (row) => row.answer?.request_id ?? row.problem?.requestId,
+  ...Object.fromEntries(SHARES.map((name) => [name, answered((answer) => answer.statistics?.[name])])),
+  bit_depth: answered((answer) => answer.measurement?.bit_depth),
+  algorithm: answered((answer) => answer.measurement?.algorithm),
+  request_id: (row) => answerOf(row)?.request_id ?? problemOf(row)?.requestId,
 };
 
 /** An answer as the API gave it. */
-export function apiAnswer({ cache, ...answer }) {
+export function apiAnswer({ cache, isUploaded, ...answer }) {
   return answer;
 }
 
 export function asCsv(rows) {
   const lines = [Object.keys(COLUMNS), ...rows.map((row) => Object.values(COLUMNS).map((value) => value(row)))];
-  return lines.map((cells) => `${cells.map(cell).join(",")}\r\n`).join("");
+  // The byte order mark: without it, Excel takes the names for those of another character set.
+  return `\ufeff${lines.map((cells) => `${cells.map(cell).join(",")}\r\n`).join("")}`;
 }
 
 /** A list of the API's answers; of an image without a number, its name, the code and the sentence. */
 export function asJson(rows) {
-  const entries = rows.map((row) => (row.answer
-    ? { ...apiAnswer(row.answer), filename: row.name }
-    : { filename: row.name, code: row.problem?.code ?? row.status, detail: row.problem?.message ?? null }));
+  const entries = rows.map((row) => (answerOf(row)
+    ? { ...apiAnswer(answerOf(row)), filename: row.name }
+    : { filename: row.name, code: problemOf(row)?.code ?? row.status.state, detail: problemOf(row)?.message ?? null }));
   return `${JSON.stringify(entries, null, 2)}\n`;
 }
 

@@ -1,10 +1,16 @@
 /** How the page talks to the service: one kind of request, what answers mean, and what to say when there is none. */
 
+import { session } from "./storage.js";
+
 /** Where the API key is kept, if there is one (key.js). */
 export const KEY_STORED = "api-key";
 // How long nothing may happen: no byte sent, no answer. Not the whole request, which takes minutes on a slow line.
 // API Gateway gives up after 29 s, so more than that is never its answer.
 const PATIENCE_MS = 45_000;
+// These say nothing against the image: the service refuses the client, or has no time now.
+const OF_CLIENT = [401, 403, 408, 429];
+/** What an upload or a job may be able to do. */
+export const TOO_MUCH_FOR_A_REQUEST = ["too_many_pixels", "processor_timeout"];
 
 /** Something to tell the user, in a sentence. */
 export class Problem extends Error {
@@ -14,6 +20,13 @@ export class Problem extends Error {
     this.requestId = requestId;
     this.status = status;
     this.retryAfter = retryAfter; // seconds, if the service said when to try again
+    /** Whether the image itself is at fault: to send it again would not help. */
+    this.isOfImage = status ? status >= 400 && status < 500 && !OF_CLIENT.includes(status) : Boolean(code);
+  }
+
+  /** What a reload keeps of it. */
+  get kept() {
+    return { message: this.message, code: this.code, requestId: this.requestId, isOfImage: this.isOfImage };
   }
 }
 
@@ -46,11 +59,7 @@ export async function post(url, content, signal, onSent) {
 let keys = null;
 
 function knowsKey() {
-  try {
-    return Boolean(keys || sessionStorage.getItem(KEY_STORED));
-  } catch {
-    return false; // storage is off
-  }
+  return Boolean(keys || session.get(KEY_STORED));
 }
 
 /** A firewall answers 403 as well, but asks for nothing (RFC 9110, section 11.6.1). */

@@ -1,9 +1,9 @@
 /** One row of the list, its small histogram and its small picture. */
 
+import { byId, write } from "./dom.js";
 import { outline } from "./histogram.js";
-import { haveSameOptions } from "./options.js";
-import { page } from "./rows.js";
-import { percent, showName, signed, size } from "./words.js";
+import { answerOf, areSame, isOutdated, isRetryable, optionsOf, page, problemOf } from "./rows.js";
+import { percent, reason, showName, signed, size } from "./words.js";
 
 const WIDTH = 56;
 const HEIGHT = 42;
@@ -11,7 +11,6 @@ const HEIGHT = 42;
 const MOST_BYTES = 40_000_000;
 // Pictures that are kept, 38 KB each. Others are made again when their row comes back into view.
 const MOST_PICTURES = 150;
-const byId = (id) => document.getElementById(id);
 
 /** The pictures by their file, those that were in view last at the end. */
 const pictures = new Map();
@@ -33,21 +32,22 @@ export function removeRow(element) {
 }
 
 export function updateRow(element, row) {
-  const { answer } = row;
+  const answer = answerOf(row);
   const statistics = answer?.statistics;
   const cell = (name) => element.querySelector(`.${name}`);
-  const write = (name, text) => { if (cell(name).textContent !== text) cell(name).textContent = text; };
+  const fill = (name, text) => write(cell(name), text);
   element.classList.toggle("shown", row === page.shown);
+  element.classList.toggle("outdated", Boolean(answer) && isOutdated(row));
   if (row === page.shown) cell("select").setAttribute("aria-current", "true");
   else cell("select").removeAttribute("aria-current");
-  write("average", answer ? answer.average_intensity.toFixed(2) : "–");
-  write("difference", difference(row, page.reference));
-  write("deviation", statistics ? statistics.standard_deviation.toFixed(2) : "–");
-  for (const name of ["black", "white"]) write(name, statistics ? percent(statistics[`share_${name}`]) : "–");
-  write("size", answer ? `${answer.image_size.join(" × ")}\n${size(answer.image_size_bytes)}` : size(row.size));
-  write("status-text", status(row));
-  cell("status-text").title = status(row); // a long reason is cut in the list; the result has all of it
-  element.dataset.status = row.status;
+  fill("average", answer ? answer.average_intensity.toFixed(2) : "–");
+  fill("difference", difference(row, page.reference));
+  fill("deviation", statistics ? statistics.standard_deviation.toFixed(2) : "–");
+  for (const name of ["black", "white"]) fill(name, statistics ? percent(statistics[`share_${name}`]) : "–");
+  fill("size", answer ? `${answer.image_size.join(" × ")}\n${size(answer.image_size_bytes)}` : size(row.size));
+  fill("status-text", status(row));
+  cell("status-text").title = problemOf(row)?.message ?? ""; // which stands in the result, too
+  element.dataset.status = row.status.state;
   drawSmall(element, answer);
   showPicture(element, row.file);
   const offer = (action, isOffered) => {
@@ -55,21 +55,26 @@ export function updateRow(element, row) {
     if (!isOffered && button === document.activeElement) cell("select").focus({ preventScroll: true });
     button.hidden = !isOffered;
   };
-  offer("retry", row.status === "failed" && !row.refused && row.file);
+  offer("retry", isRetryable(row));
   offer("refer", answer && row !== page.reference);
 }
 
 function difference(row, reference) {
-  if (row === reference && row.answer) return "reference";
-  if (!row.answer || !reference?.answer) return "–";
-  return signed(row.answer.average_intensity - reference.answer.average_intensity) + (haveSameOptions(row, reference) ? "" : " *");
+  const [answer, other] = [answerOf(row), answerOf(reference)];
+  if (row === reference && answer) return "reference";
+  if (!answer || !other) return "–";
+  return signed(answer.average_intensity - other.average_intensity) + (areSame(optionsOf(row), optionsOf(reference)) ? "" : " *");
 }
 
+const STATES = { chosen: "not measured yet", waiting: "waiting", measuring: "measuring…" };
+
 function status(row) {
-  if (row.status === "failed") return row.problem.message;
-  if (row.status !== "measured") return { chosen: "not measured yet", waiting: "waiting", measuring: "measuring…" }[row.status];
-  if (row.problem) return "measured before; the last attempt failed";
-  return row.answer.cache === "hit" ? "measured, from the cache" : "measured";
+  const { state, problem, answer } = row.status;
+  if (state in STATES) return STATES[state];
+  if (state === "failed") return reason(problem);
+  if (isOutdated(row)) return "measured with other options";
+  if (problem) return `from before; now ${reason(problem)}`;
+  return answer.cache === "hit" ? "measured, from the cache" : "measured";
 }
 
 /** The histogram in 64 steps: more cannot be seen in so little room. */

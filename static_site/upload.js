@@ -6,11 +6,13 @@
  * in a refusal; and what was measured before, whoever sent it, is not sent again.
  */
 
-import { limits, read } from "./files.js";
+import { read } from "./format.js";
 import { measureByJob } from "./jobs.js";
-import { endpoint, NoAnswer, post, Problem, readAnswer, readMeasurement } from "./service.js";
+import { askForHealth, limits } from "./limits.js";
+import { endpoint, NoAnswer, post, Problem, readAnswer, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
 // The browser's own crypto.subtle takes the whole file at once, and is not there on plain http.
 import { sha256 } from "./vendor/noble-hashes-2.4.0/sha2.js";
+import { wait } from "./wait.js";
 import { quoted } from "./words.js";
 
 // About 10 ms of hashing; in between the page answers to its user.
@@ -20,10 +22,16 @@ const PAUSES_MS = [1_000, 2_000, 4_000, 8_000];
 const FORM_EXPIRED = "form_expired";
 // What was signed or stored is no longer good for anything: a new form and ticket are.
 const OUTDATED = [FORM_EXPIRED, "expired_ticket", "upload_missing"];
-// What a job may be able to do, with the same ticket.
-const TOO_MUCH_FOR_A_REQUEST = ["too_many_pixels", "processor_timeout"];
 // S3's names for content that is not what the form was signed for.
 const OTHER_CONTENT = ["BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "EntityTooLarge", "EntityTooSmall"];
+
+/** The service answers, and the storage does not. */
+class NoStorage extends NoAnswer {
+  constructor(url) {
+    const { host } = new URL(url, document.baseURI);
+    super(`Large images go to a storage at ${host}, which cannot be reached, although the service can. A firewall, an extension of the browser, or the settings of the storage (CORS) may block it.`);
+  }
+}
 
 /**
  * Upload `file` if the service does not know its content, and have it measured with the options in `query`. `onStage`
@@ -47,7 +55,7 @@ export async function measureByUpload(file, contentType, query, signal, onStage)
     try {
       return await persist(() => measureStored(slot.ticket, query, signal, onStage));
     } catch (problem) {
-      // A job has more time and memory.
+      // A job has more time and memory. The ticket is good for it, too.
       if (!limits.job || !TOO_MUCH_FOR_A_REQUEST.includes(problem.code)) throw problem;
       return byJob();
     }
@@ -83,8 +91,21 @@ async function store(file, { url, fields, request_id: requestId }, signal, onSta
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);
   form.append("file", file); // the last one: S3 takes no notice of what comes after it
-  const request = await post(url, form, signal, (sent) => onStage("Uploading…", sent));
+  let isSending = false;
+  const showSent = (sent) => {
+    isSending ||= sent > 0;
+    onStage("Uploading…", sent);
+  };
+  const request = await post(url, form, signal, showSent).catch(async (problem) => {
+    if (!isSending && problem instanceof NoAnswer && await isAnswering()) throw new NoStorage(url);
+    throw problem;
+  });
   if (request.status >= 300) throw refusal(request, file, requestId);
+}
+
+/** Whether the service can be reached. */
+function isAnswering() {
+  return askForHealth().then(() => true, () => false);
 }
 
 /** What the storage has against an upload: an XML document, in which all but the code is for programmers. */
@@ -100,7 +121,7 @@ function refusal(request, file, requestId) {
   }
   // The form's own hour, or that of the credentials which signed it.
   const expired = code === "ExpiredToken" || (code === "AccessDenied" && /expired/i.test(message));
-  return new Problem(sentence, { code: expired ? FORM_EXPIRED : null, requestId });
+  return new Problem(sentence, expired ? { code: FORM_EXPIRED, status: 403, requestId } : { requestId });
 }
 
 function otherContent(file, requestId) {
@@ -113,28 +134,30 @@ async function measureStored(ticket, query, signal, onStage) {
   return readMeasurement(request);
 }
 
-/** Do `step` until somebody answers. Whenever nobody does, wait a little longer; four times. */
+/** Do `step` until somebody answers. Whenever nobody does, wait a little longer; four times, or once if only the storage is silent. */
 async function untilAnswered(step, file, signal, onStage) {
+  let wasSilent = false;
   for (const pause of [...PAUSES_MS, null]) {
     try {
       return await step();
     } catch (problem) {
       if (!(problem instanceof NoAnswer) || pause === null) throw problem;
+      const isSilent = problem instanceof NoStorage;
+      if (isSilent && wasSilent) throw problem;
+      wasSilent = isSilent;
     }
     await read(file, 0, 1); // a file that changes while it is sent breaks the connection too
     signal.throwIfAborted();
     onStage("Connection lost. Trying again…");
     await wait(pause, signal);
+    if (!navigator.onLine) await online(signal);
   }
+  return undefined;
 }
 
-/** Wait so long, and then until the browser is online. */
-function wait(ms, signal) {
+function online(signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      if (navigator.onLine) resolve();
-      else addEventListener("online", resolve, { once: true, signal });
-    }, ms);
-    signal.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
+    addEventListener("online", resolve, { once: true, signal });
+    signal.addEventListener("abort", () => reject(signal.reason));
   });
 }

@@ -65,9 +65,38 @@ export function mode(name, bits) {
   return bits ? `${word}, ${plural(bits, "bit")} (${name})` : `${word} (${name})`;
 }
 
+/** Why there is no number, in so few words that a column has room for them; the sentence of the service has the rest. */
+const REASONS = {
+  empty_file: "empty",
+  unsupported_format: "not supported",
+  corrupt_image: "damaged",
+  file_unreadable: "cannot be read",
+  file_too_large: "too large",
+  too_many_pixels: "too many pixels",
+  region_outside_image: "smaller than the region",
+};
+
+/** "damaged", "not reached". */
+export function reason({ code, isOfImage }) {
+  return REASONS[code] ?? (isOfImage ? "refused" : "not reached");
+}
+
+/** "14 damaged or unsupported, 2 not reached". */
+export function reasonsOf(problems) {
+  const kinds = { empty: DAMAGED, damaged: DAMAGED, "not supported": DAMAGED, "too many pixels": "too large" };
+  const numbers = new Map();
+  for (const problem of problems) {
+    const kind = kinds[reason(problem)] ?? reason(problem);
+    numbers.set(kind, (numbers.get(kind) ?? 0) + 1);
+  }
+  return [...numbers].map(([kind, number]) => `${count(number)} ${kind}`).join(", ");
+}
+
+const DAMAGED = "damaged or unsupported";
+
 /** "10 images: 8 measured, 1 failed, 1 not measured yet." The parts add up to the whole. */
 export function totals(rows) {
-  const number = (...states) => rows.filter((row) => states.includes(row.status)).length;
+  const number = (...states) => rows.filter((row) => states.includes(row.status.state)).length;
   const parts = [
     [number("measured"), "measured"],
     [number("failed"), "failed"],

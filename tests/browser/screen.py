@@ -88,6 +88,7 @@ class Screen:
         """Choose a file and wait for its result."""
         self.choose(path)
         self.analyze.click()
+        expect(self.analyze).to_be_enabled()
         expect(self.result).to_be_visible()
 
     def field(self, name: str) -> Locator:

@@ -77,8 +77,8 @@ def test_a_reload_finds_the_job_again(screen: Screen, running: Server, picture: 
         expect(screen.page.locator("#region-on"), "there is no picture to choose a region of").to_be_hidden()
     finally:
         os.kill(child, signal.SIGCONT)
-    expect(screen.said).to_contain_text("second.png")
-    expect(screen.message).to_contain_text(f"{measure(image.read_bytes()).average_intensity:.2f}")
+    expect(screen.field("filename")).to_have_text("second.png")
+    assert screen.exact == measure(image.read_bytes()).average_intensity
     expect(screen.page.locator("#region-on")).to_be_hidden()
     screen.open_and_wait_for_limits()
     expect(screen.progress).to_be_hidden()

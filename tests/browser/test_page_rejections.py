@@ -33,7 +33,7 @@ def test_a_gif_renamed_to_png_is_refused_and_not_sent(screen: Screen, tmp_path: 
     path = tmp_path / "renamed.png"
     Image.new("P", (4, 4)).save(path, format="GIF")
     screen.open()
-    expect_refused(screen, path, "not a PNG or JPEG")
+    expect_refused(screen, path, "is a GIF image. Save it as PNG.")
 
 
 def test_a_png_named_as_text_is_accepted(screen: Screen, tmp_path: Path) -> None:

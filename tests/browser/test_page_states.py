@@ -86,7 +86,7 @@ def many(screen: Screen, folder: Path) -> None:
     screen.file.set_input_files([*bracket(folder), SAMPLES / "scan-16-bit.png", *problems(folder)])
     expect(screen.analyze).to_have_text("Analyze 11")
     screen.analyze.click()
-    expect(screen.said).to_have_text("10 of 12 images measured, 2 failed: see the list.")
+    expect(screen.said).to_have_text("10 of 12 images measured; 2 damaged or unsupported.")
 
 
 def reloaded(screen: Screen, folder: Path) -> None:
@@ -108,7 +108,7 @@ def comparison(screen: Screen, folder: Path) -> None:
 
 def region(screen: Screen, _: Path) -> None:
     one(screen, _)
-    screen.page.get_by_role("button", name="Select a region").click()
+    screen.page.get_by_role("button", name="Measure region").click()
     screen.analyze.click()
     expect(screen.field("region")).to_have_text("480 \N{MULTIPLICATION SIGN} 320 pixels at 240, 160")
 
@@ -144,7 +144,7 @@ def dropping(screen: Screen, folder: Path) -> None:
         dataTransfer.items.add(new File(["a"], "a.png"));
         document.body.dispatchEvent(new DragEvent("dragover", { bubbles: true, cancelable: true, dataTransfer }));
     }""")
-    expect(screen.page.locator("body")).to_have_class("dropping")
+    expect(screen.page.get_by_text("Drop to add")).to_be_visible()
 
 
 def unseen(screen: Screen, folder: Path) -> None:

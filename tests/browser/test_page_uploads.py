@@ -52,7 +52,8 @@ class Backend:
         self.known = False
         self._next: dict[str, list[Answer]] = {"uploads": [], "storage": [], "intensity": []}
         limits = {"max_content_length": INLINE_LIMIT, "max_upload_bytes": UPLOAD_LIMIT}
-        page.route("**/health", lambda route: route.fulfill(json={"limits": limits}))
+        self.is_away = False
+        page.route("**/health", lambda route: lost(route) if self.is_away else route.fulfill(json={"limits": limits}))
         page.route("**/uploads", lambda route: self._answer("uploads", route))
         page.route(f"**{STORAGE}", lambda route: self._answer("storage", route))
         page.route("**/intensity?*", lambda route: self._answer("intensity", route))
@@ -293,7 +294,7 @@ def test_cancel_works_by_keyboard(screen: Screen, backend: Backend, large: Path)
     screen.choose(large)
     screen.analyze.focus()
     screen.page.keyboard.press("Enter")
-    wait_for_request(screen, backend, "storage")
+    expect(screen.cancel).to_be_visible()
     for _ in range(3):  # over Clear and Options
         screen.page.keyboard.press("Tab")
     expect(screen.cancel).to_be_focused()
@@ -319,8 +320,8 @@ def test_cancel_brings_the_last_result_of_the_same_file_back(screen: Screen, bac
     screen.measure(large)
     backend.then("uploads", held)
     screen.analyze.click()
-    expect(screen.result).to_be_hidden()
     screen.cancel.click()
+    expect(screen.progress).to_be_hidden()
     expect(screen.result).to_be_visible()
     expect(screen.field("filename")).to_have_text("large.png")
 
@@ -378,6 +379,7 @@ def test_after_a_lost_connection_it_is_tried_again_by_itself(
     screen: Screen, backend: Backend, large: Path, name: str, tries_again: Callable[[str, int], None]
 ) -> None:
     backend.then(name, lost, lost, lost, lost)
+    backend.is_away = True
     analyze(screen, large)
     expect(screen.stage).to_have_text("Connection lost. Trying again…")
     tries_again(name, 5)
@@ -395,6 +397,7 @@ def test_after_a_lost_connection_it_is_tried_again_by_itself(
 def test_it_waits_longer_each_time_and_gives_up_after_the_fourth(screen: Screen, backend: Backend, large: Path) -> None:
     screen.page.clock.install()
     backend.then("storage", *[lost] * 5)
+    backend.is_away = True
     analyze(screen, large)
     status = screen.stage
     for tries, pause in enumerate([1_000, 2_000, 4_000, 8_000], start=1):
@@ -407,6 +410,28 @@ def test_it_waits_longer_each_time_and_gives_up_after_the_fourth(screen: Screen,
     expect(screen.alert).to_contain_text("cannot be reached")
     assert len(backend.requests["storage"]) == 5
     expect(screen.analyze).to_be_enabled()
+
+
+def test_a_storage_that_cannot_be_reached_although_the_service_can_is_said_to_be_that(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
+    backend.then("storage", lost, lost)
+    analyze(screen, large)
+    expect(screen.alert).to_contain_text("go to a storage at localhost:")
+    expect(screen.alert).to_contain_text("although the service can")
+    assert backend.asked == ["uploads", "storage", "storage"]
+
+
+@pytest.mark.parametrize("code", ["too_many_pixels", "processor_timeout"])
+def test_a_small_file_that_is_too_much_for_a_request_is_uploaded(
+    screen: Screen, backend: Backend, picture: Callable[..., Path], code: str
+) -> None:
+    path = picture("many-pixels.png", (20, 15))
+    assert path.stat().st_size < INLINE_LIMIT
+    backend.then("intensity", problem(413, code, "Too much."))
+    screen.measure(path)
+    assert backend.asked == ["intensity", "uploads", "storage", "intensity"]
+    expect(screen.alert).to_be_hidden()
 
 
 def test_offline_it_waits_until_the_browser_is_online(

@@ -1,105 +1,17 @@
-/** How images come onto the page (chosen, with their folder, dropped, pasted, or a sample), and what the service accepts. */
+/** How images come onto the page: chosen, with their folder, dropped, pasted, or a sample. */
 
+import { byId } from "./dom.js";
 import { say } from "./message.js";
-import { endpoint, Problem } from "./service.js";
-import { count, plural, quoted, size } from "./words.js";
+import { plural, quoted } from "./words.js";
 
-const SIGNATURES = { PNG: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a], JPEG: [0xff, 0xd8, 0xff] };
 const LOOKS_LIKE_AN_IMAGE = /\.(png|jpe?g|jpe|jfif)$/i;
-const HEALTH_TIMEOUT_MS = 5_000;
-const PART_BYTES = 65_536;
 const byName = new Intl.Collator("en", { numeric: true });
-const byId = (id) => document.getElementById(id);
-
-/** Until /health has said it, or if it never does, the server is left to judge the size. */
-export const limits = { inline: Infinity, upload: 0 /* no direct uploads */, job: 0 /* no jobs */, formats: Object.keys(SIGNATURES), pixels: 0 };
-
-let asked = null;
-
-/** Ask for the limits, once; and again with the next run if there was no answer. */
-export function loadLimits() {
-  asked ??= askForLimits();
-  return asked;
-}
-
-async function askForLimits() {
-  try {
-    const response = await fetch(endpoint("health"), { signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS) });
-    const served = (await response.json()).limits;
-    if (served.max_content_length > 0) limits.inline = served.max_content_length;
-    if (served.max_upload_bytes > 0) limits.upload = served.max_upload_bytes;
-    if (served.max_job_bytes > 0) limits.job = served.max_job_bytes;
-    if (served.allowed_image_formats?.length) limits.formats = served.allowed_image_formats;
-    limits.pixels = (limits.job ? served.max_job_pixels : limits.upload ? served.max_upload_pixels : served.max_image_pixels) || 0;
-  } catch {
-    asked = null; // not worth a message: the server checks everything itself, and says so
-  }
-}
-
-/** "PNG or JPEG, up to 100 MB and 200 megapixels", as far as it is known. */
-export function limitsInWords() {
-  const bytes = Math.max(limits.inline, limits.upload, limits.job);
-  const parts = [Number.isFinite(bytes) && size(bytes), limits.pixels && `${count(limits.pixels / 1e6)} megapixels`];
-  const most = parts.filter(Boolean).join(" and ");
-  return limits.formats.join(" or ") + (most ? `, up to ${most}` : "");
-}
-
-/** A file's format; throws what is wrong with it. Its content decides: a name or a declared type proves nothing. */
-export async function check(file) {
-  const name = quoted(file.name);
-  if (file.isUnreadable) throw cannotBeRead(file);
-  if (file.size === 0) throw new Problem(`${name} is empty.`, { code: "empty_file" });
-  const format = await formatOf(file);
-  if (!limits.formats.includes(format)) {
-    const formats = limits.formats.join(" or ");
-    throw new Problem(`${name} is not a ${formats} image, whatever its name says.`, { code: "unsupported_format" });
-  }
-  const limit = Math.max(limits.inline, limits.upload, limits.job);
-  if (file.size > limit) {
-    const sentence = `${name} is too large: it has ${count(file.size)} bytes, the limit is ${count(limit)}.`;
-    throw new Problem(sentence, { code: "file_too_large" });
-  }
-  return format;
-}
-
-async function formatOf(file) {
-  const start = await read(file, 0, 8);
-  return Object.keys(SIGNATURES).find((format) => SIGNATURES[format].every((byte, index) => start[index] === byte));
-}
-
-/** Some bytes of a file, or the Problem that there are none: a folder, no permission, changed or removed meanwhile. */
-export async function read(file, start, end) {
-  try {
-    return new Uint8Array(await file.slice(start, end).arrayBuffer());
-  } catch {
-    throw cannotBeRead(file);
-  }
-}
-
-/** Whether two files of one size begin and end alike. A PNG ends with checksums; to read gigabytes again would take too long. */
-export async function areAlike(one, other) {
-  try {
-    for (const start of new Set([0, Math.max(0, one.size - PART_BYTES)])) {
-      const [part, same] = await Promise.all([one, other].map((file) => read(file, start, start + PART_BYTES)));
-      if (part.some((byte, place) => byte !== same[place])) return false;
-    }
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function cannotBeRead({ name }) {
-  return new Problem(`${quoted(name)} cannot be read. If it was changed or moved, choose it again.`, { code: "file_unreadable" });
-}
-
-// ---- Choosing -------------------------------------------------------------------------------------------------------
 
 let pasted = 0;
 
-/** `choose(files, { thenMeasure })` gets what is chosen, in whichever way. */
+/** `choose(files, { thenMeasure, thenReveal })` gets what is chosen, in whichever way. */
 export function startChoosing(choose) {
-  const found = (search) => chooseFound(search, choose);
+  const found = (search, how) => chooseFound(search, choose, how);
   byId("file").addEventListener("change", ({ target }) => choose([...target.files]));
   byId("folder").addEventListener("change", ({ target }) => found(onlyImages([...target.files])));
   // The same file chosen again fires no "change", though it may have been edited: forget it when the dialog opens.
@@ -109,11 +21,13 @@ export function startChoosing(choose) {
   }
   document.addEventListener("paste", (event) => paste(event, choose));
   acceptDrops(found);
+  // Chosen before the scripts were there.
+  choose([...byId("file").files, ...byId("folder").files]);
 }
 
-async function chooseFound({ files, leftOut }, choose) {
+async function chooseFound({ files, leftOut }, choose, how) {
   if (!files.length) return say("error", "There is no PNG or JPEG in the folder.");
-  const chosen = await choose(files);
+  const chosen = await choose(files, how);
   if (chosen && leftOut) say("info", `${plural(chosen, "image")} chosen; ${plural(leftOut, "other file")} left out.`);
 }
 
@@ -140,7 +54,7 @@ function paste({ clipboardData, target }, choose) {
 }
 
 function acceptDrops(found) {
-  const highlight = (on) => document.body.classList.toggle("dropping", on);
+  const highlight = (on) => { byId("dropping").hidden = !on; };
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   // The whole window accepts: beside a smaller target the browser would leave the page and open the file.
   addEventListener("dragover", (event) => {
@@ -153,7 +67,7 @@ function acceptDrops(found) {
     if (!hasFiles(event)) return;
     event.preventDefault();
     highlight(false);
-    found(await dropped(event.dataTransfer));
+    found(await dropped(event.dataTransfer), { thenReveal: true });
   });
 }
 

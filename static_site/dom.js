@@ -1,0 +1,15 @@
+/** Elements of the page by their id, and what nearly every file does with them. */
+
+/** @returns {any} an element that index.html has: an input, a button, or a drawing, as its id says */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+export function onClick(id, heard) {
+  byId(id).addEventListener("click", heard);
+}
+
+/** Write a text, unless it stands there: screen readers read what is written. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
