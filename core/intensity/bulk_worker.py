@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from intensity.rows import Row
+    from intensity.sources.errors import Content
     from intensity.sources.paths import Found
     from intensity.sources.store import Store
     from intensity.worker import Work
@@ -59,7 +60,7 @@ class Reading(NamedTuple):
     """An object that is read ahead."""
 
     listed: S3Object
-    data: Future[bytes]
+    content: Future[Content]
 
 
 class Reader:
@@ -90,14 +91,16 @@ class Reader:
                 return
             listed = self._coming.popleft()
             most = self._work.max_bytes if listed.size is not None else min(ASSUMED, self._work.max_bytes)
-            self._reading.append(Reading(listed, self._threads.submit(content, self._s3, listed, most)))
+            self._reading.append(
+                Reading(listed, self._threads.submit(content, self._s3, listed, most, self._work.reads_on))
+            )
 
     def _row(self, reading: Reading) -> Row:
         """Return the row of an object. Raises SourceError."""
         name = names.written(reading.listed.name)
         with alarm(self._work.timeout + ALARM_SECONDS):
             try:
-                data = self._content(reading)
+                read = self._content(reading)
             except ObjectProblem as problem:
                 self._count(problem)
                 return problem_row(name, problem.code, problem.detail, self._work.method)
@@ -105,16 +108,16 @@ class Reader:
                 detail = "There is not enough memory to read this object."
                 return problem_row(name, PROCESSOR_FAILED, detail, self._work.method)
             self._failures = 0
-            return content_row(name, data, self._work)
+            return content_row(name, read, self._work)
 
-    def _content(self, reading: Reading) -> bytes:
+    def _content(self, reading: Reading) -> Content:
         """Return the bytes of an object. Raises ObjectProblem, SourceError and MemoryError."""
         try:
-            return reading.data.result()
+            return reading.content.result()
         except ObjectProblem as problem:
             if reading.listed.size is not None or problem.code != FILE_TOO_LARGE:
                 raise
-        return content(self._s3, reading.listed, self._work.max_bytes)
+        return content(self._s3, reading.listed, self._work.max_bytes, self._work.reads_on)
 
     def _count(self, problem: ObjectProblem) -> None:
         """Count what S3 does not give. Raises SourceError if it gives nothing."""

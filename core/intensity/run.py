@@ -19,7 +19,7 @@ from intensity.progress import progress
 from intensity.rows import installed_method
 from intensity.stop import Stop, Stopped
 from intensity.summary import Counts
-from intensity.target import Target, TargetError
+from intensity.target import STANDARD_OUTPUT, Target, TargetError
 from intensity.worker import Work
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(arguments: Arguments, source: Source) -> int:
         return stop.exit_code
     except BrokenPipeError:
         # `head` has closed the pipe. Without this, Python would print an error at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
         return NOT_ALL_MEASURED
     except (InputError, TargetError) as error:
         complain(str(error))

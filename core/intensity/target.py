@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from intensity.lines import lines
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from intensity.plan import Plan
     from intensity.rows import Method
     from intensity.summary import Counts
+
+
+STANDARD_OUTPUT = 1
 
 
 class TargetError(Exception):
@@ -41,14 +43,18 @@ class Target:
         """Raise TargetError if results would be overwritten by accident."""
         if self._arguments.force or self._arguments.resume:
             return
-        for file in (self._arguments.output, self._file):
-            if file and _has_content(file):
+        for file in filter(None, (self._arguments.output, self._file)):
+            try:
+                new = not _has_content(file)
+            except OSError as error:
+                raise TargetError(f"cannot write {file}: {error.strerror}") from error
+            if not new:
                 raise TargetError(f"{file} exists: --resume continues it, --force overwrites it")
 
     def open(self, plan: Plan, counts: Counts) -> Output:
         """Open it. With --resume, mark its files in `plan` and count its rows in `counts`. Raises TargetError."""
         if self._file is None:
-            output = Output(sys.stdout.fileno(), self._lines, "standard output")
+            output = Output(STANDARD_OUTPUT, self._lines, "standard output")
         else:
             output = self._open(self._file, plan, counts)
         output.begin()
@@ -59,7 +65,8 @@ class Target:
         try:
             if self._arguments.resume:
                 self._unpack(file)
-            descriptor = open_file(file, empty=not self._arguments.resume)
+            descriptor = open_file(file, empty=self._arguments.force)
+            self._check_again(file)
             if self._arguments.resume and _has_content(file):
                 take_up(file, self._form, plan, counts, retry=self._arguments.retry_problems)
                 # The path may lead to another file by now.
@@ -73,10 +80,20 @@ class Target:
             raise TargetError(f"cannot write {file}: {error.strerror}") from error
         return Output(descriptor, self._lines, str(file))
 
+    def _check_again(self, file: Path) -> None:
+        """Raise TargetError if another run has written results while this one listed. From now on, none does."""
+        try:
+            self.check()
+        except TargetError:
+            if not _has_content(file):
+                # A journal beside a Parquet file that is new; --resume would begin with it.
+                file.unlink()
+            raise
+
     def _unpack(self, journal: Path) -> None:
         """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
         file = self._arguments.output
-        if not file or file == journal or journal.exists() or not _has_content(file):
+        if not file or file == journal or _has_content(journal) or not _has_content(file):
             return
         from intensity.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
 

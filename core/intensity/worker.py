@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import image_intensity
 from image_intensity import MeasurementError
@@ -27,6 +27,7 @@ from intensity.rows import (
     measured_row,
     problem_row,
 )
+from intensity.sources.errors import HEAD_BYTES, Content
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,12 @@ class Work:
     timeout: float
     max_bytes: int
     noun: str = "file"
+
+    def reads_on(self, head: bytes) -> bool:
+        """Return whether content that begins so may be an image."""
+        from image_intensity.formats import detect  # noqa: PLC0415 - it loads the decoders
+
+        return detect(head) in self.limits.formats
 
 
 class FileProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
@@ -99,12 +106,12 @@ def row(path: bytes, work: Work) -> Row:
     with alarm(work.timeout + ALARM_SECONDS):
         name = names.written(path)
         try:
-            data = content(path, work.max_bytes)
+            read = content(path, work)
         except FileProblem as problem:
             return problem_row(name, problem.code, problem.detail, work.method)
         except MemoryError:
             return problem_row(name, PROCESSOR_FAILED, "There is not enough memory to read this file.", work.method)
-        return content_row(name, data, work)
+        return content_row(name, read, work)
 
 
 @contextmanager
@@ -117,39 +124,42 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def content_row(name: str, data: bytes, work: Work) -> Row:
+def content_row(name: str, read: Content, work: Work) -> Row:
     """Return the row of a file that was read."""
-    sha256 = hashlib.sha256(data).hexdigest()
+    known: dict[str, Any] = {"image_size_bytes": read.size}
+    if len(read.data) == read.size:
+        known["sha256"] = hashlib.sha256(read.data).hexdigest()
     try:
-        measurement = image_intensity.measure(data, work.method.options, work.limits)
+        measurement = image_intensity.measure(read.data, work.method.options, work.limits)
+        return measured_row(name, measurement, known["sha256"], work.method, full=work.full)
     except MeasurementError as error:
         code, detail = error.code, error.detail
     except MemoryError:
         code, detail = PROCESSOR_FAILED, "There is not enough memory to measure this image."
     except Exception as error:  # noqa: BLE001 - a bug must cost one row and not the run
         code, detail = PROCESSOR_FAILED, f"Measuring this {work.noun} failed: {type(error).__name__}: {error}"
-    else:
-        return measured_row(name, measurement, sha256, work.method, full=work.full)
-    return problem_row(name, code, detail, work.method, image_size_bytes=len(data), sha256=sha256)
+    return problem_row(name, code, detail, work.method, **known)
 
 
-def content(path: bytes, max_bytes: int) -> bytes:
+def content(path: bytes, work: Work) -> Content:
     """Return the bytes of a regular file, as they were at one time. Raises FileProblem."""
     try:
         # Check before opening: a FIFO can block, and a device can do something. O_NONBLOCK is for a later change.
-        _check(os.stat(path), max_bytes)
+        _check(os.stat(path), work.max_bytes)
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             before = os.fstat(descriptor)
-            _check(before, max_bytes)
+            _check(before, work.max_bytes)
+            data = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+            expected = before.st_size if work.reads_on(data) else len(data)
             # Reading one byte more shows whether it has grown.
-            data = file.read(before.st_size + 1)
+            data = file.read(expected + (expected == before.st_size))
             after = os.fstat(descriptor)
     except OSError as error:
         raise _unread(error, path) from error
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != before.st_size:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != expected:
         raise FileProblem(FILE_CHANGED, "The file changed while it was read.")
-    return data
+    return Content(data, before.st_size)
 
 
 def _check(status: os.stat_result, max_bytes: int) -> None:

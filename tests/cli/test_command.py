@@ -231,6 +231,17 @@ def test_a_file_that_is_named_like_a_command_to_come_is_given_with_its_folder(tm
     assert intensity("./bulk", cwd=tmp_path).returncode == 0
 
 
+def test_what_follows_two_hyphens_is_a_name(tmp_path: Path) -> None:
+    names = ["-b.png", "--force", "bulk"]
+    for name in names:
+        (tmp_path / name).write_bytes(image(1))
+    result = intensity("-j", "1", "--format", "csv", "-b.png", cwd=tmp_path)
+    assert result.returncode == 2
+    command = [*COMMAND, "--format", "csv", "./-b.png", "--", *names]
+    rows = csv_rows(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert [row["path"] for row in rows] == ["./-b.png", r"\x2db.png", r"\x2d-force", "bulk"]
+
+
 def test_limits_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(image(1, (100, 100)))
     (tmp_path / "b.jpg").write_bytes(encoded(pixels("RGB"), "JPEG"))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGE = 150_000_000
+WORK = Work(method=installed_method(Options()), limits=Limits(), full=False, timeout=60.0, max_bytes=10_000_000)
 
 
 @pytest.fixture
@@ -301,6 +302,43 @@ def test_standard_output_that_is_full_is_one_line(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == ["intensity: cannot write standard output: No space left on device"]
 
 
+def test_closed_streams_cost_no_row_and_have_no_traceback(tmp_path: Path) -> None:
+    folder, file = folder_of(tmp_path / "images", 3), tmp_path / "results.csv"
+    command = shlex.join([*COMMAND, str(folder)])
+    for closed, code in ((">&-", 1), ("2>&-", 1), ("-o results.csv 2>&-", 0), ("-o other.csv >&- 2>&-", 0)):
+        result = subprocess.run(["sh", "-c", f"{command} {closed}"], cwd=tmp_path, capture_output=True, check=False)
+        expected = b"intensity: cannot write standard output: Bad file descriptor\n" if closed == ">&-" else b""
+        assert (result.returncode, result.stderr) == (code, expected) if closed != "2>&-" else True
+    assert len(csv_rows(file.read_text())) == 3
+    assert file.read_bytes() == (tmp_path / "other.csv").read_bytes()
+    names = subprocess.run(["sh", "-c", f"{shlex.join(COMMAND)} - <&-"], capture_output=True, text=True, check=False)
+    assert (names.returncode, names.stderr) == (2, "intensity: cannot read names from -: Bad file descriptor\n")
+
+
+def test_a_folder_that_may_not_be_entered_is_one_line(tmp_path: Path) -> None:
+    folder, shut = folder_of(tmp_path / "images", 1), tmp_path / "shut"
+    shut.mkdir(mode=0)
+    bound = [executable("setpriv"), "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    for suffix in ("csv", "parquet"):
+        file = shut / f"results.{suffix}"
+        result = subprocess.run([*bound, *COMMAND, folder, "-o", file], capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (2, f"intensity: cannot write {file}: Permission denied\n")
+
+
+@pytest.mark.parametrize("option", [[], ["--formats", "JPEG"]])
+def test_what_is_no_image_of_the_formats_is_not_read_on(tmp_path: Path, option: list[str]) -> None:
+    for name, head in (("a.bin", b"text"), ("b.bin", image(1) if option else b"")):
+        with (tmp_path / name).open("wb") as file:
+            file.write(head)
+            file.truncate(900_000_000)
+    command = ["env", "--", "sh", "-c", 'ulimit -v 800000; exec "$0" "$@"', *COMMAND, "a.bin", "b.bin", *option]
+    result = subprocess.run([*command, "-j1"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    rows = [line.split("\t") for line in result.stdout.splitlines()[1:]]
+    assert [(row[0], row[6], row[7], row[8]) for row in rows] == [
+        (name, "900000000", "", "unsupported_format") for name in ("a.bin", "b.bin")
+    ]
+
+
 @pytest.mark.parametrize("change", [image(1) + b"more", image(1)[:-20], image(1), b""])
 def test_a_file_that_changes_while_it_is_read_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
@@ -316,7 +354,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_measured(
     checks = [True, False]
     monkeypatch.setattr("intensity.worker._check", check_then_change)
     with pytest.raises(FileProblem, match="changed") as error:
-        content(os.fsencode(file), 10_000_000)
+        content(os.fsencode(file), WORK)
     assert error.value.code == FILE_CHANGED
 
 
@@ -333,13 +371,12 @@ def test_a_file_that_vanishes_after_it_was_found_is_a_row(tmp_path: Path) -> Non
 def test_memory_that_does_not_suffice_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(image(1))
-    work = Work(method=installed_method(Options()), limits=Limits(), full=False, timeout=60.0, max_bytes=10_000_000)
 
     def too_large(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("image_intensity.measure", too_large, raising=False)
-    result = row(os.fsencode(file), work)
+    result = row(os.fsencode(file), WORK)
     assert (result.code, result.detail) == ("processor_failed", "There is not enough memory to measure this image.")
     assert result.sha256
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-from typing import TYPE_CHECKING
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.cli.command import csv_rows, folder_of, image, intensity, json_rows
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.cli.command import csv_rows, folder_of, image, intensity, json_rows, started, until
 
 SUFFIXES = [".csv", ".jsonl"]
 
@@ -50,6 +48,26 @@ def test_a_file_with_results_is_not_overwritten_by_mistake(tmp_path: Path, folde
     assert result.stderr == f"intensity: {file} exists: --resume continues it, --force overwrites it\n"
     assert intensity(folder / "0000.png", "-o", file, "--force").returncode == 0
     assert len(rows_of(file)) == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_what_another_run_has_written_while_this_one_listed_stays(tmp_path: Path, folder: Path, suffix: str) -> None:
+    file = tmp_path / f"results{suffix}"
+    with started("-", "-o", file, stdin=subprocess.PIPE) as late:
+        assert late.stdin
+        # It has looked at the file once it reads names.
+        until(lambda: blocked(late.pid), late)
+        assert intensity(folder, "-o", file).returncode == 0
+        before = file.read_bytes()
+        _, messages = late.communicate(str(folder / "0000.png"), timeout=60)
+    assert (late.returncode, file.read_bytes()) == (2, before)
+    assert messages == f"intensity: {file} exists: --resume continues it, --force overwrites it\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", file.name]
+
+
+def blocked(pid: int) -> bool:
+    """Whether a process waits for its standard input."""
+    return Path(f"/proc/{pid}/syscall").read_text().startswith("0 0x0 ")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_what_is_read_ahead_is_bounded_by_bytes_and_goes_on_as_they_are_measured
 ) -> None:
     read: list[str] = []
     read_before: list[list[str]] = []
-    monkeypatch.setattr(bulk_worker, "content", lambda _, listed, most: read.append(f"{listed.key} {most}"))
+    monkeypatch.setattr(bulk_worker, "content", lambda _, listed, most, *__: read.append(f"{listed.key} {most}"))
     work = Work(method=installed_method(Options()), limits=Limits(), full=False, timeout=60.0, max_bytes=10**9)
     ours, theirs = Pipe()
 

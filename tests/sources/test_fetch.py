@@ -12,8 +12,8 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from intensity.sources.errors import ObjectProblem, SourceError
-from intensity.sources.fetch import content
+from intensity.sources import fetch
+from intensity.sources.errors import HEAD_BYTES, ObjectProblem, SourceError
 from intensity.sources.objects import S3Object
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ def put(s3: S3Client, data: bytes, bucket: str = "photos", **settings: Any) -> S
     return S3Object(bucket, "a.png", told.get("VersionId"), told["ETag"].strip('"'), len(data))
 
 
+def content(s3: Any, listed: S3Object, most: int) -> bytes:  # noqa: ANN401 - as below
+    return fetch.content(s3, listed, most, lambda _: True).data
+
+
 def code(s3: Any, listed: S3Object) -> str:  # noqa: ANN401 - a Stubber's client has no type of its own
     with pytest.raises(ObjectProblem) as error:
         content(s3, listed, MOST)
@@ -42,6 +46,12 @@ def test_an_object_is_read_as_it_was_listed_with_or_without_etag_size_and_versio
         listed = put(s3, b"data", bucket)
         assert content(s3, listed, MOST) == b"data"
         assert content(s3, S3Object(bucket, "a.png"), MOST) == b"data"
+
+
+def test_what_is_no_image_is_not_read_on(s3: S3Client) -> None:
+    listed = put(s3, b"text" * HEAD_BYTES)
+    read = fetch.content(s3, listed, 10 * HEAD_BYTES, lambda head: not head.startswith(b"text"))
+    assert (read.data, read.size) == (b"text" * (HEAD_BYTES // 4), 4 * HEAD_BYTES)
 
 
 def test_an_object_that_was_written_again_is_not_read(s3: S3Client) -> None:

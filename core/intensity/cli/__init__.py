@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib.util import find_spec
@@ -19,9 +20,23 @@ USAGE_ERROR = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    _open_streams()
     given = list(sys.argv[1:] if argv is None else argv)
     commands = {"bulk": _bulk, "runs": _runs}
     return commands[given[0]](given[1:]) if given and given[0] in commands else _folders(given)
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, so that no file of ours gets their numbers.
+
+    Input cannot be read and output cannot be written then; messages are lost.
+    """
+    for stream, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, mode)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
 
 
 def _folders(argv: Sequence[str]) -> int:

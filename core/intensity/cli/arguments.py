@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Decoding takes this many bytes for a pixel at the default limits, 1.45 GB for 200 million pixels.
 DECODED_BYTES_PER_PIXEL = 7.25
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 MAX_BYTES = 1_000_000_000
 TIMEOUT_SECONDS = 60.0
 SUFFIXES: dict[str, Literal["csv", "jsonl", "parquet"]] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -73,7 +74,7 @@ def shared(given: argparse.Namespace) -> dict[str, Any]:
         "force": given.force,
         "jobs": given.jobs,
         "timeout": given.timeout,
-        "progress": given.progress or ("bar" if sys.stderr.isatty() else "none"),
+        "progress": given.progress or ("bar" if os.isatty(STANDARD_ERROR) else "none"),
     }
 
 
@@ -82,7 +83,7 @@ def _layout(given: argparse.Namespace) -> Layout:
     if given.output is not None:
         # Until a Parquet file can be made, its rows are JSON lines.
         return "csv" if given.output.suffix.lower() == ".csv" else "jsonl"
-    layout: Layout = given.format or ("table" if sys.stdout.isatty() else "tsv")
+    layout: Layout = given.format or ("table" if os.isatty(STANDARD_OUTPUT) else "tsv")
     return layout
 
 
@@ -108,6 +109,13 @@ def add_shared(parser: argparse.ArgumentParser) -> None:
     _add_measurement(parser.add_argument_group("how they are measured"))
     _add_results(parser.add_argument_group("results"))
     _add_run(parser.add_argument_group("the run"))
+
+
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[argparse.Namespace, argparse.Namespace]:
+    """Read the command line up to `--`, and the operands behind it, which may begin with a hyphen."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    # Only `parse_intermixed_args` takes operands between options, and only `parse_args` knows `--`.
+    return parser.parse_intermixed_args(argv[:end]), parser.parse_args(argv[end:])
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intensity.cli.arguments import EPILOG, Arguments, Formatter, add_shared, check_shared, shared
+from intensity.cli.arguments import EPILOG, Arguments, Formatter, add_shared, check_shared, parsed, shared
 from intensity.sources.objects import read_uri
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class BulkArguments(Arguments):
 def parse(argv: Sequence[str]) -> BulkArguments:
     """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
     parser = _parser()
-    given = parser.parse_intermixed_args(argv)
+    given, rest = parsed(parser, argv)
+    given.prefixes += rest.prefixes
     if not (given.prefixes or given.lists or given.inventories):
         parser.error("give s3://BUCKET/PREFIX, --from LIST or --inventory MANIFEST")
     if given.url_encoded and not given.lists:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from intensity.cli.arguments import EPILOG, Arguments, Formatter, add_shared, check_shared, shared
+from intensity.cli.arguments import EPILOG, Arguments, Formatter, add_shared, check_shared, parsed, shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,9 @@ class FolderArguments(Arguments):
 def parse(argv: Sequence[str]) -> FolderArguments:
     """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
     parser = _parser()
-    given = parser.parse_intermixed_args(argv)
+    given, rest = parsed(parser, argv)
+    _check_first(parser, given.paths)
+    given.paths += rest.paths
     _check(parser, given)
     return FolderArguments(
         paths=tuple(os.fsencode(path) for path in given.paths if path != "-"),
@@ -58,7 +60,11 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         if applies:
             parser.error(sentence)
     check_shared(parser, given)
-    first = given.paths[0] if given.paths else ""
+
+
+def _check_first(parser: argparse.ArgumentParser, paths: Sequence[str]) -> None:
+    """End the program if a command of its own was meant."""
+    first = paths[0] if paths else ""
     if first in COMMANDS:
         parser.error(f"{first}: {COMMANDS[first]}; a file or folder of that name is ./{first}")
     if first.startswith("s3://"):

@@ -6,12 +6,10 @@ ObjectProblem  this object cannot be read: it costs its row
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
 OBJECT_MISSING = "object_missing"
 OBJECT_CHANGED = "object_changed"
@@ -20,6 +18,17 @@ OBJECT_ARCHIVED = "object_archived"
 # As the API and the command on folders have it.
 FILE_TOO_LARGE = "file_too_large"
 PROCESSOR_FAILED = "processor_failed"
+
+
+# Content that does not begin like an image is not read on.
+HEAD_BYTES = 4096
+
+
+class Content(NamedTuple):
+    """The bytes of a file or an object, or its first ones; size: of all, in bytes."""
+
+    data: bytes
+    size: int
 
 
 class SourceError(Exception):
@@ -38,7 +47,7 @@ class ObjectProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
 
 def told(error: ClientError | BotoCoreError) -> str:
     """Return what S3 or botocore says about an error, in one line with its name."""
-    if isinstance(error, ClientError):
-        problem = error.response.get("Error", {})
+    if response := getattr(error, "response", None):
+        problem = response.get("Error", {})
         return " ".join(f"{problem.get('Code', 'unknown')}: {problem.get('Message', '')}".split()).removesuffix(":")
     return " ".join(str(error).split())

@@ -17,11 +17,13 @@ from botocore.exceptions import (
 
 from intensity.sources.errors import (
     FILE_TOO_LARGE,
+    HEAD_BYTES,
     OBJECT_ARCHIVED,
     OBJECT_CHANGED,
     OBJECT_FORBIDDEN,
     OBJECT_MISSING,
     PROCESSOR_FAILED,
+    Content,
     ObjectProblem,
     SourceError,
     told,
@@ -29,7 +31,7 @@ from intensity.sources.errors import (
 from intensity.sources.objects import bare_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from types_boto3_s3 import S3Client
 
@@ -66,8 +68,8 @@ NO_CREDENTIALS = (
 )
 
 
-def content(s3: S3Client, listed: S3Object, max_bytes: int) -> bytes:
-    """Return the bytes of an object. At most `max_bytes` are read.
+def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[bytes], bool]) -> Content:
+    """Return the bytes of an object of at most `max_bytes`, or only the first ones unless it `reads_on` from these.
 
     Raises ObjectProblem, and SourceError where the credentials are not good for any object. An object with an ETag or a
     version is the one that was listed, or `object_changed` or `object_missing`.
@@ -84,8 +86,11 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int) -> bytes:
             _check(listed, answer)
             _check_size(answer["ContentLength"], max_bytes)
             try:
-                # It raises IncompleteReadError if this is not all.
-                return cast("bytes", body.read())
+                data = body.read(HEAD_BYTES)
+                if reads_on(data) or len(data) < min(HEAD_BYTES, answer["ContentLength"]):
+                    # It raises IncompleteReadError if this is not all.
+                    data += body.read()
+                return Content(data, answer["ContentLength"])
             except BotoCoreError as error:
                 reason = told(error)
     raise ObjectProblem(PROCESSOR_FAILED, f"Reading this object broke off: {reason}")

@@ -22,7 +22,7 @@ from intensity.rows import installed_method, problem_row
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import code, get
-from intensity.sources.errors import PROCESSOR_FAILED, ObjectProblem
+from intensity.sources.errors import PROCESSOR_FAILED, Content, ObjectProblem
 from intensity.sources.fetch import content
 from intensity.worker import Work, content_row
 from runs.batches import read_entry
@@ -52,7 +52,7 @@ class Read(NamedTuple):
     """An object that was read, or the problem with it."""
 
     listed: S3Object
-    data: bytes
+    content: Content
     problem: ObjectProblem | None
 
 
@@ -110,15 +110,15 @@ def work_of(options: RunOptions) -> Work:
 
 def measured(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Row]:
     """Yield the row of each object, in their order."""
-    for listed, data, problem in read_ahead(s3, objects, work.max_bytes):
+    for listed, read, problem in read_ahead(s3, objects, work):
         name = names.written(listed.name)
         if problem:
             yield problem_row(name, problem.code, problem.detail, work.method)
         else:
-            yield content_row(name, data, work)
+            yield content_row(name, read, work)
 
 
-def read_ahead(s3: S3Client, objects: Sequence[S3Object], max_bytes: int) -> Iterator[Read]:
+def read_ahead(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Read]:
     """Yield the objects, of which some are read while the caller works on an earlier one."""
     with ThreadPoolExecutor(READ_AHEAD) as pool:
         left = deque(objects)
@@ -127,7 +127,7 @@ def read_ahead(s3: S3Client, objects: Sequence[S3Object], max_bytes: int) -> Ite
         while left or reading:
             while left and len(reading) < READ_AHEAD and (not reading or held + size(left[0]) <= READ_AHEAD_BYTES):
                 held += size(left[0])
-                reading.append((left[0], pool.submit(read, s3, left.popleft(), max_bytes)))
+                reading.append((left[0], pool.submit(read, s3, left.popleft(), work)))
             listed, future = reading.popleft()
             held -= size(listed)
             yield future.result()
@@ -138,14 +138,14 @@ def size(listed: S3Object) -> int:
     return READ_AHEAD_BYTES if listed.size is None else listed.size
 
 
-def read(s3: S3Client, listed: S3Object, max_bytes: int) -> Read:
+def read(s3: S3Client, listed: S3Object, work: Work) -> Read:
     """Read an object. Raises ObjectProblem where S3 is in trouble and not the object: no row may say so for good."""
     try:
-        return Read(listed, content(s3, listed, max_bytes), None)
+        return Read(listed, content(s3, listed, work.max_bytes, work.reads_on), None)
     except ObjectProblem as problem:
         if problem.code == PROCESSOR_FAILED:
             raise
-        return Read(listed, b"", problem)
+        return Read(listed, Content(b"", 0), problem)
 
 
 def write(s3: S3Client, bucket: str, key: str, data: bytes, *, instead_of: str | None) -> bool:
