@@ -22,7 +22,18 @@ from image_intensity.errors import (
     UnsupportedFormat,
 )
 from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, version
-from image_intensity.options import LUMA_FORMULAS, Alpha, ImageFormat, Limits, Luma, LumaFormula, Options, Region
+from image_intensity.options import (
+    LUMA_FORMULAS,
+    OPTIONS,
+    Alpha,
+    ImageFormat,
+    Limits,
+    Luma,
+    LumaFormula,
+    Option,
+    Options,
+    Region,
+)
 
 if TYPE_CHECKING:
     from image_intensity.measuring import measure
@@ -31,6 +42,7 @@ __all__ = [
     "ALGORITHM_VERSION",
     "DECODERS",
     "LUMA_FORMULAS",
+    "OPTIONS",
     "Alpha",
     "CorruptImage",
     "EmptyFile",
@@ -40,6 +52,7 @@ __all__ = [
     "LumaFormula",
     "Measurement",
     "MeasurementError",
+    "Option",
     "Options",
     "Region",
     "RegionOutsideImage",

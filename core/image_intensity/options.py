@@ -50,7 +50,7 @@ class Region:
 
     # A region has one spelling: no sign, space or leading zero. No PNG or JPEG has a side of more than 10 digits: PNG
     # allows 2,147,483,647 pixels.
-    FORM: ClassVar = "x,y,w,h"
+    FORM: ClassVar = "x,y,width,height"
     PATTERN: ClassVar = "(0|[1-9][0-9]{0,9}),(0|[1-9][0-9]{0,9}),[1-9][0-9]{0,9},[1-9][0-9]{0,9}"
 
     x: int
@@ -124,8 +124,8 @@ class Options:
     alpha: Alpha = field(
         default="ignore",
         metadata={
-            "description": "what transparency does: `ignore` it, count it as the pixel's `weight`, or lay the image on "
-            "`black` or `white`",
+            "description": "what transparency does: ignore it, count it as the pixel's weight, or lay the image on "
+            "black or white",
             "values": get_args(Alpha),
         },
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from intensity.lines import json_line
-from intensity.rows import BASE_COLUMNS, DETAIL_COLUMNS, HISTOGRAM, Column, Row
+from image_intensity import OPTIONS
+from intensity.rows import BASE_COLUMNS, DETAIL_COLUMNS, DETAIL_FIELDS, HISTOGRAM, Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,11 +61,11 @@ def unpack(file: Path, journal: Path, *, full: bool) -> None:
     try:
         with closing(duckdb.connect(config=SETTINGS)) as database, part.open("w", encoding="utf-8") as lines:
             found = database.execute(f"SELECT * FROM read_parquet({_text(_pattern(file))})")  # noqa: S608 - as above
-            names = [name for name, *_ in found.description or ()]
-            if names != [column.name for column in parquet_columns(full=full)]:
+            columns = parquet_columns(full=full)
+            if [name for name, *_ in found.description or ()] != [column.name for column in columns]:
                 raise ParquetError(f"{file} has other columns than this run would write; see --detail")
             while rows := found.fetchmany(ROWS_AT_A_TIME):
-                lines.writelines(json_line(_row(names, row), full=full) for row in rows)
+                lines.writelines(_line(columns, row) for row in rows)
         part.replace(journal)
     except (duckdb.Error, OSError) as error:
         raise ParquetError(f"cannot read {file}: {_first_line(error)}") from error
@@ -73,24 +73,20 @@ def unpack(file: Path, journal: Path, *, full: bool) -> None:
         part.unlink(missing_ok=True)
 
 
-def _row(names: Sequence[str], cells: Sequence[Any]) -> Row:
-    """Return the row that has these cells."""
-    values = dict(zip(names, cells, strict=True))
-    width, height, histogram = values["width"], values["height"], values.get("histogram")
-    known = {name: value for name, value in values.items() if name in Row.__slots__}
-    known.update(image_size=None if width is None else (width, height))
-    known.update(histogram=None if histogram is None else tuple(histogram))
-    if values.get("algorithm") is not None:
-        nested: dict[str, Any] = {"statistics": {"percentiles": {}}, "measurement": {}}
-        for column in DETAIL_COLUMNS:
-            *way, last = column.place
-            inner = nested
-            for step in way:
-                inner = inner[str(step)]
-            inner[str(last)] = json.loads(values[column.name]) if column.name == "decoders" else values[column.name]
-        nested["measurement"] |= {name: values[name] for name in ("luma", "alpha", "region", "sha256")}
-        known.update(nested)
-    return Row(**known)
+def _line(columns: Sequence[Column], cells: Sequence[Any]) -> str:
+    """Return the line of the journal that has these cells."""
+    values: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=True):
+        *way, last = column.place
+        inner: dict[str | int, Any] = values  # type: ignore[assignment] # the first step is a name
+        for step in way:
+            inner = inner.setdefault(step, {})
+        inner[last] = json.loads(cell) if column.parquet_type == "JSON" and cell else cell
+    values["image_size"] = list(values["image_size"].values()) if values["code"] is None else None
+    if "measurement" in values:
+        values["measurement"] |= {name: values[name] for name in (*OPTIONS, "sha256")}
+        values |= dict.fromkeys(DETAIL_FIELDS) if values["code"] else {}
+    return json.dumps(values, ensure_ascii=False) + "\n"
 
 
 def _types(columns: Iterable[Column]) -> str:

@@ -13,13 +13,14 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from intensity import names
 from intensity.lines import lines
-from intensity.rows import Method, columns
+from intensity.rows import METHOD, columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from intensity.lines import Layout
     from intensity.plan import Plan
+    from intensity.rows import Method
     from intensity.summary import Counts
 
 
@@ -28,12 +29,12 @@ class ResumeError(Exception):
 
 
 class Saved(NamedTuple):
-    """The part of a row that resuming needs. method: the values of `rows.Method`, valid or not."""
+    """The part of a row that resuming needs. method: as `rows.Method.values` has it, valid or not."""
 
     path: str
     code: str | None
     detail: str | None
-    method: tuple[str | None, ...]
+    method: dict[str, str | None]
 
 
 class Form(NamedTuple):
@@ -119,8 +120,8 @@ def _rows(file: Path, form: Form, whole: int) -> Iterator[tuple[bytes, Saved | N
                 names.read(saved.path)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ResumeError(f"line {number} is not a row of results") from error
-            if saved.method != form.method:
-                raise ResumeError(_other_method(saved.method, form.method))
+            if saved.method != form.method.values():
+                raise ResumeError(_other_method(saved.method, form.method.values()))
             yield line, saved
 
 
@@ -134,7 +135,7 @@ def _parsed(line: bytes, form: Form) -> Saved:
         if ("measurement" in values) != form.full:
             raise ResumeError(_other_detail(form))
     # CSV has no None: the region of whole images is empty there.
-    method = tuple(values[name] or None for name in Method._fields)
+    method = {name: values[name] or None for name in METHOD}
     return Saved(values["path"], values["code"] or None, values["detail"] or None, method)
 
 
@@ -143,12 +144,12 @@ def _other_detail(form: Form) -> str:
     return f"it was written {'without' if form.full else 'with'} --detail full"
 
 
-def _other_method(theirs: tuple[str | None, ...], ours: Method) -> str:
+def _other_method(theirs: dict[str, str | None], ours: dict[str, str | None]) -> str:
     """Say how the rows were measured in another way."""
     differences = [
-        f"{name} {there or 'none'} (this run: {here or 'none'})"
-        for name, there, here in zip(Method._fields, theirs, ours, strict=True)
-        if there != here
+        f"{name} {theirs[name] or 'none'} (this run: {ours[name] or 'none'})"
+        for name in METHOD
+        if theirs[name] != ours[name]
     ]
     return f"its rows were measured with {', '.join(differences)}"
 

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from image_intensity import DECODERS, Alpha, Luma, Options, Region, Statistics, version
+from image_intensity import DECODERS, OPTIONS, Statistics, version
 from image_intensity.measurement import PERCENTILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from image_intensity import Measurement
+    from image_intensity import Measurement, Options
 
 # Problems that are not the image's fault. The other codes are those of `image_intensity.errors`.
 FILE_MISSING = "file_missing"
@@ -30,31 +30,23 @@ PROCESSOR_TIMEOUT = "processor_timeout"
 class Method(NamedTuple):
     """How a row was measured, or should have been. Rows with different methods must not be mixed.
 
-    region: "x,y,width,height", or None for whole images. version: of the algorithm and the decoders, as
-    `image_intensity.version` writes it.
+    version: of the algorithm and the decoders, as `image_intensity.version` writes it.
     """
 
-    luma: Luma
-    alpha: Alpha
-    region: str | None
+    options: Options
     version: str
 
-    @property
-    def options(self) -> Options:
-        """What `measure` takes."""
-        region = None if self.region is None else Region.read(self.region)
-        return Options(luma=self.luma, alpha=self.alpha, region=region)
+    def values(self) -> dict[str, str | None]:
+        """Return it as rows have it."""
+        return {**self.options.texts(), "version": self.version}
+
+
+METHOD = (*OPTIONS, "version")
 
 
 def installed_method(options: Options) -> Method:
     """Return the method of this installation. It finds the versions without loading the decoders."""
-    decoders = {name: metadata.version(name) for name in DECODERS}
-    return Method(options.luma, options.alpha, region_text(options.region), version(decoders=decoders))
-
-
-def region_text(region: Region | None) -> str | None:
-    """Return a region as rows have it."""
-    return None if region is None else str(region)
+    return Method(options, version(decoders={name: metadata.version(name) for name in DECODERS}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,22 +67,19 @@ class Row:
     sha256: str | None = None
     code: str | None = None
     detail: str | None = None
-    luma: Luma
-    alpha: Alpha
-    region: str | None
-    version: str
+    method: Method
     statistics: dict[str, Any] | None = None
     histogram: tuple[int, ...] | None = None
     measurement: dict[str, Any] | None = None
 
     def values(self, *, full: bool) -> dict[str, Any]:
         """Return the row as one JSON object; `full` adds the last three fields."""
-        names = [*BASE_FIELDS, *DETAIL_FIELDS] if full else BASE_FIELDS
-        return {name: getattr(self, name) for name in names}
+        values = {name: getattr(self, name) for name in BASE_FIELDS} | self.method.values()
+        return values | {name: getattr(self, name) for name in DETAIL_FIELDS} if full else values
 
 
-BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"statistics", "histogram", "measurement"})
 DETAIL_FIELDS = ("statistics", "histogram", "measurement")
+BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"method", *DETAIL_FIELDS})
 
 
 def measured_row(path: str, measurement: Measurement, sha256: str, method: Method, *, full: bool) -> Row:
@@ -103,7 +92,7 @@ def measured_row(path: str, measurement: Measurement, sha256: str, method: Metho
         pixel_count=measurement.pixel_count,
         image_size_bytes=measurement.image_size_bytes,
         sha256=sha256,
-        **method._asdict(),
+        method=method,
         statistics=asdict(measurement.statistics) if full else None,
         histogram=measurement.histogram if full else None,
         measurement=measurement.method(sha256) if full else None,
@@ -112,7 +101,7 @@ def measured_row(path: str, measurement: Measurement, sha256: str, method: Metho
 
 def problem_row(path: str, code: str, detail: str, method: Method, **known: Any) -> Row:  # noqa: ANN401 - any field
     """Return the row of a file that has no number. `known`: `image_size_bytes` and `sha256`, if it was read."""
-    return Row(path=path, code=code, detail=" ".join(detail.split()), **method._asdict(), **known)
+    return Row(path=path, code=code, detail=" ".join(detail.split()), method=method, **known)
 
 
 class Column(NamedTuple):
@@ -140,7 +129,7 @@ BASE_COLUMNS = (
     Column("original_mode", ("original_mode",), "VARCHAR"),
     Column("pixel_count", ("pixel_count",), "BIGINT"),
     Column("image_size_bytes", ("image_size_bytes",), "BIGINT"),
-    *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", "luma", "alpha", "region", "version")),
+    *(Column(name, (name,), "VARCHAR") for name in ("sha256", "code", "detail", *METHOD)),
 )
 
 

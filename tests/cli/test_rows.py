@@ -11,7 +11,7 @@ import pytest
 from gateway.http.answers import FullIntensity, Intensity
 from image_intensity import Alpha, Luma, Options, Region, measure
 from image_intensity import version as current_version
-from intensity.rows import DETAIL_COLUMNS, installed_method
+from intensity.rows import DETAIL_COLUMNS, METHOD, installed_method
 from tests.cli.command import BASE_COLUMNS, csv_rows, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
 
@@ -118,7 +118,7 @@ def test_full_detail_has_a_column_for_every_statistic_and_every_field_of_the_met
 def test_every_row_says_which_options_and_versions_it_belongs_to(folder: Path) -> None:
     rows = csv_rows(intensity(folder, "--format", "csv", "--luma", "mean", "--alpha", "white").stdout)
     expected = installed_method(Options(luma="mean", alpha="white"))
-    assert {(row["luma"], row["alpha"], row["region"] or None, row["version"]) for row in rows} == {expected}
+    assert [{name: row[name] or None for name in METHOD} for row in rows] == [expected.values()] * len(rows)
     measurement = measure(encoded(pixels("L"), "PNG"))
     assert expected.version == current_version(measurement.algorithm, measurement.decoders)
 

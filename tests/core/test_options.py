@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_intensity import Alpha, CorruptImage, Luma, MeasurementError, Options, Region, UnsupportedFormat
-from image_intensity.options import OPTIONS
+from image_intensity import OPTIONS, Alpha, CorruptImage, Luma, MeasurementError, Options, Region, UnsupportedFormat
 from tests.core.samples import chunk, encoded, measured, pixels, png
 
 ALPHAS: tuple[Alpha, ...] = ("ignore", "weight", "black", "white")
@@ -159,7 +158,7 @@ def test_every_field_of_the_options_says_what_it_is_and_can_be() -> None:
         ({"alpha": ["ignore"]}, "alpha cannot be"),
         ({"region": "1,2,3"}, "a region is x,y,width,height"),
         ({"region": ""}, "a region is x,y,width,height"),
-        ({"region": (1, 2, 3, 4)}, "it may be a Region, its text x,y,w,h, or None"),
+        ({"region": (1, 2, 3, 4)}, "it may be a Region, its text x,y,width,height, or None"),
         ({"region": False}, "region cannot be False"),
     ],
     ids=str,

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from image_intensity import Alpha, ImageFormat, Limits, Luma, Options, Region, __version__
+from image_intensity import OPTIONS, ImageFormat, Limits, Options, __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from image_intensity import Option
     from intensity.lines import Layout
     from intensity.progress import Kind
 
@@ -63,7 +64,7 @@ def shared(given: argparse.Namespace) -> dict[str, Any]:
         memory = max(limits.max_decoded_bytes, int(given.max_pixels * DECODED_BYTES_PER_PIXEL))
         limits = Limits(formats=formats, max_pixels=given.max_pixels, max_decoded_bytes=memory)
     return {
-        "options": Options(luma=given.luma, alpha=given.alpha, region=given.region),
+        "options": options_of(given),
         "limits": limits,
         "max_bytes": given.max_bytes,
         "full": given.detail == "full",
@@ -134,16 +135,8 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
     """Add the options that change numbers and refusals."""
-    lumas, alphas = get_args(Luma), get_args(Alpha)
+    add_options(group)
     default = Limits()
-    group.add_argument("--luma", choices=lumas, default="bt601", help=f"gray from color: {_one_of(lumas)}")
-    group.add_argument("--alpha", choices=alphas, default="ignore", help=f"transparency: {_one_of(alphas)}")
-    group.add_argument(
-        "--region",
-        metavar="X,Y,W,H",
-        type=_region,
-        help="measure only this rectangle, in pixels as stored; images that do not have all of it have a problem",
-    )
     group.add_argument(
         "--formats",
         metavar="LIST",
@@ -199,9 +192,34 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _one_of(values: Sequence[str]) -> str:
-    """Return the values, the default first and marked."""
-    return ", ".join([f"{values[0]} (default)", *values[1:]])
+def add_options(group: argparse._ArgumentGroup) -> None:
+    """Add the fields of `Options`."""
+    for name, option in OPTIONS.items():
+        group.add_argument(
+            f"--{name}",
+            metavar=option.kind.FORM.upper() if option.kind else None,
+            choices=option.values or None,
+            type=_reader(option) if option.kind else str,
+            default=option.default,
+            help=f"{option.description} ({option.default})" if option.default else option.description,
+        )
+
+
+def _reader(option: Option) -> Callable[[str], Any]:
+    """Return a function that reads the text of an option."""
+
+    def read(text: str) -> Any:  # noqa: ANN401 - of any option
+        try:
+            return option.checked(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {option.name}: {error}") from error
+
+    return read
+
+
+def options_of(given: argparse.Namespace) -> Options:
+    """Return the options that were given."""
+    return Options(**{name: getattr(given, name) for name in OPTIONS})
 
 
 def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
@@ -215,14 +233,6 @@ def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
 
     number.__name__ = "number"
     return number
-
-
-def _region(text: str) -> Region:
-    """Read a region."""
-    try:
-        return Region.read(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a region: {error}") from error
 
 
 def _formats(text: str) -> tuple[ImageFormat, ...]:

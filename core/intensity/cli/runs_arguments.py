@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from image_intensity.options import Alpha, Limits, Luma, Region
+from image_intensity import Limits
+from intensity.cli.arguments import add_options
 from intensity.cli.bulk_arguments import add_selection
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import MAX_BYTES, RunOptions
@@ -126,12 +127,9 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
 
 def _add_measurement(group: argparse._ArgumentGroup) -> None:
     """Add the options that change numbers and refusals, as the command on folders has them."""
-    usual = RunOptions()
-    group.add_argument("--luma", choices=get_args(Luma), default=usual.measuring.luma, help="gray from color (bt601)")
-    group.add_argument("--alpha", choices=get_args(Alpha), default=usual.measuring.alpha, help="transparency (ignore)")
-    group.add_argument("--region", metavar="X,Y,W,H", type=_region, help="measure only this rectangle, in pixels")
-    group.add_argument("--formats", metavar="LIST", type=_formats, default=usual.formats, help="PNG, JPEG or both")
-    most = Limits().max_pixels
+    add_options(group)
+    formats, most = Limits().formats, Limits().max_pixels
+    group.add_argument("--formats", metavar="LIST", type=_formats, default=formats, help="PNG, JPEG or both")
     group.add_argument("--max-pixels", metavar="N", type=_count, default=most, help=f"refuse larger ones ({most:,})")
     group.add_argument("--max-bytes", metavar="N", type=_count, default=MAX_BYTES, help=f"likewise ({MAX_BYTES:,})")
     group.add_argument(
@@ -171,14 +169,6 @@ def _address(text: str) -> str:
     if not text.startswith("s3://"):
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as s3://bucket/prefix; a run reads only S3")
     return text
-
-
-def _region(text: str) -> str:
-    """Read a region."""
-    try:
-        return str(Region.read(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a region: {error}") from error
 
 
 def _formats(text: str) -> tuple[str, ...]:

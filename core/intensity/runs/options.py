@@ -7,9 +7,8 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from image_intensity import Options
-from image_intensity.options import OPTIONS, ImageFormat, Limits
-from intensity.rows import Method, region_text
+from image_intensity import OPTIONS, ImageFormat, Limits, Options
+from intensity.rows import Method
 from intensity.runs.layout import RunError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class RunOptions:
 
     def method(self, version: str) -> Method:
         """Return the columns that say how a row was measured."""
-        return Method(self.measuring.luma, self.measuring.alpha, region_text(self.measuring.region), version)
+        return Method(self.measuring, version)
 
     def digest(self, version: str) -> str:
         """Return METHOD: sixteen hexadecimal digits that are the same only for the same options and version."""
