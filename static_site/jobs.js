@@ -3,6 +3,7 @@
  * is done. The tab keeps it over a reload: which image it measures, and by its id how far it is.
  */
 
+import { OPTIONS } from "./choices.js";
 import { pathOf } from "./choosing.js";
 import { keepJobs, openJobs } from "./rows.js";
 import { endpoint, NoAnswer, post, Problem, readAnswer } from "./service.js";
@@ -50,8 +51,8 @@ export async function follow(id, signal, onStage) {
 }
 
 /** The options of a job, of which the page knows nothing more after a reload. */
-export function optionsOf({ measurement: { luma, alpha, region } }) {
-  return { luma, alpha, ...(region && { region }) };
+export function optionsOf({ measurement }) {
+  return Object.fromEntries(OPTIONS.filter((name) => measurement[name]).map((name) => [name, measurement[name]]));
 }
 
 /** Ask for this job no more. It goes on, and its result is in the cache. */

@@ -4,50 +4,34 @@
  * An address wins over what is remembered: who opens a link wants what its sender had.
  */
 
+import { CHOICES, DEFAULTS, OPTIONS, saidOf } from "./choices.js";
 import { byId } from "./dom.js";
 import { say } from "./message.js";
 import { regionAsText, regionInWords, startRegion } from "./region.js";
 import { page } from "./rows.js";
 import { local } from "./storage.js";
 
-const DEFAULTS = { luma: "bt601", alpha: "ignore" };
 const REMEMBERED = "options";
-const SHORT = {
-  bt601: "Rec. 601 luma",
-  bt709: "Rec. 709 luma",
-  mean: "mean of red, green and blue",
-  ignore: "transparency ignored",
-  weight: "transparent pixels count less",
-  black: "on a black background",
-  white: "on a white background",
-};
-
-/** The weights of red, green and blue, and what their sum is divided by. */
-const LUMA = {
-  bt601: [[19_595, 38_470, 7_471], 65_536],
-  bt709: [[13_933, 46_871, 4_732], 65_536],
-  mean: [[1, 1, 1], 3],
-};
 
 /** Hears of every change of the options in force. */
 let heard = () => {};
 
 /** A gray value as the service computes it from a color: the weighted mean in integers, rounded. */
 export function grayOf(luma, ...color) {
-  const [weights, divisor] = LUMA[luma];
+  const { weights, divisor } = CHOICES.luma[luma];
   const sum = color.reduce((before, value, place) => before + weights[place] * value, 0);
   return Math.floor((sum + Math.floor(divisor / 2)) / divisor);
 }
 
 export function lumaInWords(luma) {
-  return SHORT[luma];
+  return CHOICES.luma[luma].short;
 }
 
 /** Start with the options of the address, or else the remembered ones. A region is not remembered: it is of one series. */
 export function startOptions(onChange) {
   const address = new URLSearchParams(location.search);
   // What a link leaves out is the default, and not what somebody else remembers.
-  const remembered = [...Object.keys(DEFAULTS), "region"].some((name) => address.has(name)) ? {} : recall();
+  const remembered = OPTIONS.some((name) => address.has(name)) ? {} : recall();
   for (const name of Object.keys(DEFAULTS)) {
     const select = byId(name);
     select.value = [address.get(name), remembered[name], DEFAULTS[name]].find((value) => isKnown(select, value));
@@ -55,7 +39,7 @@ export function startOptions(onChange) {
   }
   startRegion(address.get("region"), show);
   const inForce = chosenOptions();
-  const ignored = [...address].filter(([name, value]) => (name in DEFAULTS || name === "region") && value !== inForce[name]);
+  const ignored = [...address].filter(([name, value]) => OPTIONS.includes(name) && value !== inForce[name]);
   show();
   heard = onChange;
   // Not later: from now on, the address has only what is in force.
@@ -79,9 +63,9 @@ export function query(options) {
 }
 
 /** "Rec. 601 luma, transparency ignored". */
-export function optionsInWords({ luma, alpha, region }) {
-  const part = region ? `, region ${regionInWords(region.split(",").map(Number))}` : "";
-  return `${SHORT[luma]}, ${SHORT[alpha]}${part}`;
+export function optionsInWords(options) {
+  const region = options.region ? [`region ${regionInWords(options.region.split(",").map(Number))}`] : [];
+  return [...saidOf(options, "short"), ...region].join(", ");
 }
 
 /** The address of this page with the options in force: all of them, or, in this browser, without the defaults where it remembers no others. */

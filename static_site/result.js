@@ -1,5 +1,6 @@
 /** The result of one image: the number, its histogram and statistics, and how it was measured. */
 
+import { CHOICES, saidOf } from "./choices.js";
 import { byId } from "./dom.js";
 import { showHistogram, startHistogram } from "./histogram.js";
 import { optionsInWords } from "./options.js";
@@ -15,13 +16,6 @@ const CACHE = {
   miss: "measured now",
   bypass: "measured now, no cache in use",
   job: "answered by a job",
-};
-const LUMA = { bt601: "by ITU-R BT.601", bt709: "by ITU-R BT.709", mean: "by the plain mean" };
-const ALPHA = {
-  ignore: "Transparency was ignored: the color under a transparent pixel counts.",
-  weight: "A pixel counts as much as it is opaque.",
-  black: "The image was laid on black.",
-  white: "The image was laid on white.",
 };
 
 /** The row whose result is shown. */
@@ -118,16 +112,16 @@ function showFull(answer, reference) {
 
 /** How an image was measured, in sentences. */
 function method({ measurement, original_mode: stored, pixel_count: pixels }) {
-  const { luma, luma_weights: weights, alpha, frames, bit_depth: bits, stored_bit_depth: storedBits } = measurement;
+  const { luma, luma_weights: weights, frames, bit_depth: bits, stored_bit_depth: storedBits } = measurement;
   const [red, green, blue] = weights.map((weight) => weight.toFixed(3));
   const isGray = ["1", "L", "LA", "I;16"].includes(stored);
   const decoders = Object.entries(measurement.decoders).map(([name, version]) => `${name} ${version}`).join(", ");
   return [
     isGray
       ? "The image is gray: its values count as they are."
-      : `Each color became a gray value ${LUMA[luma]}: ${red} × red + ${green} × green + ${blue} × blue, rounded.`,
+      : `Each color became a gray value by ${CHOICES.luma[luma].by}: ${red} × red + ${green} × green + ${blue} × blue, rounded.`,
     `The average is the exact mean of ${measurement.region ? `${plural(pixels, "pixel")} in the region` : `all ${plural(pixels, "pixel")}`}, on the values as stored: no color profile, gamma or rotation was applied.`,
-    ALPHA[alpha],
+    ...saidOf(measurement, "sentence"),
     storedBits === 16 && (bits === 16
       ? "All 16 bits were measured, and divided by 257, so that full white is 255."
       : "The file has 16 bits. Files of this kind are reduced to 8 bits when they are decoded."),

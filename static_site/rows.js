@@ -15,6 +15,7 @@
  *   `job` is the id of a job from before a reload, whose file is gone.
  */
 
+import { OPTIONS } from "./choices.js";
 import { areAlike } from "./format.js";
 import { session } from "./storage.js";
 import { wait } from "./wait.js";
@@ -62,7 +63,7 @@ export function isUnderWay({ status: { state } }) {
 
 /** Whether two sets of options measure the same of an image. */
 export function areSame(one, other) {
-  return ["luma", "alpha", "region"].every((name) => one?.[name] === other?.[name]);
+  return OPTIONS.every((name) => one?.[name] === other?.[name]);
 }
 
 /** Whether a row was measured, or failed, with other options than those in force. */

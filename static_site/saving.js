@@ -1,5 +1,6 @@
 /** What leaves the page: a text to the clipboard, the request of a measurement as a command, the list as a file. */
 
+import { OPTIONS } from "./choices.js";
 import { query } from "./options.js";
 import { answerOf, optionsOf, problemOf } from "./rows.js";
 import { endpoint } from "./service.js";
@@ -85,9 +86,7 @@ const COLUMNS = {
   sha256: answered((answer) => answer.measurement?.sha256),
   code: (row) => (answerOf(row) ? "" : problemOf(row)?.code ?? row.status.state),
   detail: (row) => (answerOf(row) ? "" : problemOf(row)?.message),
-  luma: (row) => optionsOf(row)?.luma,
-  alpha: (row) => optionsOf(row)?.alpha,
-  region: (row) => answerOf(row)?.measurement?.region ?? optionsOf(row)?.region,
+  ...Object.fromEntries(OPTIONS.map((name) => [name, (row) => answerOf(row)?.measurement?.[name] ?? optionsOf(row)?.[name]])),
   ...Object.fromEntries(STATISTICS.map((name) => [name, answered((answer) => answer.statistics?.[name])])),
   ...Object.fromEntries(
     PERCENTILES.map((share) => [`percentile_${share}`, answered((answer) => answer.statistics?.percentiles[share])]),

@@ -21,7 +21,7 @@ from gateway.app import create_app
 from gateway.log import make_logger
 from gateway.measuring.cache import NoCache
 from gateway.settings import Settings
-from image_intensity import ImageFormat
+from image_intensity import LUMA_FORMULAS, OPTIONS, ImageFormat
 from image_intensity.formats import FORMATS
 from local_server.settings import LocalSettings
 from tests.support import names
@@ -299,3 +299,23 @@ def test_the_committed_openapi_document_is_the_applications() -> None:
     committed = file.read_text() if file.exists() else ""
     advice = "docs/openapi.json is out of date: UPDATE_OPENAPI=1 .venv/bin/python -m pytest tests/test_house.py"
     assert json.loads(committed or "{}") == json.loads(document), advice
+
+
+def test_the_page_has_the_options_and_formulas_of_the_library() -> None:
+    choices = (REPOSITORY / "static_site/choices.js").read_text()
+    declared = {
+        name: re.findall(r"^    (\w+): \{", values, re.MULTILINE)
+        for name, values in re.findall(r"^  (\w+): \{\n(.*?)^  \},", choices, re.MULTILINE | re.DOTALL)
+    }
+    assert declared == {name: list(option.values) for name, option in OPTIONS.items() if option.values}
+    assert re.findall(r'^export const OPTIONS = .*, "(\w+)"\];', choices, re.MULTILINE) == [
+        name for name, option in OPTIONS.items() if not option.values
+    ]
+    page = (REPOSITORY / "static_site/index.html").read_text()
+    selects = dict(re.findall(r'<select id="(\w+)">(.*?)</select>', page, re.DOTALL))
+    assert {name: re.findall(r'value="(\w+)"', selects.get(name, "")) for name in declared} == declared
+    formulas = {
+        luma: (tuple(map(int, weights.split(", "))), int(divisor))
+        for luma, weights, divisor in re.findall(r"(\w+): \{.* weights: \[(.*)\], divisor: (\w+)", choices)
+    }
+    assert formulas == LUMA_FORMULAS
