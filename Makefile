@@ -8,6 +8,9 @@ UV := $(BIN)/uv
 SAM := .venv-sam/bin/sam
 # One package without others, from npm. It runs on the Node.js that it finds first.
 REDOCLY := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes @redocly/cli@2.77.0
+# The page's scripts and styles, likewise: types (tsconfig.json) and what linters find (biome.json).
+TSC := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes --package=typescript@7.0.2 tsc
+BIOME := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes @biomejs/biome@2.6.8
 # States Language, likewise. It finds wrong paths and missing states, which the local AWS does not.
 ASL_VALIDATOR := PATH="$(CURDIR)/.venv-redocly/bin:$$PATH" npx --yes asl-validator@4.0.0
 # The SAM CLI would tell its maker of every command.
@@ -52,6 +55,8 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
 	@$(REDOCLY) lint docs/openapi.json
+	@$(TSC) --project .
+	@$(BIOME) lint --error-on-warnings
 	@$(ASL_VALIDATOR) --json-path infra/runs.asl.json
 
 format: .venv/dev ## Format the Python code, and correct what the linter can correct by itself

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The page: choose images, look at them, ask the service for their average intensity.
  *
@@ -8,7 +9,7 @@
 
 import { startChoosing } from "./choosing.js";
 import { comparedWith, showComparison, startCompare } from "./compare.js";
-import { byId, onClick } from "./dom.js";
+import { all, byId, onClick } from "./dom.js";
 import { inspectAll } from "./inspecting.js";
 import { limitsInWords, loadLimits } from "./limits.js";
 import { showList, startList } from "./list.js";
@@ -30,6 +31,9 @@ const MOST_BYTES_AGAIN = 20_000_000;
 const input = byId("file");
 const analyzeButton = byId("analyze");
 
+/** Whether list and result stand side by side (panels.css). */
+const isBeside = matchMedia("(min-width: 75rem)");
+
 /** What is being measured, or null. */
 let run = null;
 /** Counts choices: reading a file takes a moment, and a later choice may overtake it. */
@@ -47,7 +51,7 @@ function start() {
   onClick("cancel", cancel);
   byId("region-fields").addEventListener("keydown", (event) => event.key === "Enter" && typeRegion() && analyze());
   addEventListener("beforeunload", askBeforeLeaving);
-  for (const anchor of document.querySelectorAll("a[data-api]")) anchor.href = endpoint(anchor.getAttribute("href"));
+  for (const anchor of all("a[data-api]")) anchor.href = endpoint(anchor.getAttribute("href"));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("command-key").textContent = "⌘";
   startOptions(optionsChanged);
   startCompare(() => show(page.shown));
@@ -82,9 +86,10 @@ async function resume() {
   measure(page.batch);
 }
 
-/** A job goes on without the page. */
+/** A job goes on without the page, and is found again. */
 function askBeforeLeaving(event) {
-  if (run?.rows.some((row) => isUnderWay(row) && !row.job)) event.preventDefault();
+  const jobs = new Set(openJobs().map(({ name, size: bytes, modified }) => `${bytes} ${modified} ${name}`));
+  if (run?.rows.some((row) => isUnderWay(row) && !jobs.has(`${row.size} ${row.modified} ${row.name}`))) event.preventDefault();
 }
 
 // ---- Choosing -------------------------------------------------------------------------------------------------------
@@ -162,6 +167,7 @@ function clear() {
   announce("");
   clearRegion();
   show(null);
+  if (byId("clear") === document.activeElement) input.focus({ preventScroll: true }); // it is about to go
   refresh();
 }
 
@@ -278,10 +284,10 @@ function startListButtons() {
   });
 }
 
-function select(row) {
+/** `isPassing`: one goes through the list by keys, and it stays in view. */
+function select(row, isPassing = false) {
   show(row);
-  showList();
-  byId(answerOf(row) ? "plot" : "no-result").scrollIntoView({ block: "nearest" });
+  if (!isPassing && !isBeside.matches) byId(answerOf(row) ? "plot" : "no-result").scrollIntoView({ block: "nearest" });
 }
 
 function retry(row) {
@@ -336,7 +342,11 @@ function refresh(rows = page.rows) {
   byId("file-size").textContent = page.batch.length ? size(bytes) : "";
   // The visible label is the file's name; what it is for stays part of the accessible name.
   input.setAttribute("aria-label", page.batch.length ? `${CHOOSE}, chosen: ${chosenInWords()}` : CHOOSE);
-  analyzeButton.textContent = length > 1 ? `Analyze ${count(length)}` : "Analyze";
+  // One of the three is filled: to choose, to analyze, or, when that is done, none.
+  const isFresh = target().some((row) => row.status.state === "chosen" || isOutdated(row));
+  byId("form").dataset.step = !page.batch.length ? "choose" : isFresh || run ? "analyze" : "done";
+  byId("clear").hidden = !page.batch.length;
+  analyzeButton.textContent = !isFresh && length && !run ? "Analyze again" : length > 1 ? `Analyze ${count(length)}` : "Analyze";
   analyzeButton.disabled = !length && !run;
   analyzeButton.setAttribute("aria-disabled", String(Boolean(run) || !length));
   const again = page.rows.filter(isRetryable).length;

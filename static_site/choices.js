@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The options whose values can be listed, the default first, as the service has them (a test compares), and what the page
  * says of each value: `short` beside other options, `sentence` on how an image was measured.
@@ -11,7 +12,7 @@ export const CHOICES = {
     mean: { short: "mean of red, green and blue", by: "the plain mean", weights: [1, 1, 1], divisor: 3 },
   },
   alpha: {
-    ignore: { short: "transparency ignored", sentence: "Transparency was ignored: the color under a transparent pixel counts." },
+    ignore: { short: "hidden colors count", sentence: "Transparency was ignored: the color under a transparent pixel counts." },
     weight: { short: "transparent pixels count less", sentence: "A pixel counts as much as it is opaque." },
     black: { short: "on a black background", sentence: "The image was laid on black." },
     white: { short: "on a white background", sentence: "The image was laid on white." },

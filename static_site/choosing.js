@@ -1,6 +1,7 @@
+// @ts-check
 /** How images come onto the page: chosen, with their folder, dropped, pasted, or a sample. */
 
-import { byId } from "./dom.js";
+import { all, byId } from "./dom.js";
 import { say } from "./message.js";
 import { plural, quoted } from "./words.js";
 
@@ -16,7 +17,7 @@ export function startChoosing(choose) {
   byId("folder").addEventListener("change", ({ target }) => found(onlyImages([...target.files])));
   // The same file chosen again fires no "change", though it may have been edited: forget it when the dialog opens.
   for (const id of ["file", "folder"]) byId(id).addEventListener("click", ({ target }) => { target.value = ""; });
-  for (const sample of document.querySelectorAll("[data-sample]")) {
+  for (const sample of all("[data-sample]")) {
     sample.addEventListener("click", () => trySample(sample.dataset.sample, choose));
   }
   document.addEventListener("paste", (event) => paste(event, choose));

@@ -1,6 +1,7 @@
+// @ts-check
 /** Two images over each other: a line to move between them, or one fading into the other. */
 
-import { byId, onClick } from "./dom.js";
+import { all, byId, onClick } from "./dom.js";
 import { optionsInWords } from "./options.js";
 import { answerOf, areSame, optionsOf } from "./rows.js";
 import { level, quoted, signed } from "./words.js";
@@ -54,7 +55,7 @@ function lay(reference) {
 }
 
 function divide() {
-  const over = document.querySelector(".stage .over");
+  const [over] = all(".stage .over");
   if (!over) return;
   const share = Number(byId("split").value);
   const isFading = byId("fade").checked;

@@ -1,8 +1,14 @@
+// @ts-check
 /** Elements of the page by their id, and what nearly every file does with them. */
 
 /** @returns {any} an element that index.html has: an input, a button, or a drawing, as its id says */
 export function byId(id) {
   return document.getElementById(id);
+}
+
+/** @returns {any[]} the elements of a selector */
+export function all(selector) {
+  return [...document.querySelectorAll(selector)];
 }
 
 export function onClick(id, heard) {

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * How a picture is stored: its width and height, and how a camera noted that it is to be turned (the EXIF orientation, 1 to
  * 8), and what that does to coordinates.
@@ -82,7 +83,7 @@ export function isSideways(orientation) {
   return orientation >= 5;
 }
 
-/** A rectangle [x, y, width, height] of the shown picture, in the stored one of `width` by `height`. */
+/** A rectangle [x, y, width, height] of the shown picture, in the stored one of `width` by `height`. @param {number[]} box */
 export function toStored([x, y, w, h], orientation, width, height) {
   const [a, b, c, d] = isSideways(orientation) ? [y, x, h, w] : [x, y, w, h];
   const fromRight = [2, 3, 7, 8].includes(orientation);
@@ -90,7 +91,7 @@ export function toStored([x, y, w, h], orientation, width, height) {
   return [fromRight ? width - a - c : a, fromBottom ? height - b - d : b, c, d];
 }
 
-/** The reverse: a rectangle of the stored picture of `width` by `height`, in the shown one. */
+/** The reverse: a rectangle of the stored picture of `width` by `height`, in the shown one. @param {number[]} box */
 export function toShown([x, y, w, h], orientation, width, height) {
   const fromRight = [2, 3, 7, 8].includes(orientation);
   const fromBottom = [3, 4, 6, 7].includes(orientation);

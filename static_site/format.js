@@ -1,10 +1,11 @@
+// @ts-check
 /** What a file is, by its first bytes: a name or a declared type proves nothing. */
 
 import { Problem } from "./service.js";
 import { quoted } from "./words.js";
 
 const PART_BYTES = 65_536;
-/** How files begin: [name, place of the bytes, bytes]. */
+/** How files begin: [name, place of the bytes, bytes]. @type {[string, number, string][]} */
 const BEGINNINGS = [
   ["PNG", 0, "\x89PNG\r\n\x1a\n"],
   ["JPEG", 0, "\xff\xd8\xff"],

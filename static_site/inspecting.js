@@ -1,3 +1,4 @@
+// @ts-check
 /** Rows for files that were chosen: which row a file has already, and whether any service would measure it. */
 
 import { pathOf } from "./choosing.js";

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Jobs: images that take longer than a request may. A job is begun with the ticket of an upload, and asked for until it
  * is done. The tab keeps it over a reload: which image it measures, and by its id how far it is.

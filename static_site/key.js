@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The API key, where the service wants one: the page asks for it when a request is refused for want of it, and sends it
  * with this and all further requests. It is kept until the tab is closed, and nowhere else.
@@ -80,6 +81,7 @@ function makeDialog(sentence) {
       <button type="submit" class="primary">Use this key</button>
       <button type="button">No key</button>
     </form>`;
+  /** @type {any[]} */
   const [message, input] = ["#key-message", "input"].map((selector) => dialog.querySelector(selector));
   message.textContent = sentence;
   dialog.querySelector("form").addEventListener("submit", (event) => {

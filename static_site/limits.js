@@ -1,3 +1,4 @@
+// @ts-check
 /** What the service accepts, as it says itself, and whether a file is that. */
 
 import { cannotBeRead, formatOf, notMeasured } from "./format.js";

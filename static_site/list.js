@@ -1,9 +1,10 @@
+// @ts-check
 /**
  * The list of images. The document holds only the rows that are in view and some beyond, so 500 images cost no more than 30:
  * sorting moves data, and what scrolls out of view is removed.
  */
 
-import { byId } from "./dom.js";
+import { all, byId } from "./dom.js";
 import { answerOf, areSame, isOutdated, optionsOf, page } from "./rows.js";
 import { forgetPictures, makeRow, removeRow, updateRow } from "./table-row.js";
 import { count, totals } from "./words.js";
@@ -27,12 +28,11 @@ const VALUES = {
   black: (row) => answerOf(row)?.statistics?.share_black,
   white: (row) => answerOf(row)?.statistics?.share_white,
   size: (row) => answerOf(row)?.pixel_count,
-  status: (row) => row.status.state,
 };
 
 /** `actions`: what a click on a row or on a button in it does, by name. */
 export function startList(actions) {
-  for (const button of document.querySelectorAll("[data-sort]")) {
+  for (const button of all("[data-sort]")) {
     button.addEventListener("click", () => sortBy(button.dataset.sort));
   }
   byId("rows").addEventListener("click", ({ target }) => {
@@ -40,8 +40,37 @@ export function startList(actions) {
     const action = target.closest("button")?.dataset.action ?? "select";
     if (row) actions[action](row);
   });
+  byId("rows").addEventListener("keydown", (event) => moveByKey(event, actions.select));
   byId("list-view").addEventListener("scroll", schedule, { passive: true });
   new ResizeObserver(schedule).observe(byId("list-view"));
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity, End: Infinity };
+
+/** Up and down from row to row, which is shown; right and left to the buttons of a row, which have no tab stop of their own. */
+function moveByKey(event, select) {
+  const { key, target } = event;
+  const element = target.closest("tr");
+  if (key === "ArrowRight" || key === "ArrowLeft") {
+    const buttons = [...element.querySelectorAll("button:not([hidden])")];
+    buttons[buttons.indexOf(target) + (key === "ArrowRight" ? 1 : -1)]?.focus();
+  } else if (key in STEPS) {
+    const place = page.rows.findIndex(({ id }) => String(id) === element.dataset.id);
+    const row = page.rows[Math.min(page.rows.length - 1, Math.max(0, place + STEPS[key]))];
+    bringIntoView(row);
+    select(row, true);
+    elements.get(row.id).querySelector(".select").focus({ preventScroll: true });
+  } else return;
+  event.preventDefault();
+}
+
+/** Scroll the list, and no more than that, so that the whole row can be seen. */
+function bringIntoView(row) {
+  const view = byId("list-view");
+  const top = page.rows.indexOf(row) * rowHeight;
+  const head = view.querySelector("thead").offsetHeight;
+  view.scrollTop = Math.min(top, Math.max(view.scrollTop, top + rowHeight + head - view.clientHeight));
+  draw();
 }
 
 /** Bring the list up to date: rows that came, went or changed. Without an argument, all of them. */
@@ -133,7 +162,7 @@ function showTotals() {
 
 function sortBy(column) {
   sorting = { column, isDescending: sorting.column === column && !sorting.isDescending };
-  for (const button of document.querySelectorAll("[data-sort]")) {
+  for (const button of all("[data-sort]")) {
     const order = sorting.isDescending ? "descending" : "ascending";
     if (button.dataset.sort === column) button.closest("th").setAttribute("aria-sort", order);
     else button.closest("th").removeAttribute("aria-sort");
@@ -157,6 +186,6 @@ function inOrder(one, other) {
 
 /** Rows without a value come last, whichever way the others go. */
 function compared(one, other, sign) {
-  if (one === undefined || other === undefined) return (one === undefined) - (other === undefined);
+  if (one === undefined || other === undefined) return Number(one === undefined) - Number(other === undefined);
   return sign * (typeof one === "string" ? byName.compare(one, other) : one - other);
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Measuring images, a few at a time.
  *
@@ -53,7 +54,10 @@ export class Run {
   rows = [];
 
   constructor({ options, onChange, onStage, onEnd }) {
-    Object.assign(this, { options, onChange, onStage, onEnd });
+    this.options = options;
+    this.onChange = onChange;
+    this.onStage = onStage;
+    this.onEnd = onEnd;
   }
 
   add(rows) {
@@ -108,7 +112,8 @@ export class Run {
     const onStage = (stage, share = null) => signal.aborted || this.onStage(row, stage, share);
     for (let tries = 0; ; tries += 1) {
       try {
-        await (this.#limits ??= loadLimits()); // once for all: if there is no answer, not every image waits for one
+        this.#limits ??= loadLimits(); // once for all: if there is no answer, not every image waits for one
+        await this.#limits;
         signal.throwIfAborted();
         const done = row.job ? await this.#follow(row.job, signal, onStage) : { answer: await measure(row.file, this.options, signal, onStage), options: this.options };
         return { state: "measured", ...done };

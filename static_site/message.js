@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * What is being done, and what was done or went wrong.
  *

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The options of a measurement: they are remembered, and the page's address carries them, so that a link does.
  *
@@ -46,12 +47,13 @@ export function startOptions(onChange) {
   if (ignored.length) say("error", `Ignored, because not valid in the address: ${ignored.map((option) => option.join("=")).join(" and ")}.`);
 }
 
-/** The options in force, by the API's names. */
+/** The options in force, by the API's names. @returns {import("./rows.js").Options} */
 function chosenOptions() {
   const region = regionAsText();
   return { ...selected(), ...(region && { region }) };
 }
 
+/** @returns {any} */
 function selected() {
   return Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, byId(name).value]));
 }
@@ -62,7 +64,7 @@ export function query(options) {
   return `?${new URLSearchParams([...asked, ["detail", "full"]])}`.replaceAll("%2C", ",");
 }
 
-/** "Rec. 601 luma, transparency ignored". */
+/** "Rec. 601 luma, hidden colors count". @param {import("./rows.js").Options} options */
 export function optionsInWords(options) {
   const region = options.region ? [`region ${regionInWords(options.region.split(",").map(Number))}`] : [];
   return [...saidOf(options, "short"), ...region].join(", ");

@@ -1,3 +1,4 @@
+// @ts-check
 /** The chosen image as the browser shows it, and what has to be said about that. One picture is held at a time. */
 
 import { byId } from "./dom.js";
@@ -16,7 +17,7 @@ let canvas = null;
 
 /** Show a row's picture, or the place to drop one. `onReady` hears of a picture that can be seen. */
 export function showPreview(row, onReady = () => {}) {
-  if (row && row.file && shown?.file === row.file) return;
+  if (row?.file && shown?.file === row.file) return;
   release();
   byId("drop").hidden = Boolean(row);
   byId("preview-name").hidden = !row;

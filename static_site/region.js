@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * A rectangle of the image to measure: drawn or moved on the preview, moved and sized by keyboard, or typed.
  *
@@ -34,6 +35,7 @@ export function regionAsText() {
   return region?.join(",") ?? null;
 }
 
+/** @param {number[]} region */
 export function regionInWords([x, y, width, height]) {
   return `${count(width)} × ${count(height)} pixels at ${count(x)}, ${count(y)}`;
 }
@@ -75,6 +77,7 @@ export function offerRegion(isOffered) {
   show();
 }
 
+/** @param {number[]} region */
 function isRegion([x, y, width, height]) {
   return [x, y, width, height].every(Number.isInteger) && x >= 0 && y >= 0 && width > 0 && height > 0;
 }
@@ -120,14 +123,14 @@ export function typeRegion() {
   return !problem;
 }
 
-/** Why a region does not fit into the picture, or null. */
+/** Why a region does not fit into the picture, or null. @param {number[]} region */
 function outside([x, y, width, height]) {
   if (x + width > shown?.width) return `the picture is ${plural(shown.width, "pixel")} wide, so x and width are together at most that.`;
   if (y + height > shown?.height) return `the picture is ${plural(shown.height, "pixel")} high, so y and height are together at most that.`;
   return null;
 }
 
-/** Set the region from a rectangle of the shown picture, within it and at least one pixel large. */
+/** Set the region from a rectangle of the shown picture, within it and at least one pixel large. @param {number[]} edges */
 function setShown([left, top, right, bottom]) {
   const [across, down] = shownSize(shown);
   const within = (value, most) => Math.round(Math.min(most, Math.max(0, value)));
@@ -142,7 +145,7 @@ function corners() {
   return [x, y, x + w, y + h];
 }
 
-/** Move the rectangle as a whole: it stops at the edge and keeps its size. */
+/** Move the rectangle as a whole: it stops at the edge and keeps its size. @param {number[]} edges */
 function move([left, top, right, bottom], dx, dy) {
   const [across, down] = shownSize(shown);
   const x = Math.min(Math.max(dx, -left), across - right);
@@ -186,7 +189,7 @@ function drag(down) {
   for (const name of ["pointerup", "pointercancel"]) layer.addEventListener(name, end, { once: true });
 }
 
-/** The corner opposite to the one that is near, or null. */
+/** The corner opposite to the one that is near, or null. @param {number[]} edges */
 function nearCorner([left, top, right, bottom], x, y, near) {
   for (const [cornerX, oppositeX] of [[left, right], [right, left]]) {
     for (const [cornerY, oppositeY] of [[top, bottom], [bottom, top]]) {

@@ -1,8 +1,9 @@
+// @ts-check
 /** The result of one image: the number, its histogram and statistics, and how it was measured. */
 
 import { CHOICES, saidOf } from "./choices.js";
-import { byId } from "./dom.js";
-import { showHistogram, startHistogram } from "./histogram.js";
+import { byId, write } from "./dom.js";
+import { outline, showHistogram, startHistogram } from "./histogram.js";
 import { optionsInWords } from "./options.js";
 import { regionInWords } from "./region.js";
 import { answerOf, isOutdated, isUnderWay, optionsOf, problemOf } from "./rows.js";
@@ -18,11 +19,14 @@ const CACHE = {
   job: "answered by a job",
 };
 
+/** What an empty plot looks like: two hills. */
+const EMPTY = Array.from({ length: 256 }, (_, gray) => Math.exp(-(((gray - 88) / 34) ** 2)) + 0.55 * Math.exp(-(((gray - 178) / 26) ** 2)));
 /** The row whose result is shown. */
 let shown = null;
 
 export function startResult() {
   startHistogram();
+  document.querySelector(".empty-plot path").setAttribute("d", outline(EMPTY));
   copyOnClick(byId("copy-exact"), () => String(answerOf(shown).average_intensity));
   copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(answerOf(shown)), null, 2));
   copyOnClick(byId("copy-curl"), () => curlCommand(shown, answerOf(shown).isUploaded));
@@ -36,7 +40,7 @@ export function showResult(row, reference = null) {
   byId("no-result").hidden = Boolean(answer);
   document.body.classList.toggle("has-result", Boolean(answer));
   if (answer) show(row, answer, reference);
-  else byId("hint").textContent = hint(row);
+  else write(byId("hint"), hint(row));
 }
 
 function hint(row) {
@@ -70,7 +74,7 @@ function show(row, answer, reference) {
   byId("copy-curl").hidden = answer.cache === "job"; // the one request of the command would be refused
   // A service of an older version answers without these.
   const isFull = Boolean(answer.statistics && answer.histogram && answer.measurement);
-  byId("full").hidden = byId("clipping").hidden = byId("method").hidden = !isFull;
+  for (const id of ["full", "clipping", "method-text", "entropy-fact", "sha256-fact", "table"]) byId(id).hidden = !isFull;
   if (isFull) showFull(answer, reference);
 }
 
@@ -92,9 +96,10 @@ function regionOf(row) {
 function showFull(answer, reference) {
   const { statistics } = answer;
   const { percentiles } = statistics;
-  const names = ["median", "standard_deviation", "minimum", "maximum", "entropy"];
+  const names = ["median", "standard_deviation", "entropy"];
   fill(Object.fromEntries(names.map((name) => [name, level(statistics[name])])));
-  fill(Object.fromEntries([5, 25, 75, 95].map((share) => [`percentile_${share}`, level(percentiles[share])])));
+  const between = (low, high) => (low === high ? level(low) : `${level(low)}–${level(high)}`);
+  fill({ range: between(statistics.minimum, statistics.maximum), middle: between(percentiles[5], percentiles[95]) });
   for (const name of ["black", "white"]) {
     const share = statistics[`share_${name}`];
     const isMuch = share >= MUCH_CLIPPED;

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The rows of the page, one for each image, and what is kept of them over a reload.
  *
@@ -100,14 +101,15 @@ export function rowFinder() {
   };
 }
 
-/** Put rows into the list and the choice. One that has a row already (`same`) stays in it. */
+/** Put rows into the list and the choice. One that has a row already (`same`) stays in it. @returns {Row[]} */
 export function add(found) {
   const there = new Set(page.rows);
+  /** @type {any[]} */
   const rows = found.map(({ same, ...row }) => {
     if (there.has(same)) return isUnderWay(same) ? same : Object.assign(same, row); // to be measured again
     lastId += 1;
     row.id = lastId;
-    page.rows.push(row);
+    page.rows.push(/** @type {Row} */ (row));
     return row;
   });
   page.batch = [...new Set([...page.batch, ...rows])];
@@ -171,7 +173,7 @@ const PREFIX = "row:";
 const NUMBER = "number-of-rows";
 const SLICE = 40; // rows: some milliseconds of reading
 
-/** Keep a row that has ended. False if the browser has no room for it. */
+/** Keep a row that has ended. False if the browser has no room for it. @param {any} row */
 export function keep({ id, name, size, modified, format, status }) {
   return session.keep(PREFIX + id, { id, name, size, modified, format, status: { ...status, problem: status.problem?.kept ?? status.problem } });
 }

@@ -1,3 +1,4 @@
+// @ts-check
 /** What leaves the page: a text to the clipboard, the request of a measurement as a command, the list as a file. */
 
 import { OPTIONS } from "./choices.js";
@@ -34,14 +35,15 @@ async function copy(text) {
 
 function copyBySelection(text) {
   const area = document.createElement("textarea");
-  const { activeElement } = document;
+  /** @type {any} */
+  const before = document.activeElement;
   area.value = text;
   area.className = "visually-hidden";
   document.body.append(area);
   area.select();
   const copied = document.execCommand("copy");
   area.remove();
-  activeElement?.focus({ preventScroll: true });
+  before?.focus({ preventScroll: true });
   return copied;
 }
 

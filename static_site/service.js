@@ -1,3 +1,4 @@
+// @ts-check
 /** How the page talks to the service: one kind of request, what answers mean, and what to say when there is none. */
 
 import { session } from "./storage.js";
@@ -35,7 +36,7 @@ export class NoAnswer extends Problem {}
 
 /** The address of an API path: beside this page, or where <meta name="api-base"> says. */
 export function endpoint(path) {
-  const base = document.querySelector('meta[name="api-base"]').content.trim();
+  const base = document.querySelector('meta[name="api-base"]').getAttribute("content").trim();
   return new URL(path, base ? new URL(base.replace(/\/*$/, "/"), document.baseURI) : document.baseURI).href;
 }
 

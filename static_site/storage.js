@@ -1,3 +1,4 @@
+// @ts-check
 /** What the browser keeps for this tab (`session`) and for this site (`local`). Where storage is off, nothing is kept. */
 
 export const session = storageOf("sessionStorage");

@@ -1,3 +1,4 @@
+// @ts-check
 /** One row of the list, its small histogram and its small picture. */
 
 import { byId, write } from "./dom.js";
@@ -44,9 +45,11 @@ export function updateRow(element, row) {
   fill("difference", difference(row, page.reference));
   fill("deviation", statistics ? statistics.standard_deviation.toFixed(2) : "–");
   for (const name of ["black", "white"]) fill(name, statistics ? percent(statistics[`share_${name}`]) : "–");
+  const said = status(row);
+  fill("status-text", said);
   fill("size", answer ? `${answer.image_size.join(" × ")}\n${size(answer.image_size_bytes)}` : size(row.size));
-  fill("status-text", status(row));
   cell("status-text").title = problemOf(row)?.message ?? ""; // which stands in the result, too
+  cell("name").dataset.said = row.status.state === "failed" ? said : ""; // on a phone, the cell with the status has no room
   element.dataset.status = row.status.state;
   drawSmall(element, answer);
   showPicture(element, row.file);
@@ -66,15 +69,16 @@ function difference(row, reference) {
   return signed(answer.average_intensity - other.average_intensity) + (areSame(optionsOf(row), optionsOf(reference)) ? "" : " *");
 }
 
+/** What there is to say of a row beside its number: nothing, nearly always. */
 const STATES = { chosen: "not measured yet", waiting: "waiting", measuring: "measuring…" };
 
 function status(row) {
-  const { state, problem, answer } = row.status;
+  const { state, problem } = row.status;
   if (state in STATES) return STATES[state];
   if (state === "failed") return reason(problem);
   if (isOutdated(row)) return "measured with other options";
   if (problem) return `from before; now ${reason(problem)}`;
-  return answer.cache === "hit" ? "measured, from the cache" : "measured";
+  return "";
 }
 
 /** The histogram in 64 steps: more cannot be seen in so little room. */

@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * Direct uploads, for files that are too large for one request to the service: it signs a form, the file goes to the
  * storage by it, and the service measures it there.

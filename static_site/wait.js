@@ -1,3 +1,4 @@
+// @ts-check
 /** Wait so many milliseconds; without a number, until the browser has drawn and answered its user. Rejects when `signal` ends it. */
 export function wait(ms = 0, signal = null) {
   return new Promise((resolve, reject) => {

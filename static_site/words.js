@@ -1,3 +1,4 @@
+// @ts-check
 /** Numbers, names and sentences as the page writes them. */
 
 const MINUS = "\u2212";
@@ -12,6 +13,9 @@ const MODES = {
   "I;16": "gray",
 };
 
+/** @type {[number, string][]} */
+const UNITS = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]];
+
 export function count(number) {
   return number.toLocaleString("en");
 }
@@ -23,7 +27,7 @@ export function plural(number, noun) {
 
 /** "460 kB", "4.3 MB": for people. What the API needs is in bytes. */
 export function size(bytes) {
-  for (const [unit, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"]]) {
+  for (const [unit, name] of UNITS) {
     if (bytes >= unit) return `${Number((bytes / unit).toPrecision(bytes / unit < 10 ? 2 : 3))} ${name}`;
   }
   return plural(bytes, "byte");

@@ -32,7 +32,7 @@ class Screen:
         self.file = page.get_by_label("Choose image files")
         self.picker = page.locator("#file-name")
         self.analyze = page.locator("#analyze")
-        self.clear = page.get_by_role("button", name="Clear", exact=True)
+        self.clear = page.get_by_role("button", name="Deselect")
         self.cancel = page.get_by_role("button", name="Cancel")
         self.alert = page.locator("#message.error")
         self.dismiss = page.get_by_role("button", name="Dismiss")

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import FloatRect, Locator, expect
 
-from tests.browser.gallery import SAMPLES
+from tests.browser.gallery import SAMPLES, bracket
+from tests.browser.test_page_many import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ def test_preview_and_result_stand_side_by_side_on_a_desktop(screen: Screen, phot
 
 def test_the_controls_stand_in_one_row(screen: Screen) -> None:
     screen.open()
+    screen.choose(SAMPLES / "photo.jpg")
     tops = {box(control)["y"] for control in (screen.page.locator(".picker"), screen.analyze, screen.clear)}
     assert len(tops) == 1
 
@@ -93,14 +95,43 @@ def test_the_shares_of_black_and_white_stand_on_one_line_each(screen: Screen, tm
         assert screen.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_of_several_images_list_and_result_stand_side_by_side_on_a_wide_screen(screen: Screen, tmp_path: Path) -> None:
+    screen.page.set_viewport_size({"width": 1280, "height": 800})
+    screen.open()
+    measured(screen, bracket(tmp_path)[:4])
+    table, result = box(screen.page.locator("#list")), box(screen.page.locator("#panels"))
+    assert table["y"] == result["y"]
+    assert table["x"] + table["width"] <= result["x"]
+    screen.rows.first.locator(".select").focus()
+    for place in (1, 2, 3):
+        screen.page.keyboard.press("ArrowDown")
+        name = screen.rows.nth(place).locator(".select")
+        expect(name).to_be_focused()
+        expect(screen.field("filename")).to_have_text(name.get_attribute("title") or "")
+    assert screen.page.evaluate("scrollY") == 0, "one sees list and picture while one goes through the list"
+
+
+def test_one_action_at_a_time_is_filled(screen: Screen) -> None:
+    filled = "rgb(29, 91, 184)"
+    screen.open()
+    expect(screen.page.locator(".picker")).to_have_css("background-color", filled)
+    screen.choose(SAMPLES / "photo.jpg")
+    expect(screen.page.locator(".picker")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(screen.analyze).to_have_css("background-color", filled)
+    screen.measure(SAMPLES / "photo.jpg")
+    expect(screen.analyze).to_have_text("Analyze again")
+    screen.page.mouse.move(0, 0)
+    expect(screen.analyze).to_have_css("background-color", "rgb(255, 255, 255)")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast(screen: Screen, photo: Path, scheme: Literal["light", "dark"]) -> None:
     screen.page.emulate_media(color_scheme=scheme)
     screen.open()
-    checked = ["h1", "header p", "#hint", "footer p", "footer a", ".picker", "#clear"]
+    checked = ["h1", "header p", "#hint", "footer p", "footer a", ".picker"]
     ratios = {selector: contrast(screen.page.locator(selector).first) for selector in checked}
     screen.measure(photo)
-    for selector in ("#analyze", "[data-field=rounded]", ".facts dt", ".facts dd", "#said"):
+    for selector in ("#analyze", "#clear", "[data-field=rounded]", ".facts dt", ".facts dd", "#said"):
         ratios[selector] = contrast(screen.page.locator(selector).first)
     screen.page.route("**/intensity?*", lambda route: route.abort())
     screen.analyze.click()

@@ -258,8 +258,8 @@ def test_numbers_by_other_options_than_those_of_the_reference_are_marked(screen:
     expect(screen.page.locator(".list-foot")).to_contain_text(note)
     screen.page.get_by_role("button", name="Compare with the reference").click()
     expect(screen.page.locator("#difference")).to_contain_text(
-        "They were measured with different options: mean of red, green and blue, transparency ignored; "
-        "and Rec. 601 luma, transparency ignored."
+        "They were measured with different options: mean of red, green and blue, hidden colors count; "
+        "and Rec. 601 luma, hidden colors count."
     )
 
 

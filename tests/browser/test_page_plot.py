@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,42 @@ def test_the_pointer_and_the_keys_read_a_value_of_the_plot(screen: Screen) -> No
 def test_mean_and_median_are_marked_where_they_are(screen: Screen) -> None:
     expect(screen.page.locator("#mean")).to_have_attribute("x1", "65.5")
     expect(screen.page.locator("#median")).to_have_attribute("x1", "50.5")
+
+
+def test_a_white_background_does_not_press_the_other_bars_flat(screen: Screen, tmp_path: Path) -> None:
+    """255 has 9,744 pixels, each other gray one: the bar of 255 is cut off, and has a mark."""
+    pixels = np.full(10_000, 255, dtype=np.uint8)
+    pixels[:256] = np.arange(256)
+    Image.fromarray(pixels.reshape(100, 100)).save(tmp_path / "page.png")
+    screen.open()
+    screen.measure(tmp_path / "page.png")
+    expect(screen.page.locator("#bars")).to_have_attribute("d", f"M0 100{bar(1) * 256}V100Z")
+    expect(screen.page.locator("#breaks")).to_have_attribute("d", re.compile("^M250 13L256 8$"))
+    expect(screen.page.locator("#top-share")).to_have_text("0.01 % of pixels")
+
+
+def test_the_reference_has_the_scale_of_the_image_in_shares_of_pixels(screen: Screen, tmp_path: Path) -> None:
+    """The reference has 100 pixels of one gray, the image 200 of each of two."""
+    Image.new("L", (10, 10), 30).save(tmp_path / "a.png")
+    Image.fromarray(np.array([[60] * 10 + [90] * 10] * 20, dtype=np.uint8)).save(tmp_path / "b.png")
+    screen.open()
+    screen.file.set_input_files([tmp_path / "a.png", tmp_path / "b.png"])
+    screen.analyze.click()
+    expect(screen.said).to_contain_text("2 images measured.")
+    screen.rows.nth(1).locator(".select").click()
+    screen.page.get_by_role("button", name="Compare with the reference").click()
+    reference = f"M0 100{bar(0) * 30}{bar(1)}{bar(0) * 225}V100Z"
+    image = f"M0 100{bar(0) * 60}{bar(0.5)}{bar(0) * 29}{bar(0.5)}{bar(0) * 165}V100Z"
+    expect(screen.page.locator("#reference-bars")).to_have_attribute("d", reference)
+    expect(screen.page.locator("#bars")).to_have_attribute("d", image)
+
+
+@pytest.mark.usefixtures("two_grays")
+def test_lines_and_percentiles_say_their_values(screen: Screen) -> None:
+    expect(screen.page.locator("#mean-label")).to_have_text("mean 65")
+    expect(screen.page.locator("#median-label")).to_have_text("median 50")
+    expect(screen.field("range")).to_have_text("50\N{EN DASH}200")
+    expect(screen.field("middle")).to_have_text("50\N{EN DASH}200")
 
 
 @pytest.mark.usefixtures("two_grays")

@@ -36,6 +36,24 @@ def test_a_gif_renamed_to_png_is_refused_and_not_sent(screen: Screen, tmp_path: 
     expect_refused(screen, path, "is a GIF image. Save it as PNG.")
 
 
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (b"\0\0\0\x18ftypheic", "is a HEIC photo. Export it as JPEG."),
+        (b"RIFF\0\0\0\0WEBP", "is a WebP image. Save it as PNG."),
+        (b"II*\0", "is a TIFF image, or a raw photo. Export it as PNG."),
+        (b"%PDF-1.7", "is a PDF document. Export its picture as PNG."),
+    ],
+)
+def test_what_is_something_else_is_named_with_what_helps(
+    screen: Screen, tmp_path: Path, start: bytes, sentence: str
+) -> None:
+    path = tmp_path / "IMG_0001.jpg"
+    path.write_bytes(start.ljust(100, b"\0"))
+    screen.open()
+    expect_refused(screen, path, sentence)
+
+
 def test_a_png_named_as_text_is_accepted(screen: Screen, tmp_path: Path) -> None:
     path = tmp_path / "image.txt"
     Image.new("L", (4, 4), 77).save(path, format="PNG")
