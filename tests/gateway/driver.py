@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope
 
     from contract.invocation import Invocation, StoredImage
-    from gateway.http.trace import XRay
     from gateway.measuring.cache import Cache, Store
     from gateway.measuring.jobs import Jobs
     from gateway.measuring.processor_client import Processor
@@ -136,7 +135,6 @@ class Gateway:
         server: fakeredis.FakeServer | None = None,
         cache: Cache | None = None,
         processor: Processor | None = None,
-        trace: XRay | None = None,
         allowed_hosts: tuple[str, ...] | None = None,
         make_jobs: Callable[[Settings, Store, Logger], Jobs] | None = None,
     ) -> None:
@@ -160,7 +158,6 @@ class Gateway:
             uploads=make_uploads(self.settings),
             jobs=make_jobs(self.settings, self.store, self.logger) if make_jobs else None,
             logger=self.logger,
-            trace=trace,
             allowed_hosts=allowed_hosts,
         )
 

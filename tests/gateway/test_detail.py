@@ -156,7 +156,7 @@ def test_records_of_another_decoder_are_not_used(app: FastAPI, server: fakeredis
         "?region=1,2,3,4&region=1,2,3,4",
         "?region=01,2,3,4",
         "?region=12345678901,0,1,1",
-        "?region=1,2,3,4&Region=1,2,3,4",
+        "?Region=1,2,3,4&region=1,2,3,4",
         "?region=1.0,2,3,4",
         "?region[]=1,2,3,4",
     ],
@@ -194,3 +194,19 @@ def test_the_options_are_in_the_description_of_the_api(app: FastAPI) -> None:
     assert query == {"detail", "luma", "alpha", "region"}
     assert "multipart/form-data" in operation["requestBody"]["content"]
     assert "FullIntensity" in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/intensity"), ("POST", "/uploads"), ("POST", "/jobs"), ("GET", "/jobs/any")],
+)
+def test_every_address_refuses_a_parameter_that_is_sent_twice(app: FastAPI, method: str, path: str) -> None:
+    name = "detail=full" if method == "GET" else "luma=mean"
+
+    async def send() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.request(method, f"{path}?{name}&{name}")
+
+    answer = asyncio.run(send())
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert name.partition("=")[0] in answer.json()["detail"]

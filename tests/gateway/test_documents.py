@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.http.documents import Document
 from gateway.http.security import DOCS_POLICY, HEADERS, page_policy
-from tests.gateway.driver import assert_problem
+from tests.gateway.driver import CONTENT_TYPE, assert_problem, form, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +22,10 @@ PLAIN = {"Accept-Encoding": "identity"}
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_a_client_that_has_a_document_gets_a_304(gateway: Gateway, path: str) -> None:
     tag = gateway.get(path, **PLAIN).headers["etag"]
-    for known in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         response = gateway.get(path, **PLAIN, **{"If-None-Match": known})
         assert (response.status_code, response.content) == (304, b"")
         assert response.headers["etag"] == tag
-        assert response.headers["cache-control"] == "no-cache"
     for other in ("", '"other"', tag.replace('"', '"0')):
         assert gateway.get(path, **PLAIN, **{"If-None-Match": other}).status_code == 200
 
@@ -45,20 +42,17 @@ def test_a_document_is_compressed_for_a_client_that_takes_gzip(gateway: Gateway,
     assert compressed.headers["content-type"] == plain.headers["content-type"]
 
 
-@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.00, br", "x-gzipped"])
+@pytest.mark.parametrize("accepted", ["", "br", "identity"])
 def test_a_document_is_not_compressed_for_another_client(gateway: Gateway, accepted: str) -> None:
     assert "content-encoding" not in gateway.get("/docs", **{"Accept-Encoding": accepted}).headers
 
 
-def test_another_content_has_another_tag() -> None:
-    one, same, other = (Document(content, "text/plain") for content in (b"one", b"one", b"other"))
-    assert one.headers["ETag"] == same.headers["ETag"] != other.headers["ETag"]
-    assert gzip.decompress(one.compressed) == b"one"
-
-
 def test_measurements_are_not_compressed(gateway: Gateway) -> None:
     # It would take more CPU than a hit.
-    response = gateway.upload(Accept_Encoding="gzip")
+    body = form(part())
+    headers = {"Content-Type": CONTENT_TYPE, "Accept-Encoding": "gzip"}
+    response = gateway.request("POST", "/intensity?detail=full", content=body, headers=headers)
+    assert response.status_code == 200
     assert "content-encoding" not in response.headers
 
 
@@ -112,10 +106,10 @@ LOOPBACK = [
     "LOCALHOST:5000",
     "127.0.0.1",
     "127.0.0.1:5000",
-    "127.1.2.3",
     "[::1]",
     "[::1]:80",
     "a.localhost:1",
+    "a.localhost.",
     "localhost.",
     "LOCALHOST.:5000",
     "127.0.0.1.",
@@ -159,6 +153,7 @@ def test_a_name_can_be_allowed(make_gateway: Callable[..., Gateway]) -> None:
     assert gateway.get("/health", Host="intensity.example:8443").status_code == 200
     assert gateway.get("/health", Host="localhost").status_code == 200
     assert gateway.get("/health", Host="other.example").status_code == 403
+    assert gateway.get("/health", Host="www.intensity.example").status_code == 403
 
 
 def test_a_service_for_everyone_answers_to_every_name(gateway: Gateway) -> None:

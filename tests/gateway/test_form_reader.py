@@ -1,122 +1,150 @@
-"""The form reader beside Starlette's, which it replaces: the same parts, the same refusals, however a body arrives."""
+"""Forms as clients really send them: what Starlette's parser does not read by itself, and what it cannot read."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import UploadFile
 
-from gateway.http.form import BLOCK_BYTES, SMALL_BYTES, Form, FormError
-from tests.gateway.driver import BOUNDARY, CONTENT_TYPE, form, part
+from gateway.http.form import Form, with_plain_name
+from tests.gateway.driver import IMAGE, assert_problem, chunks, form, part
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from tests.gateway.driver import Gateway
 
-    import pytest
+CYRILLIC = "%D1%84%D0%BE%D1%82%D0%BE.png"
+ENDED = form()
 
-Parts = list[tuple[str, str | None, bytes | None]]
-PIECES = st.sampled_from(
+
+def sent(disposition: str, content: bytes = IMAGE, more: str = "") -> bytes:
+    """A form with one part of this header."""
+    return f"--boundary\r\nContent-Disposition: {disposition}\r\n{more}\r\n".encode() + content + b"\r\n" + ENDED
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
     [
-        *(b"--", BOUNDARY, b"--" + BOUNDARY, b"\r\n", b"\r", b"\n", b":", b'"', b";", b"\\", b"*=", b"name=", b" "),
-        b'Content-Disposition: form-data; name="image"; filename="photo.png"\r\n\r\n',
-        b'Content-Disposition: form-data; name="image"\r\n\r\n',
-        b"Content-Disposition: form-data; name*=UTF-8''image; filename*=UTF-8''%61\r\n\r\n",
-        part(),
-        part(filename=None),
-        b"\r\n--" + BOUNDARY + b"--\r\n",
-    ]
+        # requests 2.21 with a Cyrillic name.
+        (f"form-data; name=\"image\"; filename*=utf-8''{CYRILLIC}", "фото.png"),
+        # .NET: FileName and FileNameStar.
+        (f"form-data; name=image; filename=\"=?utf-8?B?0YQ=?=\"; filename*=utf-8''{CYRILLIC}", "фото.png"),
+        # Apache.
+        (f'form-data; name="image"; filename*=UTF-8\'en\'{CYRILLIC}; filename="????.png"', "фото.png"),
+        ("form-data; name=\"image\"; filename*=iso-8859-1''%E4.png", "ä.png"),
+        ("form-data; name=\"image\"; filename*=utf-8''a%22%5C%3B%0D%0A.png", 'a"\\;\r\n.png'),
+        # A name that cannot be read does not count.
+        ('form-data; name="image"; filename="a.png"; filename*=utf-8\'\'%FF', "a.png"),
+        ('form-data; name="image"; filename="a.png"; filename*=nothing\'\'b', "a.png"),
+        ('form-data; name="image"; filename="a.png"; filename*=b.png', "a.png"),
+        ('form-data; filename="a.png";   name="image"', "a.png"),
+    ],
 )
-BODIES = st.lists(PIECES | st.binary(max_size=6), max_size=14).map(b"".join)
-WHOLE = st.lists(PIECES | st.binary(max_size=6), max_size=8).map(lambda pieces: form(part(b"".join(pieces))))
-TYPES = st.sampled_from(
+def test_a_name_in_filename_star_is_read_and_counts_more(gateway: Gateway, disposition: str, name: str) -> None:
+    answer = gateway.post(sent(disposition))
+    assert (answer.status_code, answer.json()["filename"]) == (200, name)
+    assert gateway.processor.images == [IMAGE]
+
+
+@pytest.mark.parametrize(
+    "body",
     [
-        CONTENT_TYPE,
-        f'{CONTENT_TYPE}; charset="latin-1"',
-        *(f"{CONTENT_TYPE}; charset={name}" for name in ("utf-16", "ascii", "undefined", "unicode_escape", "x\0", "?")),
-        "multipart/form-data",
-        "multipart/form-data; boundary=",
-        f"multipart/form-data; boundary={'b' * 5000}",
-    ]
+        # email.mime and wadllib.
+        b"Content-Type: multipart/form-data\r\nMIME-Version: 1.0\r\n\r\n" + form(part()),
+        b"--boundaryother\r\n\r\n" + form(part()),
+        b"\r\n" + form(part()),
+        # RFC 2046, 5.1.1.
+        form(part()).replace(b"--boundary\r\n", b"--boundary \t\r\n"),
+        b"preamble\r\n" + form(part()).replace(b"--boundary\r\n", b"--boundary  \r\n"),
+    ],
 )
+def test_mime_around_the_first_boundary_is_read_however_it_arrives(gateway: Gateway, body: bytes) -> None:
+    assert gateway.post(body).status_code == 200
+    assert gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body))))).status == 200
+    assert gateway.processor.images == [IMAGE]
 
 
-async def arriving(body: bytes, cuts: list[int]) -> AsyncGenerator[bytes, None]:
-    """The body, cut at these places."""
-    places = sorted({min(cut, len(body)) for cut in cuts})
-    for begin, end in zip([0, *places], [*places, len(body)], strict=True):
-        yield body[begin:end]
+def test_a_long_preamble_is_malformed(gateway: Gateway) -> None:
+    assert_problem(gateway.post(b"x" * 10_000 + b"\r\n" + form(part())), 400, "malformed_request")
 
 
-async def by_starlette(content_type: str, body: bytes, cuts: list[int]) -> Parts | str:
-    """The parts, with the content of files, or why there are none."""
-    parser = MultiPartParser(Headers({"content-type": content_type}), arriving(body, cuts), max_files=1)
-    ended = False
-
-    def on_end() -> None:
-        nonlocal ended
-        ended = True
-
-    parser.on_end = on_end  # type: ignore[method-assign]
-    try:
-        sent = await parser.parse()
-    except MultiPartException as error:
-        return error.message
-    except ValueError:
-        return "no text"
-    parts: Parts = [
-        (name, value.filename, await value.read()) if isinstance(value, UploadFile) else (name, None, None)
-        for name, value in sent.multi_items()
-    ]
-    # A file whose part has no end is in no item.
-    for file in parser._files_to_close_on_error:  # noqa: SLF001 - there is no public way to it
-        file.close()
-    return parts if ended else "Its closing boundary is missing."
+def test_a_preamble_alone_has_no_image(gateway: Gateway) -> None:
+    assert_problem(gateway.post(b"preamble\r\n" + form()), 400, "missing_image")
 
 
-async def by_us(content_type: str, body: bytes, cuts: list[int]) -> Parts | str:
-    try:
-        parts = await Form(content_type).read(arriving(body, cuts))
-    except FormError as error:
-        return str(error)
-    except ValueError:
-        return "no text"
-    return [
-        (each.name, each.filename, bytes(each.content)) if each.filename is not None else (each.name, None, None)
-        for each in parts
-    ]
+@pytest.mark.parametrize("space", [" ", "\t"])
+def test_a_header_in_two_lines_is_named(gateway: Gateway, space: str) -> None:
+    response = gateway.post(sent(f'form-data; name="image";\r\n{space}filename="a.png"'))
+    assert "second line" in assert_problem(response, 400, "malformed_request")["detail"]
 
 
-@settings(max_examples=600, deadline=None)
-@given(TYPES, BODIES | WHOLE, st.lists(st.integers(0, 400), max_size=5))
-def test_every_body_is_read_or_refused_as_starlette_does(content_type: str, body: bytes, cuts: list[int]) -> None:
-    ours = asyncio.run(by_us(content_type, body, cuts))
-    assert ours == asyncio.run(by_starlette(content_type, body, cuts))
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.encodebytes])
+@pytest.mark.parametrize("named", ["base64", "BASE64 "])
+def test_a_file_in_base64_is_measured_as_itself(gateway: Gateway, encode: object, named: str) -> None:
+    assert callable(encode)
+    body = sent('form-data; name="image"; filename="a.png"', encode(IMAGE), f"Content-Transfer-Encoding: {named}\r\n")
+    assert gateway.post(body).json()["image_size_bytes"] == len(IMAGE)
+    assert gateway.processor.images == [IMAGE]
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 3 * BLOCK_BYTES), st.lists(st.integers(0, 3 * BLOCK_BYTES), max_size=6))
-def test_a_file_is_the_same_however_it_is_cut(size: int, cuts: list[int]) -> None:
-    content = bytes(number % 251 for number in range(size))
-    assert asyncio.run(by_us(CONTENT_TYPE, form(part(content)), cuts)) == [("image", "photo.png", content)]
+@pytest.mark.parametrize("encoding", ["binary", "8bit", "7BIT"])
+def test_an_encoding_that_is_none_changes_nothing(gateway: Gateway, encoding: str) -> None:
+    body = sent('form-data; name="image"; filename="a.png"', more=f"Content-Transfer-Encoding: {encoding}\r\n")
+    assert gateway.post(body).status_code == 200
 
 
-def test_a_malformed_form_is_not_logged_by_the_parser(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "content", "status"),
+    [("quoted-printable", b"=89PNG", 415), ("x-uuencode", b"begin", 415), ("base64", b"\x89PNG", 400)],
+)
+def test_another_encoding_is_named_and_the_image_is_not_blamed(
+    gateway: Gateway, encoding: str, content: bytes, status: int
+) -> None:
+    more = f"Content-Transfer-Encoding: {encoding}\r\n"
+    response = gateway.post(sent('form-data; name="image"; filename="a.png"', content, more))
+    problem = assert_problem(response, status, {415: "unsupported_encoding", 400: "malformed_request"}[status])
+    assert f"Content-Transfer-Encoding: {encoding}" in problem["detail"]
+    assert gateway.processor.images == []
+
+
+def test_a_file_stays_in_memory(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled: list[bool] = []
+    read = UploadFile.read
+
+    async def watched(self: UploadFile, size: int = -1) -> bytes:
+        rolled.append(getattr(self.file, "_rolled", True))
+        return await read(self, size)
+
+    monkeypatch.setattr(UploadFile, "read", watched)
+    content = bytes(5_242_880)
+    assert gateway.converse(chunks(*(form(part(content))[at : at + 65_536] for at in range(0, 5_243_100, 65_536))))
+    assert (rolled, gateway.processor.images) == ([False], [content])
+
+
+def test_a_malformed_form_is_not_logged_by_the_parser(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
     """A line for each, which no setting of ours bounds and which is no JSON, would be on standard error."""
-    assert isinstance(asyncio.run(by_us(CONTENT_TYPE, b"--another\r\n", [])), str)
-    assert caplog.records == []
+    assert_problem(gateway.post(b"--another\r\n"), 400, "malformed_request")
+    assert {record.name for record in caplog.records} == {"image-intensity"}
 
 
-def test_single_bytes_take_no_object_each() -> None:
-    body = form(part(bytes(3 * BLOCK_BYTES)))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 200_000), st.lists(st.integers(0, 200_000), max_size=6))
+def test_a_file_is_the_same_however_it_is_cut(gateway: Gateway, size: int, cuts: list[int]) -> None:
+    content = b"x" + bytes(number % 251 for number in range(size))
+    body = form(part(content))
+    places = sorted({min(cut, len(body)) for cut in cuts})
+    pieces = [body[begin:end] for begin, end in zip([0, *places], [*places, len(body)], strict=True)]
+    gateway.redis.flushall()
+    gateway.processor.invocations.clear()
+    assert gateway.converse(chunks(*pieces)).status == 200
+    assert gateway.processor.images == [content]
 
-    async def pieces() -> int:
-        [each] = await Form(CONTENT_TYPE).read(arriving(body, list(range(len(body)))))
-        assert bytes(each.content) == bytes(3 * BLOCK_BYTES)
-        return len(each.pieces)
 
-    assert asyncio.run(pieces()) <= 4
-    assert SMALL_BYTES < BLOCK_BYTES
+def test_the_name_is_found_in_time_that_grows_with_the_header_alone() -> None:
+    """The parser takes at most 4 KB of a header."""
+    for hostile in (b"; filename*" * 370, b"; filename*=" + b"a" * 4000, b";" + b" " * 4000, b"; filename*=a'" * 290):
+        assert with_plain_name(hostile) == hostile
+    assert Form.spool_max_size == 0

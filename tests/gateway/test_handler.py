@@ -111,9 +111,12 @@ def test_a_problem_is_text_with_its_media_type(
 
 
 def test_repeated_and_non_ascii_query_parameters_are_named(handler: Callable[..., dict[str, Any]]) -> None:
-    body = assert_answer(handler(event("post_unknown_query")), 400, "malformed_request")
-    assert "luma" in body["detail"]
+    sent = event("post_unknown_query")
+    body = assert_answer(handler(sent), 400, "malformed_request")
     assert "näme" in body["detail"]
+    repeated = {name: values for name, values in sent["multiValueQueryStringParameters"].items() if name == "luma"}
+    body = assert_answer(handler({**sent, "multiValueQueryStringParameters": repeated}), 400, "malformed_request")
+    assert "luma" in body["detail"]
 
 
 def test_health_is_answered_without_the_processor(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:

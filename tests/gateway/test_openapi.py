@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import BaseModel  # noqa: TC002 - for a dictionary's type
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
-from gateway.http import examples
-from gateway.http.answers import FullIntensity, Intensity, Upload
+from gateway.http.answers import FullIntensity, Intensity, JobAnswer, Upload
 from gateway.http.health import Health, Readiness
-from gateway.http.openapi import Problem
-from gateway.measuring.direct_uploads import UploadRequest
+from gateway.http.openapi import RAMP, Problem
+from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
+from image_intensity import OPTIONS
 from image_intensity.measuring import measure
 from tests.core.images import encode
 from tests.gateway.test_uploads import announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pydantic import BaseModel
 
     from tests.gateway.driver import Gateway
 
@@ -112,31 +111,54 @@ def test_a_file_to_upload_has_at_least_one_byte(document: dict[str, Any]) -> Non
     assert document["components"]["schemas"]["UploadRequest"]["properties"]["size"]["minimum"] == 1
 
 
-@pytest.mark.parametrize(
-    ("model", "example"),
-    [
-        (Intensity, examples.intensity()),
-        (FullIntensity, examples.full_intensity()),
-        (Upload, examples.UPLOAD),
-        (UploadRequest, examples.UPLOAD_REQUEST),
-        (Health, examples.HEALTH),
-        (Readiness, examples.READY),
-        *((Problem, examples.problem(code)) for code in ProblemCode),
-    ],
-)
-def test_every_example_is_whole(model: type[BaseModel], example: dict[str, Any]) -> None:
-    assert model.model_validate(example).model_dump(mode="json") == example
+MODELS: dict[str, type[BaseModel]] = {
+    each.__name__: each
+    for each in (Intensity, Upload, JobAnswer, UploadRequest, TicketRequest, Health, Readiness, Problem)
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_example_of_a_model_is_whole(document: dict[str, Any], name: str) -> None:
+    [example] = document["components"]["schemas"][name]["examples"]
+    assert MODELS[name].model_validate(example).model_dump(mode="json") == example
+
+
+def test_every_example_of_an_answer_is_whole(document: dict[str, Any]) -> None:
+    answers = operations(document)["measure_image"]["responses"]["200"]["content"]["application/json"]["examples"]
+    for example, model in ((answers["default"], Intensity), (answers["detail=full"], FullIntensity)):
+        assert model.model_validate(example["value"]).model_dump(mode="json") == example["value"]
+    for operation in operations(document).values():
+        for response in operation["responses"].values():
+            for code, example in (
+                response["content"].get("application/problem+json", {"examples": {}})["examples"].items()
+            ):
+                assert Problem.model_validate(example["value"]).model_dump(mode="json") == example["value"]
+                assert example["value"]["code"] == code
 
 
 def test_the_example_of_a_measurement_is_the_measurement_of_a_ramp() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8), 1875).reshape(600, 800)
-    measured = measure(encode(Image.fromarray(np.stack([ramp] * 3, axis=-1)), "PNG"))
+    measured = measure(encode(Image.fromarray(np.stack([ramp] * 3, axis=-1)), "PNG"), RAMP.options)
     for field in ("average_intensity", "image_size", "original_mode", "pixel_count", "statistics", "histogram"):
-        assert getattr(examples.RAMP, field) == getattr(measured, field)
+        assert getattr(RAMP, field) == getattr(measured, field)
 
 
-def test_the_example_of_an_upload_has_the_fields_of_a_form(make_gateway: Callable[..., Gateway]) -> None:
+def test_the_example_of_an_upload_has_the_fields_of_a_form(
+    document: dict[str, Any], make_gateway: Callable[..., Gateway]
+) -> None:
     answer = announce(make_gateway(variables={"UPLOAD_BUCKET": "bucket"}))
+    [example] = document["components"]["schemas"]["Upload"]["examples"]
     # The credentials of the tests have no session, as those of a Lambda function have.
-    assert examples.UPLOAD.keys() == answer.keys()
-    assert examples.UPLOAD["fields"].keys() - {"x-amz-security-token"} == answer["fields"].keys()
+    assert example.keys() == answer.keys()
+    assert example["fields"].keys() - {"x-amz-security-token"} == answer["fields"].keys()
+
+
+def test_every_option_and_its_values_are_described(document: dict[str, Any]) -> None:
+    for name, fixed in (("measure_image", {"detail"}), ("offer_upload", set()), ("start_job", set())):
+        parameters = [each for each in operations(document)[name]["parameters"] if each.get("in") == "query"]
+        assert {each["name"] for each in parameters} - fixed == OPTIONS.keys()
+        for each in parameters:
+            assert each["description"]
+            assert each["required"] is False
+    method = document["components"]["schemas"]["Method"]
+    assert OPTIONS.keys() <= set(method["required"])

@@ -5,44 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from gateway import __version__
 from gateway.http.cloudfront import CloudFrontMiddleware
-from gateway.http.cors import ProblemCORSMiddleware
 from gateway.http.documentation import add_documentation
 from gateway.http.faults import FaultMiddleware
 from gateway.http.head import HeadMiddleware
 from gateway.http.health import make_health_router
-from gateway.http.hosts import HostMiddleware
 from gateway.http.jobs import make_jobs_router
 from gateway.http.openapi import ABOUT, complete_openapi
 from gateway.http.problems import add_problem_handlers
+from gateway.http.refusals import LOOPBACK, RefusalMiddleware
 from gateway.http.request_log import RequestLogMiddleware
-from gateway.http.routes import DirectMiddleware, make_intensity_router
+from gateway.http.routes import make_intensity_router
 from gateway.measuring.service import Service
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools import Logger
-    from starlette.middleware import Middleware
-    from starlette.types import ASGIApp
+    from collections.abc import Iterator, Sequence
 
-    from gateway.http.trace import XRay
+    from aws_lambda_powertools import Logger
+
     from gateway.measuring.cache import Cache
     from gateway.measuring.direct_uploads import DirectUploads
     from gateway.measuring.jobs import Jobs
     from gateway.measuring.processor_client import Processor
     from gateway.settings import Settings
-
-
-class Application(FastAPI):
-    """FastAPI, without the layers that it has around those that were added. Ours answer every error themselves."""
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the layers, from the outermost that was added on."""
-        layer = super().build_middleware_stack()
-        while not isinstance(layer, self.user_middleware[0].cls):  # type: ignore[arg-type]
-            layer = layer.app  # type: ignore[attr-defined]
-        return layer
 
 
 DESCRIPTION = """\
@@ -66,54 +56,57 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     uploads: DirectUploads | None = None,
     jobs: Jobs | None = None,
     door: Middleware | None = None,
-    trace: XRay | None = None,
-    allowed_hosts: tuple[str, ...] | None = None,
+    allowed_hosts: Sequence[str] | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
     cache: remembers measurements. processor: measures. uploads: makes forms and tickets; None: no direct uploads.
     jobs: images that take minutes, out of what was uploaded; None: there are none.
-    door: a layer that decides who may enter; None: everyone may, or whatever stands before this application decides.
-    trace: sends the traces of requests; None: there are none.
+    door: a layer inside the CORS layer, for keys, limits and the like. Preflights do not reach it, and pages can read
+    what it refuses.
     allowed_hosts: the names that the header Host may have, besides those of the loopback interface; None: any.
     """
-    app = Application(
+    service = Service(settings, cache, processor, uploads, jobs)
+    app = FastAPI(
         title="Image Intensity Service",
         version=__version__,
         description=DESCRIPTION,
         **ABOUT,
         openapi_url=None,
         redirect_slashes=False,
+        middleware=list(layers(settings, logger, door, allowed_hosts)),
         # Otherwise FastAPI looks for OpenTelemetry's providers at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    service = Service(settings, cache, processor, uploads, jobs)
-    intensity = make_intensity_router(service)
-    app.include_router(intensity)
+    app.include_router(make_intensity_router(service))
     app.include_router(make_jobs_router(service))
     app.include_router(make_health_router(service))
     add_problem_handlers(app)
     complete_openapi(app)
     add_documentation(app)
-    # The last one that is added is the outermost.
-    app.add_middleware(DirectMiddleware, router=intensity)
-    if settings.origin_secret:
-        secret = settings.origin_secret.get_secret_value()
-        app.add_middleware(CloudFrontMiddleware, secret=secret, direct_access=settings.direct_access)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(FaultMiddleware, logger=logger)
-    if door:
-        # Inside the CORS layer: preflights have no key, and pages can read a refusal.
-        app.add_middleware(door.cls, *door.args, **door.kwargs)
-    app.add_middleware(
-        ProblemCORSMiddleware,
+    return app
+
+
+def layers(
+    settings: Settings, logger: Logger, door: Middleware | None, allowed_hosts: Sequence[str] | None
+) -> Iterator[Middleware]:
+    """Yield the layers around the routes, the outermost first."""
+    yield Middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name)
+    yield Middleware(RefusalMiddleware)
+    if allowed_hosts is not None:
+        yield Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *allowed_hosts], www_redirect=False)
+    yield Middleware(
+        CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=ALLOWED_HEADERS,
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
     )
-    if allowed_hosts is not None:
-        app.add_middleware(HostMiddleware, allowed=allowed_hosts)
-    app.add_middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name, trace=trace)
-    return app
+    yield Middleware(FaultMiddleware, logger=logger)
+    if door:
+        yield door
+    yield Middleware(HeadMiddleware)
+    if settings.origin_secret:
+        secret = settings.origin_secret.get_secret_value()
+        yield Middleware(CloudFrontMiddleware, secret=secret, direct_access=settings.direct_access)

@@ -7,16 +7,12 @@ import os
 
 from gateway.app import create_app
 from gateway.http.rest_api import adapt, lead_to_page
-from gateway.http.trace import XRay
 from gateway.log import make_logger
 from gateway.measuring.aws_jobs import make_jobs
 from gateway.measuring.cache import make_cache
 from gateway.measuring.direct_uploads import make_uploads
 from gateway.measuring.processor_client import LambdaProcessor, make_lambda_client
 from gateway.settings import Settings
-
-# Lambda sets the first for all of an environment's life, and the second anew for each invocation.
-XRAY_DAEMON, TRACE = "AWS_XRAY_DAEMON_ADDRESS", "_X_AMZN_TRACE_ID"
 
 settings = Settings.load(os.environ)
 logger = make_logger(settings)
@@ -30,7 +26,6 @@ app = create_app(
     uploads=uploads,
     jobs=make_jobs(settings, lambda_client, logger),
     logger=logger,
-    trace=XRay(os.environ[XRAY_DAEMON], lambda: os.environ.get(TRACE, "")) if XRAY_DAEMON in os.environ else None,
 )
 lead_to_page(app)
 lambda_handler = adapt(app)

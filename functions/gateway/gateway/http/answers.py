@@ -1,61 +1,68 @@
-"""The answers of the API: the eight fields of a measurement, with `detail=full` the rest of it, and upload forms."""
+"""The queries and answers of the API: options, the eight fields of a measurement or all of it, upload forms, jobs."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from contract.jobs import Step
-from image_intensity import Alpha, Luma, Options, Region, Statistics
+from gateway.measuring.direct_uploads import TICKET
+from image_intensity import OPTIONS, Options, Statistics
 
 if TYPE_CHECKING:
     from gateway.measuring.direct_uploads import Offer
     from gateway.measuring.jobs import Found
     from gateway.measuring.outcome import Outcome
-    from image_intensity import Measurement
+    from image_intensity import Option
 
-DEFAULTS = Options()
-
-
-def region_text(text: str | None) -> str | None:
-    """Return the text of a region, or None for the whole image. Raises ValueError if it is not a region."""
-    return None if text is None else str(Region.read(text))
+REQUEST_ID = "a1b2c3d4-e5f6-7890-1234-567890abcdef"
+JOB_ID = "Zr0mJbWcS3o7qk1XvQ9yTn4LdA8uHp2e"
 
 
-class OptionsQuery(BaseModel):
+def parameter(option: Option) -> Any:  # noqa: ANN401 - what pydantic takes as a field
+    """Return an option as a parameter of the query."""
+    if not option.kind:
+        return texts_of(option), Field(option.default, description=sentence(option))
+    # Without an example: Swagger UI would send it with every image.
+    pattern: Any = {"pattern": f"^{option.kind.PATTERN}$"}
+    kind = Annotated[str | SkipJsonSchema[None], AfterValidator(option.checked)]
+    return kind, Field(option.default, description=sentence(option), json_schema_extra=pattern)
+
+
+def said(option: Option) -> Any:  # noqa: ANN401 - as above
+    """Return an option as a field of an answer."""
+    return texts_of(option), Field(description=sentence(option))
+
+
+def texts_of(option: Option) -> Any:  # noqa: ANN401 - a type
+    return Literal[option.values] if option.values else str | None
+
+
+def sentence(option: Option) -> str:
+    return option.description[0].upper() + option.description[1:]
+
+
+def example(**fields: Any) -> ConfigDict:  # noqa: ANN401 - any field
+    """Return the configuration of a model whose documentation has an example."""
+    return ConfigDict(use_attribute_docstrings=True, json_schema_extra={"examples": [fields]})
+
+
+# An option is a field of the core's `Options`, and is declared there.
+OptionParameters: Any = create_model("OptionParameters", **{name: parameter(each) for name, each in OPTIONS.items()})
+OptionsSaid: Any = create_model("OptionsSaid", **{name: said(each) for name, each in OPTIONS.items()})
+
+
+class OptionsQuery(OptionParameters):
     """The options of a measurement, in the query of a request. Any other parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
-    luma: Annotated[
-        Luma, Field(description="How a color becomes a gray value; docs/measurement.md has the formulas")
-    ] = DEFAULTS.luma
-    alpha: Annotated[
-        Alpha,
-        Field(
-            description="What transparency does: `ignore` it, count it as the pixel's `weight`, or lay the image on "
-            "`black` or `white`"
-        ),
-    ] = DEFAULTS.alpha
-    region: Annotated[
-        str | SkipJsonSchema[None],
-        AfterValidator(region_text),
-        Field(
-            description="`x,y,width,height` in pixels, as the file stores them: only this rectangle is measured. All "
-            "of it must be in the image",
-            # Without an example: Swagger UI would send it with every image.
-            json_schema_extra={"pattern": f"^{Region.PATTERN}$"},
-        ),
-    ] = None
-
     @property
     def options(self) -> Options:
-        """The options as the contract has them."""
-        region = None if self.region is None else Region.read(self.region)
-        return Options(luma=self.luma, alpha=self.alpha, region=region)
+        return Options(**{name: getattr(self, name) for name in OPTIONS})
 
 
 class DetailQuery(BaseModel):
@@ -76,7 +83,16 @@ class IntensityQuery(DetailQuery, OptionsQuery):
 class Intensity(BaseModel):
     """The average intensity of an image, and what it was computed from."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = example(
+        average_intensity=127.5,
+        filename="ramp.png",
+        image_size=[800, 600],
+        original_mode="RGB",
+        pixel_count=480_000,
+        duration_ms=25.512,
+        image_size_bytes=3772,
+        request_id=REQUEST_ID,
+    )
 
     average_intensity: float
     """Mean grayscale value (by default ITU-R BT.601 luma) over all pixels of the first frame, or of the region in it: 0
@@ -97,29 +113,24 @@ class Intensity(BaseModel):
     """The same as in the header X-Request-ID."""
 
     @classmethod
-    def of(cls, measurement: Measurement, *, filename: str, duration_ms: float, request_id: str) -> Self:
-        """Return the answer for a measurement."""
-        return cls(
-            average_intensity=measurement.average_intensity,
-            filename=filename,
-            image_size=measurement.image_size,
-            original_mode=measurement.original_mode,
-            pixel_count=measurement.pixel_count,
-            duration_ms=duration_ms,
-            image_size_bytes=measurement.image_size_bytes,
-            request_id=request_id,
-        )
+    def of(cls, outcome: Outcome, *, filename: str, duration_ms: float, request_id: str) -> Self:
+        """Return the answer for a measurement. Raises the error if there is none."""
+        measurement, request = outcome.measurement, {"filename", "duration_ms", "request_id"}
+        taken = {name: getattr(measurement, name) for name in Intensity.model_fields if name not in request}
+        return cls(**taken, **cls.more(outcome), filename=filename, duration_ms=duration_ms, request_id=request_id)
+
+    @classmethod
+    def more(cls, outcome: Outcome) -> dict[str, Any]:  # noqa: ARG003 - of a subclass
+        return {}
 
 
-class Method(BaseModel):
+class Method(OptionsSaid):
     """How an image was measured: enough to repeat it."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     algorithm: str
     """Version of the algorithm: raised when a number could change."""
-    luma: Luma
-    """How a color became a gray value."""
     luma_weights: tuple[float, float, float]
     """The weights of red, green and blue; a gray value is their weighted mean, rounded to the nearest integer."""
     scale: tuple[int, int]
@@ -128,10 +139,6 @@ class Method(BaseModel):
     """Bits of the gray values that were measured."""
     stored_bit_depth: int
     """Bits per sample in the file; 16-bit files other than gray without alpha are measured at 8."""
-    alpha: Alpha
-    """What transparency did."""
-    region: str | None
-    """The rectangle that was measured, `x,y,width,height`, as in the query; null for the whole image."""
     frame: int
     """The frame that was measured, from 0."""
     frames: int
@@ -141,16 +148,47 @@ class Method(BaseModel):
     decoders: dict[str, str]
     """Versions of the libraries that decoded."""
 
+
+class FullIntensity(Intensity):
+    """The average intensity of an image, the distribution that it is the mean of, and how it was measured."""
+
+    model_config = ConfigDict(json_schema_extra=None)
+
+    statistics: Statistics
+    """Of the gray values, on the scale 0 to 255."""
+    histogram: list[int]
+    """256 counts of pixels by gray value; with alpha=weight a pixel counts its alpha, 0 to 255."""
+    measurement: Method
+    """How it was measured."""
+
     @classmethod
-    def of(cls, measurement: Measurement, sha256: str) -> Self:
-        """Return how the content with this digest was measured."""
-        return cls.model_validate(measurement.method(sha256))
+    def more(cls, outcome: Outcome) -> dict[str, Any]:
+        measured = outcome.measurement
+        method = measured.method(outcome.sha256)
+        return {"statistics": measured.statistics, "histogram": measured.histogram, "measurement": method}
 
 
 class Upload(BaseModel):
     """How to upload a file, and the ticket to have it measured."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = example(
+        known=False,
+        url="https://image-intensity-uploads.s3.eu-central-1.amazonaws.com/",
+        fields={
+            "Content-Type": "image/png",
+            "x-amz-checksum-algorithm": "SHA256",
+            "x-amz-checksum-sha256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+            "key": "uploads/0b0e1d5e-4f39-4dcb-8ba2-5d9f7c4d7c1e",
+            "x-amz-algorithm": "AWS4-HMAC-SHA256",
+            "x-amz-credential": "ASIAIOSFODNN7EXAMPLE/20261122/eu-central-1/s3/aws4_request",
+            "x-amz-date": "20261122T120000Z",
+            "policy": "eyJleHBpcmF0aW9uIjogIjIwMjYtMTEtMjJUMTM6MDA6MDBaIiwgImNvbmRpdGlvbnMiOiBbXX0=",
+            "x-amz-signature": "971865cf37e8f02d5b75436d4ed777647c0c7d498d9fa8b1748dbe96cdb18710",
+        },
+        ticket=TICKET,
+        expires_at="2026-11-22T13:00:00Z",
+        request_id=REQUEST_ID,
+    )
 
     known: bool
     """Whether this content was measured before. Then there is nothing to upload, and `url` and `fields` are null."""
@@ -179,28 +217,6 @@ class Upload(BaseModel):
         )
 
 
-class FullIntensity(Intensity):
-    """The average intensity of an image, the distribution that it is the mean of, and how it was measured."""
-
-    statistics: Statistics
-    """Of the gray values, on the scale 0 to 255."""
-    histogram: list[int]
-    """256 counts of pixels by gray value; with alpha=weight a pixel counts its alpha, 0 to 255."""
-    measurement: Method
-    """How it was measured."""
-
-    @classmethod
-    def extending(cls, answer: Intensity, outcome: Outcome) -> Self:
-        """Return `answer` with the rest of the measurement."""
-        measurement = outcome.measurement
-        return cls(
-            **answer.model_dump(),
-            statistics=measurement.statistics,
-            histogram=list(measurement.histogram),
-            measurement=Method.of(measurement, outcome.sha256),
-        )
-
-
 class JobProgress(BaseModel):
     """How far a job is."""
 
@@ -215,7 +231,9 @@ class JobProgress(BaseModel):
 class JobAnswer(BaseModel):
     """A job, and its result when it is done."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = example(
+        id=JOB_ID, status="running", progress={"step": "reading", "share": 0.25}, result=None, request_id=REQUEST_ID
+    )
 
     id: str
     """Who knows it may ask for the job: GET /jobs/{id}."""

@@ -1,17 +1,16 @@
-"""Reads the body of a request up to a limit: one file, alone or in a multipart form (RFC 7578), or a little JSON."""
+"""Reads the body of a request up to a limit: one file, alone or in a multipart form, or a little JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.message import Message
-from email.utils import collapse_rfc2231_value
 from typing import TYPE_CHECKING, TypeVar
 
 from pybase64 import b64decode
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.http.form import Form, FormError, Part
+from gateway.http.form import malformed, name_in, read_form
 from gateway.http.problems import reasons
 from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from fastapi import Request
-
-    from gateway.http.form import Content
+    from starlette.datastructures import FormData
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,32 +41,40 @@ class SentFile:
     """A file in a request: its name, which is never trusted and may be empty, and its bytes."""
 
     filename: str
-    content: Content
+    content: bytes | bytearray
 
 
 async def read_file(request: Request, max_content_length: int, max_upload_bytes: int, max_job_bytes: int) -> SentFile:
     """Read the file in field `image`, or the body that is the file. Of one too large, at most the limit is in memory.
 
     Raises ProblemError: malformed_request (neither a form nor a file, or not exactly one file and no other field),
-    missing_image (no such file, or one without a name), empty_file, file_too_large. The last one tells about direct
-    uploads if they take files of this size, up to `max_upload_bytes`, or else about jobs, up to `max_job_bytes`.
+    missing_image (no such file, or one without a name), empty_file, unsupported_encoding, file_too_large. The last one
+    tells about direct uploads if they take files of this size, up to `max_upload_bytes`, or else about jobs, up to
+    `max_job_bytes`.
     """
     sent_as = media_type(request)
     if sent_as is None:
         raise missing_image("Nothing was sent.")
     if sent_as not in {"multipart/form-data", *FILE_TYPES}:
-        detail = (
+        raise malformed(
             f"Send the image as multipart/form-data, in a file field named {FIELD}; or as the body itself, with the "
             f"Content-Type {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}."
         )
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
     ways = {"POST /uploads takes files": max_upload_bytes, "POST /jobs takes uploaded files": max_job_bytes}
     try:
         if sent_as in FILE_TYPES:
-            return await whole_body(request, max_content_length)
-        file = await file_in_form(request, max_content_length + FORM_BYTES)
+            file = await whole_body(request, max_content_length)
+        else:
+            body = limited(request, max_content_length + FORM_BYTES)
+            form = await read_form(header(request, "Content-Type"), body)
+            try:
+                file = await the_file(form)
+            finally:
+                await form.close()
     except TooLargeError as error:
         raise too_large(max_content_length, ways, declared_length(request)) from error
+    if not file.content:
+        raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
     if len(file.content) > max_content_length:
         raise too_large(max_content_length, ways, len(file.content))
     return file
@@ -76,92 +82,57 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
 
 async def whole_body(request: Request, limit: int) -> SentFile:
     """Return the body as a file, by the name in Content-Disposition. Raises ProblemError and TooLargeError."""
-    file = Part(filename=name_in_disposition(request.headers.get("content-disposition", "")))
+    filename, content = printable(name_in(header(request, "Content-Disposition"))), bytearray()
     async for piece in limited(request, limit):
-        file.add(memoryview(piece))
-    return sent_file(file)
+        content += piece
+    return SentFile(filename, content)
 
 
-def name_in_disposition(value: str) -> str:
-    """Return the name in a header Content-Disposition (RFC 6266); empty if there is none. Raises ProblemError."""
-    if len(value) > MAX_HEADER_BYTES:
-        detail = f"The header Content-Disposition is longer than {MAX_HEADER_BYTES:,} bytes."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
-    message = Message()
-    # curl and others send names outside of ASCII as UTF-8.
-    message["Content-Disposition"] = value.encode("latin-1").decode(errors="replace")
-    parameters = message.get_params([], "Content-Disposition")
-    names = [value for name, value in parameters if name.lower() == "filename"]
-    try:
-        # A tuple is from filename*, which counts more than the filename for clients that do not know it.
-        return collapse_rfc2231_value(max(names, key=lambda value: isinstance(value, tuple), default=""))
-    except ValueError as error:
-        # It names a character set that does not fit.
-        detail = "The name in Content-Disposition cannot be read."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
-
-
-async def file_in_form(request: Request, limit: int) -> SentFile:
-    """Return the file in a form. Raises ProblemError and TooLargeError."""
-    content_type = request.headers["content-type"]
-    if len(content_type) > MAX_HEADER_BYTES:
-        detail = f"The header Content-Type is longer than {MAX_HEADER_BYTES:,} bytes."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
-    try:
-        form = Form(content_type)
-        return the_file(await form.read(limited(request, limit)))
-    except FormError as error:
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error}") from error
-    except ValueError as error:
-        # The form names a wrong character set, or one that does not exist.
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The names in the form cannot be read.") from error
-
-
-def the_file(parts: list[Part]) -> SentFile:
+async def the_file(form: FormData) -> SentFile:
     """Return the one file of a form that has nothing else. Raises ProblemError."""
-    images = [part for part in parts if part.name == FIELD]
-    others = sorted({printable(part.name) for part in parts if part.name != FIELD})
+    images, others = form.getlist(FIELD), sorted({printable(name) for name in form if name != FIELD})
     if not images:
         raise missing_image(
             f"The form has no field {FIELD}" + (f", only {shortened(', '.join(others))}." if others else ".")
         )
     if others:
-        detail = f"The form has fields that this service does not know: {shortened(', '.join(others))}."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+        raise malformed(f"The form has fields that this service does not know: {shortened(', '.join(others))}.")
     if len(images) > 1:
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send one image at a time.")
-    file = images[0]
-    if file.filename is None:
+        raise malformed("Send one image at a time.")
+    [file] = images
+    if not isinstance(file, UploadFile):
         raise missing_image(f"The field {FIELD} is text, or its file has no name.")
     if not file.filename:
         raise missing_image("No file was chosen: it has no name.")
-    return sent_file(file)
+    encoding = file.headers.get("content-transfer-encoding", "")
+    return SentFile(printable(file.filename), decoded(await file.read(), encoding))
 
 
-def sent_file(part: Part) -> SentFile:
-    """Return the file of a part. Raises ProblemError: empty_file."""
-    if not part.size:
-        raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
-    return SentFile(printable(part.filename or ""), decoded(part))
-
-
-def decoded(part: Part) -> Content:
-    """Return the bytes of the file of a part, which some programs send in base64. Raises ProblemError."""
-    encoding = part.encoding.strip().lower().decode("latin-1")
+def decoded(content: bytes, encoding: str) -> bytes:
+    """Return the bytes of a file that some programs send in base64. Raises ProblemError."""
+    encoding = encoding.strip().lower()
     if encoding in {"", "binary", "7bit", "8bit"}:
-        return part.content
+        return content
     if encoding != "base64":
         raise encoded("file's part", "Content-Transfer-Encoding", encoding)
     try:
-        return b64decode(bytes(part.content).translate(None, b" \t\r\n"), validate=True)
+        return b64decode(content.translate(None, b" \t\r\n"), validate=True)
     except ValueError as error:
         detail = "The file's part has the header Content-Transfer-Encoding: base64, but its content is not base64."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
+        raise malformed(detail) from error
 
 
 def printable(name: str) -> str:
     """Return the name without halves of characters, which some character sets can give and JSON cannot carry."""
     return name.encode(errors="replace").decode()
+
+
+def header(request: Request, name: str) -> str:
+    """Return a header that is to be parsed. Raises ProblemError: malformed_request, if it is too long."""
+    value = request.headers.get(name, "")
+    if len(value) > MAX_HEADER_BYTES:
+        raise malformed(f"The header {name} is longer than {MAX_HEADER_BYTES:,} bytes.")
+    return value
 
 
 def media_type(request: Request) -> str | None:
@@ -178,15 +149,14 @@ def is_json(request: Request) -> bool:
 async def read_json(request: Request, model: type[Model]) -> Model:
     """Read a small JSON body. Raises ProblemError: malformed_request, if it has not exactly the fields of `model`."""
     if not is_json(request):
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send the body as application/json.")
+        raise malformed("Send the body as application/json.")
     try:
         body = b"".join([chunk async for chunk in limited(request, JSON_BYTES)])
         return model.model_validate_json(body, strict=True)
     except TooLargeError as error:
-        detail = f"The body is larger than {JSON_BYTES:,} bytes."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail) from error
+        raise malformed(f"The body is larger than {JSON_BYTES:,} bytes.") from error
     except ValidationError as error:
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, reasons(error.errors())) from error
+        raise malformed(reasons(error.errors())) from error
 
 
 class TooLargeError(Exception):
@@ -198,7 +168,7 @@ async def limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 
     Raises ProblemError: unsupported_encoding, if the body is compressed.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if request.headers.get("content-encoding", "").strip().lower() not in {"", "identity"}:
         raise encoded("request", "Content-Encoding", request.headers["content-encoding"])
     # Check this before reading: above 1 MB, curl and others wait for the answer before they send.
     if declared_length(request) > limit:
@@ -219,9 +189,9 @@ def declared_length(request: Request) -> int:
     return int(declared) if declared.isdecimal() else 0
 
 
-def encoded(what: str, header: str, value: str) -> ProblemError:
+def encoded(what: str, name: str, value: str) -> ProblemError:
     """Return the problem of a request or a part whose bytes are not those of the file."""
-    detail = f"The {what} has the header {header}: {shortened(value)}. Send the file as it is, without this header."
+    detail = f"The {what} has the header {name}: {shortened(value)}. Send the file as it is, without this header."
     return ProblemError(ProblemCode.UNSUPPORTED_ENCODING, detail)
 
 

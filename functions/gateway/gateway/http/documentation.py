@@ -6,18 +6,22 @@ Content-Security-Policy forbids. All addresses in this one are relative, so that
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request, Response  # noqa: TC002 - FastAPI reads the types of a route
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
-from gateway.http.documents import Document
 from gateway.http.security import DOCS_POLICY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from fastapi import FastAPI
+    from starlette.requests import Request
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -35,34 +39,33 @@ PAGE = """<!doctype html>
 </body>
 </html>
 """
-START = """\
-SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, tryItOutEnabled: true});
-"""
 
 
 def add_documentation(app: FastAPI) -> None:
-    """Add the routes. What they answer is made when somebody first asks for it."""
-    documents: dict[str, Callable[[], Document]] = {
-        "/openapi.json": lambda: Document(json.dumps(app.openapi()).encode(), "application/json"),
-        "/docs": lambda: Document(PAGE.encode(), "text/html", DOCS_POLICY),
-        "/docs/start.js": lambda: Document(START.encode(), "text/javascript"),
-        "/docs/swagger-ui-bundle.js": lambda: Document(swagger_ui("swagger-ui-bundle.js"), "text/javascript"),
-        "/docs/swagger-ui.css": lambda: Document(swagger_ui("swagger-ui.css"), "text/css"),
-    }
-    for path, make in documents.items():
-        app.add_api_route(path, document_route(cache(make)), include_in_schema=False)
+    # The second package has no other use: it brings the files of Swagger UI.
+    files = StaticFiles(packages=[("gateway", "static"), ("fastapi_offline", "static")])
 
+    @cache
+    def description() -> bytes:
+        return json.dumps(app.openapi()).encode()
 
-def document_route(make: Callable[[], Document]) -> Callable[[Request], Response]:
-    """Return a route that answers with the document that `make` returns."""
+    def answer(request: Request, content: bytes, media_type: str, policy: str = "") -> Response:
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
+        headers |= {"Content-Security-Policy": policy} if policy else {}
+        response = Response(content, headers=headers, media_type=media_type)
+        known = files.is_not_modified(response.headers, request.headers)
+        return NotModifiedResponse(response.headers) if known else response
 
-    # Not async: FastAPI runs it in a thread, because reading and compressing take a while the first time.
-    def route(request: Request) -> Response:
-        return make().answer(request)
+    # Not async: Starlette runs them in threads, because making the description takes a while.
+    def page(request: Request) -> Response:
+        return answer(request, PAGE.encode(), "text/html", DOCS_POLICY)
 
-    return route
+    def openapi(request: Request) -> Response:
+        return answer(request, description(), "application/json")
 
-
-def swagger_ui(name: str) -> bytes:
-    """Return a file of Swagger UI. The package has no other use: it brings the files."""
-    return files("fastapi_offline").joinpath("static", name).read_bytes()
+    compressed = [Middleware(GZipMiddleware, minimum_size=0)]
+    app.router.routes += [
+        Route("/docs", page, middleware=compressed),
+        Route("/openapi.json", openapi, middleware=compressed),
+        Mount("/docs", files, middleware=compressed),
+    ]

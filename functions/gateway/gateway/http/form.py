@@ -1,179 +1,121 @@
-"""Parses a multipart form (RFC 7578) that should have one file.
-
-python-multipart finds the boundaries, as it does for Starlette's own parser. Here its file stays in memory, which the
-limit on the request bounds, and is copied at most once. Starlette writes it to a temporary file and reads it again.
-"""
+"""Reads a multipart form (RFC 7578) with Starlette's parser, and more of what clients send than it does by itself."""
 
 from __future__ import annotations
 
-import codecs
 import logging
-from dataclasses import dataclass, field
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from contract.problems import ProblemCode, ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncGenerator
 
-    from python_multipart.multipart import MultipartCallbacks
+    from starlette.datastructures import FormData
 
 # It warns of each malformed form. That has its answer, and its line in our log.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
-MAX_FILES = 1
-MAX_FIELDS = 1000
-# The most bytes of a field that is not a file.
-MAX_FIELD_BYTES = 1024 * 1024
-# A client may send single bytes. Pieces below this size are put together, up to a block of the second size, since an
-# object for each takes more memory than its bytes.
-SMALL_BYTES = 4096
-BLOCK_BYTES = 65_536
+# The most bytes before the first boundary line, which nearly all clients begin with.
+MAX_PREAMBLE = 4096
+# https://www.rfc-editor.org/rfc/rfc8187#section-3.2
+EXTENDED_NAME = re.compile(rb""";\s*filename\*\s*=\s*"?([\w-]+)'[\w-]*'([^;"\s]+)""", re.IGNORECASE)
 
 
-Content = bytes | bytearray | memoryview
+class Form(MultiPartParser):
+    """Starlette's parser. It keeps the file in memory, reads `filename*`, and knows whether the form is whole."""
 
-
-class FormError(Exception):
-    """The form cannot be read. The message says why."""
-
-
-@dataclass(slots=True)
-class Part:
-    """A part of a form. filename: None if it is not a file. pieces: of its content, where possible as they arrived."""
-
-    disposition: bytes = b""
-    encoding: bytes = b""
-    name: str = ""
-    filename: str | None = None
-    size: int = 0
-    pieces: list[memoryview | bytearray] = field(default_factory=list)
-
-    @property
-    def content(self) -> Content:
-        """The content, without a copy if it has arrived in one piece."""
-        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-
-    def add(self, piece: memoryview) -> None:
-        """Add a piece to the content, without a copy unless it is small."""
-        self.size += len(piece)
-        last = self.pieces[-1] if self.pieces else None
-        if len(piece) >= SMALL_BYTES:
-            self.pieces.append(piece)
-        elif isinstance(last, bytearray) and len(last) < BLOCK_BYTES:
-            last += piece
-        else:
-            self.pieces.append(bytearray(piece))
-
-
-class Form:
-    """The parser of one form. The methods whose names begin with `on_` are called by python-multipart."""
-
-    def __init__(self, content_type: str) -> None:
-        """Parse a body of this type. Raises FormError without a boundary, and ValueError for some character sets."""
-        _, parameters = parse_options_header(content_type)
-        self.charset = charset_of(parameters)
-        self.parts: list[Part] = []
-        self.files = self.fields = 0
-        self.complete = False
-        self.header = self.value = b""
-        if b"boundary" not in parameters:
-            raise FormError("Missing boundary in multipart.")
-        callbacks: MultipartCallbacks = {
-            "on_part_begin": self.on_part_begin,
-            "on_part_data": self.on_part_data,
-            "on_part_end": self.on_part_end,
-            "on_header_field": self.on_header_field,
-            "on_header_value": self.on_header_value,
-            "on_header_end": self.on_header_end,
-            "on_headers_finished": self.on_headers_finished,
-            "on_end": self.on_end,
-        }
-        try:
-            self.parser = MultipartParser(parameters[b"boundary"], callbacks)
-        except FormParserError as error:
-            raise FormError("Invalid multipart data.") from error
-
-    async def read(self, body: AsyncIterable[bytes]) -> list[Part]:
-        """Return the parts. Raises FormError, ValueError if a name has no text in the form's character set."""
-        try:
-            async for piece in body:
-                self.parser.write(piece)
-        except FormParserError as error:
-            raise FormError("Invalid multipart data.") from error
-        finally:
-            # The parser and this object know each other. Both would keep the file until Python looks for that.
-            del self.parser
-        if not self.complete:
-            raise FormError("Its closing boundary is missing.")
-        return self.parts
-
-    def on_part_begin(self) -> None:
-        """Begin a part."""
-        self.part = Part()
-
-    def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        """Note a piece of a header's name."""
-        self.header += data[start:end]
+    # No limit: that on the request bounds it.
+    spool_max_size = 0
+    whole = False
+    value = b""
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        """Note a piece of a header's value."""
         self.value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep the headers that matter."""
-        name = self.header.lower()
-        if name == b"content-disposition":
-            self.part.disposition = self.value
-        elif name == b"content-transfer-encoding":
-            self.part.encoding = self.value
-        self.header = self.value = b""
-
-    def on_headers_finished(self) -> None:
-        """Read the names. Raises FormError without one, or if there are too many parts."""
-        _, options = parse_options_header(self.part.disposition)
-        if b"name" not in options:
-            raise FormError('The Content-Disposition header field "name" must be provided.')
-        self.part.name = self.decode(options[b"name"])
-        if b"filename" not in options:
-            self.fields += 1
-            if self.fields > MAX_FIELDS:
-                raise FormError(f"Too many fields. Maximum number of fields is {MAX_FIELDS}.")
-            return
-        self.files += 1
-        if self.files > MAX_FILES:
-            raise FormError(f"Too many files. Maximum number of files is {MAX_FILES}.")
-        self.part.filename = self.decode(options[b"filename"])
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Note a piece of the content. Raises FormError if a field that is no file is too long."""
-        self.part.add(memoryview(data)[start:end])
-        if self.part.filename is None and self.part.size > MAX_FIELD_BYTES:
-            raise FormError(f"Part exceeded maximum size of {MAX_FIELD_BYTES // 1024}KB.")
-
-    def on_part_end(self) -> None:
-        """Add the part."""
-        if self.part.filename is None:
-            # The text is not used, but it must be text.
-            self.decode(bytes(self.part.content))
-        self.parts.append(self.part)
+        value, self.value = with_plain_name(self.value), b""
+        super().on_header_value(value, 0, len(value))
+        super().on_header_end()
 
     def on_end(self) -> None:
-        """Note the closing boundary."""
-        self.complete = True
-
-    def decode(self, text: bytes) -> str:
-        """Return the text in the form's character set, or as Latin-1 if it is not in that. Raises ValueError."""
-        try:
-            return text.decode(self.charset)
-        except (UnicodeDecodeError, LookupError):
-            return text.decode("latin-1")
+        self.whole = True
 
 
-def charset_of(parameters: dict[bytes, bytes]) -> str:
-    """Return the character set of the names, UTF-8 if the form does not say it. Raises ValueError for some."""
+async def read_form(content_type: str, body: AsyncGenerator[bytes, None]) -> FormData:
+    """Return the fields of a form with one file at most. Raises ProblemError: malformed_request."""
+    piece = b""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        nonlocal piece
+        async for piece in from_first_boundary(body, boundary_of(content_type)):
+            yield piece
+        if not form.whole:
+            raise MultiPartException("Its closing boundary is missing.")
+
+    form = Form(Headers({"content-type": content_type}), pieces(), max_files=1)
     try:
-        return codecs.lookup(parameters.get(b"charset", b"utf-8").decode("latin-1")).name
-    except LookupError:
-        return "latin-1"
+        return await form.parse()
+    except MultiPartException as error:
+        at = getattr(error.__cause__, "offset", 0)
+        folded = piece[max(at - 1, 0) : at + 1] in {b"\n ", b"\n\t"}
+        reason = "A header of its part goes on in a second line." if folded else error.message
+        raise malformed(f"The form cannot be read: {reason}") from error
+    except ValueError as error:
+        # The form names a wrong character set, or one that does not exist.
+        raise malformed("The names in the form cannot be read.") from error
+
+
+async def from_first_boundary(body: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
+    """Yield a form without what may be before its first boundary line, and without spaces at the end of that line.
+
+    MIME allows both (RFC 2046, section 5.1.1), and the parser neither.
+    """
+    start, line = b"", b"--" + boundary
+    async for piece in body:
+        start += piece
+        if start.startswith(line + b"\r\n"):
+            break
+        head = start[: MAX_PREAMBLE + len(line)]
+        if found := re.search(rb"(?:\A|\r\n)" + re.escape(line) + rb"(?:[ \t]*(\r\n)|(--))", head):
+            start = line + (found[1] or found[2]) + start[found.end() :]
+            break
+        if len(head) < len(start):
+            break
+    yield start
+    async for piece in body:
+        yield piece
+
+
+def with_plain_name(disposition: bytes) -> bytes:
+    """Return a Content-Disposition with the name in its `filename*`, which counts more, as its last `filename`."""
+    if not (found := EXTENDED_NAME.search(disposition)):
+        return disposition
+    try:
+        name = unquote_to_bytes(found[2]).decode(found[1].decode())
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"').encode()
+    except (LookupError, ValueError):
+        return disposition
+    return disposition + b'; filename="' + quoted + b'"'
+
+
+def name_in(disposition: str) -> str:
+    """Return the name in a header Content-Disposition (RFC 6266); empty if there is none."""
+    _, parameters = parse_options_header(with_plain_name(disposition.encode("latin-1")))
+    # curl and others send names outside of ASCII as UTF-8.
+    return parameters.get(b"filename", b"").decode(errors="replace")
+
+
+def boundary_of(content_type: str) -> bytes:
+    """Return the boundary of a form; empty if its type does not say it."""
+    return parse_options_header(content_type)[1].get(b"boundary", b"")
+
+
+def malformed(detail: str) -> ProblemError:
+    """Return the problem of a form that is none."""
+    return ProblemError(ProblemCode.MALFORMED_REQUEST, detail)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway import __version__
+from gateway.http.answers import example
 from gateway.http.openapi import HEALTH, problem_responses
 from image_intensity import ImageFormat
 
@@ -51,6 +52,20 @@ class Limits(BaseModel):
 class Health(BaseModel):
     """The service is up."""
 
+    model_config = example(
+        status="ok",
+        version=__version__,
+        limits={
+            "max_content_length": 4_600_000,
+            "max_upload_bytes": 100_000_000,
+            "allowed_image_formats": ["PNG", "JPEG"],
+            "max_image_pixels": 64_000_000,
+            "max_upload_pixels": 200_000_000,
+            "max_job_bytes": 2_000_000_000,
+            "max_job_pixels": 1_000_000_000,
+        },
+    )
+
     status: Literal["ok"]
     version: str
     limits: Limits
@@ -58,6 +73,8 @@ class Health(BaseModel):
 
 class Readiness(BaseModel):
     """How the parts behind the service are. The cache is optional, the processor is not."""
+
+    model_config = example(status="ready", cache="ok", processor="ok")
 
     status: Literal["ready", "not_ready"]
     cache: Literal["ok", "off", "down"]
@@ -97,7 +114,7 @@ def make_health_router(service: Service) -> APIRouter:
         responses={503: {"model": Readiness, "description": "It does not measure"}, **problem_responses()},
     )
     async def ready(request: Request, response: Response) -> Readiness:
-        """Ask the cache for a key and the processor for a measurement; 503 if the processor gives none."""
+        """Have the cache keep a value and the processor measure an image; 503 if the processor does not."""
         processor = await probe(service.processor, request.state.log.request_id)
         if processor != "ok":
             response.status_code = 503

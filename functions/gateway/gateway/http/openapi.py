@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the routes: bodies, problems, headers, examples and who may ask."""
+"""What the OpenAPI document says beyond models and routes: bodies, problems, headers and who may ask."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
-from gateway.http import examples
+from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
 from gateway.http.body import FIELD, FILE_TYPES
-from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER
+from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
+from gateway.measuring.outcome import Outcome, Report
+from image_intensity import Measurement, Options, Region, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fastapi import FastAPI
 
 SCHEMA = "#/components/schemas/{model}"
@@ -33,13 +33,13 @@ ABOUT: dict[str, Any] = {
 }
 
 # Every operation can answer with these.
-EVERYWHERE = (
+EVERYWHERE = {
     ProblemCode.FORBIDDEN,
     ProblemCode.REQUEST_TIMEOUT,
     ProblemCode.TOO_MANY_REQUESTS,
     ProblemCode.INTERNAL_ERROR,
-)
-OF_UPLOADS = (
+}
+OF_UPLOADS = {
     ProblemCode.UNAUTHORIZED,
     ProblemCode.EMPTY_FILE,
     ProblemCode.MALFORMED_REQUEST,
@@ -47,17 +47,22 @@ OF_UPLOADS = (
     ProblemCode.FILE_TOO_LARGE,
     ProblemCode.UNSUPPORTED_ENCODING,
     ProblemCode.PROCESSOR_BUSY,
-)
-OF_MEASUREMENTS = tuple(
-    code for code in ProblemCode if code not in {ProblemCode.NOT_FOUND, ProblemCode.METHOD_NOT_ALLOWED}
-)
+}
+OF_MEASUREMENTS = {*ProblemCode} - {ProblemCode.NOT_FOUND, ProblemCode.METHOD_NOT_ALLOWED}
+OF_JOBS = {*ProblemCode} - {ProblemCode.METHOD_NOT_ALLOWED}
 
+RETRY: dict[str, Any] = {
+    "description": "After how many seconds you may try again",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+    "example": 1,
+}
 HEADERS: dict[str, Any] = {
     "X-Request-ID": {
         "description": "The id of the request, for questions about it",
         "required": True,
         "schema": {"type": "string"},
-        "example": examples.REQUEST_ID,
+        "example": REQUEST_ID,
     },
     "Server-Timing": {
         "description": "How long the parts of the request took, in milliseconds; requests that are refused "
@@ -71,12 +76,7 @@ HEADERS: dict[str, Any] = {
         "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
         "example": "miss",
     },
-    "Retry-After": {
-        "description": "After how many seconds you may try again",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-        "example": 1,
-    },
+    "Retry-After": RETRY,
     "WWW-Authenticate": {
         "description": "What to send: `ApiKey`, a key in the header `X-API-Key`; `Bearer`, a token. If there is none, "
         "nothing helps",
@@ -84,6 +84,7 @@ HEADERS: dict[str, Any] = {
         "example": "ApiKey",
     },
 }
+X_CACHE = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}
 PARAMETERS: dict[str, Any] = {
     "X-Request-ID": {
         "name": "X-Request-ID",
@@ -91,7 +92,7 @@ PARAMETERS: dict[str, Any] = {
         "description": "An id of your own for the request: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. Any other is "
         "replaced",
         "schema": {"type": "string"},
-        "example": examples.REQUEST_ID,
+        "example": REQUEST_ID,
     },
 }
 SCHEMES: dict[str, Any] = {
@@ -109,53 +110,8 @@ SCHEMES: dict[str, Any] = {
     },
 }
 
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {"schema": {"$ref": SCHEMA.format(model="ImageForm")}},
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES},
-            "application/json": {"schema": {"$ref": SCHEMA.format(model="TicketRequest")}},
-        },
-    },
-    "parameters": [
-        {
-            "name": "Content-Disposition",
-            "in": "header",
-            "description": "The name of a file that is the body itself (RFC 6266)",
-            "schema": {"type": "string"},
-            "example": 'attachment; filename="photo.jpg"',
-        }
-    ],
-}
-UPLOAD_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": SCHEMA.format(model="UploadRequest")}}},
-    }
-}
-JOB_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": SCHEMA.format(model="TicketRequest")}}},
-    }
-}
-JOB_ID: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "job_id",
-            "in": "path",
-            "required": True,
-            "description": "The `id` of the job, as the answer to its beginning has it",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{32}$", "title": "Job Id"},
-        }
-    ]
-}
-ASK_AGAIN = {
-    **HEADERS["Retry-After"],
-    "description": "After how many seconds to ask; only until the job is done",
-    "required": False,
-}
+
+ASK_AGAIN = {**RETRY, "description": "After how many seconds to ask; only until the job is done", "required": False}
 JOB_BEGUN: dict[str, Any] = {
     "description": "The job, which was begun now or before",
     "headers": {
@@ -163,16 +119,13 @@ JOB_BEGUN: dict[str, Any] = {
             "description": "Where to ask for the job, relative to the address of this request",
             "required": True,
             "schema": {"type": "string"},
-            "example": f"jobs/{examples.JOB_ID}",
+            "example": f"jobs/{JOB_ID}",
         },
         "Retry-After": ASK_AGAIN,
-        "X-Cache": {"$ref": "#/components/headers/X-Cache"},
+        **X_CACHE,
     },
 }
-JOB: dict[str, Any] = {
-    "description": "The job has not failed",
-    "headers": {"Retry-After": ASK_AGAIN},
-}
+JOB: dict[str, Any] = {"description": "The job has not failed", "headers": {"Retry-After": ASK_AGAIN}}
 IMAGE_FORM = {
     "title": "ImageForm",
     "description": "A form with one file.",
@@ -181,16 +134,9 @@ IMAGE_FORM = {
     "properties": {FIELD: {"type": "string", "format": "binary", "description": "A PNG or JPEG file"}},
 }
 
-EXAMPLES: dict[str, Any] = {
-    "Intensity": examples.intensity(),
-    "TicketRequest": {"ticket": examples.TICKET},
-    "UploadRequest": examples.UPLOAD_REQUEST,
-    "Upload": examples.UPLOAD,
-    "JobAnswer": examples.job(),
-    "Health": examples.HEALTH,
-    "Readiness": examples.READY,
-    "Problem": examples.problem(ProblemCode.CORRUPT_IMAGE),
-}
+
+def example_of(code: ProblemCode) -> dict[str, str | int]:
+    return problem_content(code, PROBLEM_TYPES[code].detail, REQUEST_ID)
 
 
 class Problem(BaseModel):
@@ -203,35 +149,66 @@ class Problem(BaseModel):
     code: ProblemCode = Field(description="The kind of problem for programs")
     request_id: str = Field(description="The same as in the header X-Request-ID")
 
+    model_config = example(**example_of(ProblemCode.CORRUPT_IMAGE))
 
-def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
+
+def content(model: str) -> dict[str, Any]:
+    return {"schema": {"$ref": SCHEMA.format(model=model)}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what an operation says that reads a model from JSON by itself, up to a limit."""
+    return {"requestBody": {"required": True, "content": {"application/json": content(model.__name__)}}}
+
+
+IMAGE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": content("ImageForm"),
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES},
+            "application/json": content(TicketRequest.__name__),
+        },
+    },
+    "parameters": [
+        {
+            "name": "Content-Disposition",
+            "in": "header",
+            "description": "The name of a file that is the body itself (RFC 6266)",
+            "schema": {"type": "string"},
+            "example": 'attachment; filename="photo.jpg"',
+        }
+    ],
+}
+
+
+def problem_responses(*codes: ProblemCode, headers: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
     """Return the problems `codes`, and those of every operation, by status, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
-    among = [code for code in PROBLEM_TYPES if code in {*codes, *EVERYWHERE}]
-    for code in among:
-        status = PROBLEM_TYPES[code].status
-        response = responses.setdefault(
-            status,
-            {
-                "description": describe_status(status, among),
-                "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA.format(model="Problem")}, "examples": {}}},
-            },
-        )
-        response["content"][MEDIA_TYPE]["examples"][code.value] = {"value": examples.problem(code)}
+    for code, kind in PROBLEM_TYPES.items():
+        if code not in {*codes, *EVERYWHERE}:
+            continue
+        new = {"description": "", "headers": {**(headers or {})}, "content": {MEDIA_TYPE: content("Problem")}}
+        response = responses.setdefault(kind.status, new)
+        response["description"] += f"; {kind.title}" if response["description"] else kind.title
+        response["content"][MEDIA_TYPE].setdefault("examples", {})[code.value] = {"value": example_of(code)}
     return responses
-
-
-def describe_status(status: int, among: list[ProblemCode]) -> str:
-    """Return what a status means: the titles of its problems."""
-    return "; ".join(PROBLEM_TYPES[code].title for code in among if PROBLEM_TYPES[code].status == status)
 
 
 def measured() -> dict[int | str, dict[str, Any]]:
-    """Return the responses of a measurement, the answer and the problems. `complete` adds examples of the answer."""
-    responses = {200: {"description": "The measurement"}, **problem_responses(*OF_MEASUREMENTS)}
-    for response in responses.values():
-        response["headers"] = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}
-    return responses
+    """Return the responses of a measurement: the answer with an example of each detail, and the problems."""
+    sent: Any = {"filename": "ramp.png", "duration_ms": 25.512, "request_id": REQUEST_ID}
+    outcome = Outcome(Report(), RAMP, RAMP_SHA256)
+    answers = {
+        "default": {"value": Intensity.of(outcome, **sent).model_dump(mode="json")},
+        "detail=full": {"value": FullIntensity.of(outcome, **sent).model_dump(mode="json")},
+    }
+    answer = {
+        "description": "The measurement",
+        "headers": X_CACHE,
+        "content": {"application/json": {"examples": answers}},
+    }
+    return {200: answer, **problem_responses(*OF_MEASUREMENTS, headers=X_CACHE)}
 
 
 def complete_openapi(app: FastAPI) -> None:
@@ -247,50 +224,56 @@ def complete_openapi(app: FastAPI) -> None:
 
 
 def complete(document: dict[str, Any]) -> None:
-    """Add to the document what no route says, and take out the 422 that FastAPI adds: a wrong request is a 400."""
+    """Add what is the same for all operations, and take out the 422 that FastAPI adds: a wrong request is a 400."""
     components = document["components"]
+    schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        components["schemas"].pop(name, None)
-    components["schemas"] |= schemas()
-    for name, example in EXAMPLES.items():
-        components["schemas"][name]["examples"] = [example]
-    # Only here, because FastAPI leaves out what is null in an example.
-    answers = {"default": {"value": examples.intensity()}, "detail=full": {"value": examples.full_intensity()}}
-    document["paths"]["/intensity"]["post"]["responses"]["200"]["content"]["application/json"]["examples"] = answers
+        schemas.pop(name, None)
+    schemas["ImageForm"] = IMAGE_FORM
+    for model in (Problem, TicketRequest, UploadRequest):
+        schema = model.model_json_schema(ref_template=SCHEMA)
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+    # FastAPI leaves out what is null in an example.
+    schemas["JobAnswer"]["examples"] = JobAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
     components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SCHEMES}
     # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed.
     document["security"] = [{}, *({name: []} for name in SCHEMES)]
-    for operation in operations(document):
+    for operation in [operation for path in document["paths"].values() for operation in path.values()]:
         operation["responses"].pop("422", None)
         operation.setdefault("parameters", []).extend(
             {"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS
         )
         for status, response in operation["responses"].items():
             names = ["X-Request-ID", "Server-Timing"]
-            if MEDIA_TYPE in response["content"] and may_try_again(int(status)):
+            if MEDIA_TYPE in response["content"] and int(status) in {
+                PROBLEM_TYPES[code].status for code in RETRY_AFTER
+            }:
                 names.append("Retry-After")
             if status in {"401", "403"}:
                 names.append("WWW-Authenticate")
-            response.setdefault("headers", {}).update(
-                {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-            )
+            headers = response.setdefault("headers", {})
+            headers |= {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the operations of a document."""
-    for path in document["paths"].values():
-        yield from path.values()
-
-
-def may_try_again(status: int) -> bool:
-    """Return whether a problem with this status says when to try again."""
-    return status in {PROBLEM_TYPES[code].status for code in RETRY_AFTER}
-
-
-def schemas() -> dict[str, Any]:
-    """Return the schemas of what no route takes or returns by itself."""
-    found: dict[str, Any] = {"ImageForm": IMAGE_FORM}
-    for model in (Problem, TicketRequest, UploadRequest):
-        schema = model.model_json_schema(ref_template=SCHEMA)
-        found |= {**schema.pop("$defs", {}), model.__name__: schema}
-    return found
+# A gray ramp: each of the 256 gray values has 1875 pixels.
+RAMP = Measurement(
+    average_intensity=127.5,
+    image_format="PNG",
+    image_size=(800, 600),
+    original_mode="RGB",
+    pixel_count=480_000,
+    image_size_bytes=3772,
+    options=Options(region=Region(0, 0, 800, 600)),
+    statistics=Statistics(
+        minimum=0.0,
+        maximum=255.0,
+        median=127.5,
+        standard_deviation=73.90027063549903,
+        percentiles={"1": 2.0, "5": 12.0, "25": 63.0, "75": 191.0, "95": 243.0, "99": 253.0},
+        entropy=8.0,
+        share_black=1 / 256,
+        share_white=1 / 256,
+    ),
+    histogram=(1875,) * 256,
+)
+RAMP_SHA256 = "c7fa3894f1788ae5671f3bc9f795f63015733b27cd0364946ab8d6e762b84607"

@@ -37,10 +37,31 @@ def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str
 
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
-    """Return the errors that pydantic found, in one sentence."""
+    """Return the errors that pydantic found in a body, in one sentence."""
     return "; ".join(
         ": ".join(filter(None, [shortened(".".join(map(str, item["loc"]))), item["msg"]])) for item in errors
     )
+
+
+def wrong_values(errors: Iterable[Mapping[str, Any]]) -> str:
+    """Return which query parameters are unknown, or have values that cannot be and what may be there."""
+    # Of a parameter that may be left out, pydantic also says that it could be None. Only the first error is of use.
+    firsts = {str(item["loc"][1]): item for item in reversed(list(errors))}
+    unknown = sorted(name for name, item in firsts.items() if item["type"] == "extra_forbidden")
+    if unknown:
+        return f"Unknown query parameter: {shortened(', '.join(unknown))}. The API is described at /docs."
+    return " ".join(
+        f"The query parameter {name} cannot be {shortened(repr(item['input']))}: {what_may_be(item)}."
+        for name, item in sorted(firsts.items())
+    )
+
+
+def what_may_be(item: Mapping[str, Any]) -> str:
+    """Return what a query parameter may be instead of what pydantic refuses."""
+    context = item.get("ctx", {})
+    if item["type"] == "literal_error":
+        return f"it may be {context['expected']}, or left out"
+    return str(context.get("error", item["msg"]))
 
 
 def problem_response(
@@ -66,7 +87,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem_response(ProblemCode.MALFORMED_REQUEST, reasons(error.errors()), request.state.log)
+        return problem_response(ProblemCode.MALFORMED_REQUEST, wrong_values(error.errors()), request.state.log)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

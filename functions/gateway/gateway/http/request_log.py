@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from contract.problems import ProblemCode
-    from gateway.http.trace import XRay
-    from image_intensity import Measurement
 
 METRICS_NAMESPACE = "ImageIntensity"
 CALLERS_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -40,7 +38,6 @@ class RequestLog:
     started: float = field(default_factory=time.perf_counter)
     report: Report = field(default_factory=Report)
     problem: ProblemCode | None = None
-    measurement: Measurement | None = None
     status: int = 0
     # Who sent it, as far as it is known: never the key or the token itself.
     caller: str | None = None
@@ -52,22 +49,20 @@ class RequestLog:
     def add(self, report: Report) -> None:
         """Note what the service reports. The result of a job that is found done is a second report."""
         before = self.report
-        timings, spans = before.timings | report.timings, before.spans + report.spans
         failures = before.cache_failures + report.cache_failures
-        self.report = Report(timings, spans, report.cache or before.cache, failures)
+        self.report = Report(before.timings | report.timings, report.cache or before.cache, failures)
 
 
 class RequestLogMiddleware:
     """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics."""
 
-    def __init__(self, app: ASGIApp, logger: Logger, service_name: str, trace: XRay | None) -> None:
-        """Wrap `app`. trace: sends the subsegments of requests; None: there are none."""
+    def __init__(self, app: ASGIApp, logger: Logger, service_name: str) -> None:
+        """Wrap `app`."""
         self.app = app
         self.logger = logger
         # One object for all requests: it is filled and emptied at the end of each, without waiting in between.
         metrics = EphemeralMetrics(namespace=METRICS_NAMESPACE, service=service_name)
         self.metrics = None if is_metrics_disabled() else metrics
-        self.trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -91,8 +86,6 @@ class RequestLogMiddleware:
         finally:
             self.write_log_line(scope, log)
             self.emit_metrics(log)
-            if self.trace:
-                self.trace(log)
 
     def write_log_line(self, scope: Scope, log: RequestLog) -> None:
         """Write the one line of this request."""

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import time
 import uuid
+from bisect import bisect
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.config import Config
+    from botocore.session import Session
     from types_boto3_s3 import S3Client
 
     from gateway.settings import Settings
@@ -38,6 +40,19 @@ MOST_SECONDS = 3600
 SLOWEST_BYTES_PER_SECOND = 32_000
 
 
+# For the description of the API.
+ANNOUNCED: Any = {
+    "filename": "panorama.png",
+    "size": 24_000_000,
+    "content_type": "image/png",
+    "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+}
+TICKET = (
+    ".eJyli0ESwiAQBP-y52BwgUjymyUsJpVAqFAe1PLvbvkF-zbTM2_Y-AkTPOp-UGy9sQPOlLQavY3KhsjKp-tNJc0uIBt08wgdpHXnQpnlWakcJ2W61HIX09"
+    "aXtGj1D8kLoRtkR38Cny_meTe4.awhtfA.TaVoGMQRlVt2FyWWAiCEXFIHJQGSRbSTYqyjrNMMbIg"
+)
+
+
 def whole(value: object) -> object:
     """Return the integer that a number like 3.0 is: in JSON there is only one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -46,7 +61,9 @@ def whole(value: object) -> object:
 class UploadRequest(BaseModel):
     """The announcement of a file that will be uploaded."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, json_schema_extra={"examples": [ANNOUNCED]}
+    )
 
     filename: Annotated[str, Field(min_length=1, max_length=1024)]
     """Its name; the answer to the measurement has it again."""
@@ -62,7 +79,7 @@ class UploadRequest(BaseModel):
 class TicketRequest(BaseModel):
     """The ticket of an upload."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ticket": TICKET}]})
 
     ticket: Annotated[str, Field(max_length=8192)]
 
@@ -107,9 +124,18 @@ class Offer(NamedTuple):
 class DirectUploads:
     """The bucket for direct uploads. Nothing here calls S3: forms and tickets are only signed."""
 
-    def __init__(self, connect: Callable[[], S3Client], bucket: str, secret_key: str) -> None:
-        """Sign forms for `bucket` with the client that `connect` returns, and tickets with `secret_key`."""
-        self.bucket = bucket
+    def __init__(
+        self,
+        connect: Callable[[], S3Client],
+        bucket: str,
+        secret_key: str,
+        credentials: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Sign forms for `bucket` with the client that `connect` returns, and tickets with `secret_key`.
+
+        credentials: returns those that the client signs with. A form ends with them.
+        """
+        self.bucket, self.credentials = bucket, credentials
         # Made for the first upload: it takes a third of a second, which other requests need not wait for.
         self.client = cache(connect)
         # The salt has the bucket, so that a ticket of another deployment with the same secret is not valid here.
@@ -127,13 +153,9 @@ class DirectUploads:
 
     def offer(self, ticket: Ticket, content_type: str | None) -> Offer:
         """Return the answer to an announcement, with a form if a file of `content_type` is to be uploaded."""
-        # The first one takes a moment to be made, which no form should lose.
-        client = self.client() if content_type else None
-        expires_at = datetime.fromtimestamp(int(time.time()) + ticket.seconds, UTC)
-        if not content_type:
-            return Offer(self.sign(ticket), expires_at, None)
-        form = self.form(ticket, content_type)
-        return Offer(self.sign(ticket), min(expires_at, end_of_credentials(client) or expires_at), form)
+        form = self.form(ticket, content_type) if content_type else None
+        seconds = seconds_left(self.credentials(), ticket.seconds) if form else ticket.seconds
+        return Offer(self.sign(ticket), datetime.fromtimestamp(int(time.time()) + seconds, UTC), form)
 
     def redeem(self, text: str) -> tuple[str, StoredImage]:
         """Return the name of a ticket's file, and where it is. Raises ProblemError: invalid_ticket, expired_ticket."""
@@ -205,24 +227,34 @@ def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = No
     """
     if not settings.upload_bucket:
         return None
-    return DirectUploads(connect or make_s3_client, settings.upload_bucket, settings.secret_key.get_secret_value())
+    session = cache(make_session)
+    return DirectUploads(
+        connect or (lambda: make_s3_client(session())),
+        settings.upload_bucket,
+        settings.secret_key.get_secret_value(),
+        lambda: None if connect else session().get_credentials(),
+    )
 
 
-def make_s3_client() -> S3Client:
-    """Return a client that signs forms, for AWS or the address in AWS_ENDPOINT_URL_S3."""
+def make_session() -> Session:
+    """Return botocore's session, which has the credentials."""
     from botocore.session import Session  # noqa: PLC0415 - see DirectUploads
 
-    return cast("S3Client", Session().create_client("s3", config=signing_config()))
+    return Session()
 
 
-def end_of_credentials(client: Any) -> datetime | None:  # noqa: ANN401 - what is asked has no public type
-    """Return when the credentials end that `client` signs with, and with them its forms; None if that is not known.
+def make_s3_client(session: Session | None = None) -> S3Client:
+    """Return a client that signs forms, for AWS or the address in AWS_ENDPOINT_URL_S3."""
+    return cast("S3Client", (session or make_session()).create_client("s3", config=signing_config()))
 
-    A role's credentials end by themselves. botocore renews them, but has no public name for their end.
+
+def seconds_left(credentials: Any, most: int) -> int:  # noqa: ANN401 - botocore has several kinds
+    """Return how many of `most` seconds the credentials of a role still last. Others have no end that is known.
+
+    They only say whether they end within some seconds: the answer is the largest number for which they do not.
     """
-    credentials = client._request_signer._credentials  # noqa: SLF001 - see above
-    end: datetime | None = getattr(credentials, "_expiry_time", None)
-    return end
+    end_within = getattr(credentials, "refresh_needed", None)
+    return bisect(range(1, most + 1), False, key=end_within) if end_within else most  # noqa: FBT003 - what is looked for
 
 
 def signing_config() -> Config:

@@ -19,13 +19,11 @@ CacheOutcome = Literal["hit", "miss", "bypass"]
 class Report:
     """How a request went, for its headers, log line and metrics.
 
-    timings: milliseconds by the name of the part. spans: each time that a part ran: its name, and when it began and
-    ended on the clock of `time.perf_counter`. cache: how the cache answered; None if no measurement was looked up.
+    timings: milliseconds by the name of the part. cache: how the cache answered; None if no measurement was looked up.
     cache_failures: how many operations on the cache failed (an open breaker tries none).
     """
 
     timings: dict[str, float] = field(default_factory=dict)
-    spans: list[tuple[str, float, float]] = field(default_factory=list)
     cache: CacheOutcome | None = None
     cache_failures: int = 0
 
@@ -36,9 +34,7 @@ class Report:
         try:
             yield
         finally:
-            ended = time.perf_counter()
-            self.timings[name] = self.timings.get(name, 0) + (ended - begun) * 1000
-            self.spans.append((name, begun, ended))
+            self.timings[name] = self.timings.get(name, 0) + (time.perf_counter() - begun) * 1000
 
 
 @dataclass(frozen=True, slots=True)

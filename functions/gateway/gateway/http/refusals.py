@@ -1,0 +1,56 @@
+"""What Starlette's layers refuse in plain text is answered with a problem, as everything else is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+
+from contract.problems import ProblemCode
+from gateway.http.problems import problem_response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# With a dot at its end, a name is complete.
+LOOPBACK = ("localhost", "localhost.", "*.localhost", "*.localhost.", "127.0.0.1", "127.0.0.1.", "[::1]")
+MAX_NAME = 253
+
+
+class RefusalMiddleware:
+    """Around CORSMiddleware and TrustedHostMiddleware, which refuse preflights and names in the header Host."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: Headers | None = None
+
+        async def send_problem(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] == 400:  # noqa: PLR2004 - HTTP's
+                headers = Headers(raw=message["headers"])
+                if headers.get("content-type", "").startswith("text/plain"):
+                    refused = headers
+                    return
+            if refused is None:
+                await send(message)
+                return
+            code, detail = problem_of(scope, message["body"].decode())
+            kept = {name: value for name, value in refused.items() if not name.startswith("content-")}
+            await problem_response(code, detail, scope["state"]["log"], kept)(scope, receive, send)
+
+        await self.app(scope, receive, send_problem if scope["type"] == "http" else send)
+
+
+def problem_of(scope: Scope, text: str) -> tuple[ProblemCode, str]:
+    """Return the problem of a refused preflight, or else of a name."""
+    if scope["method"] == "OPTIONS":
+        return ProblemCode.MALFORMED_REQUEST, f"{text}."
+    host = Headers(scope=scope).get("host", "")
+    detail = (
+        f"This service is for this machine only, and was asked for as {host[:MAX_NAME]}. Use localhost. "
+        "Or allow the name: ALLOWED_HOSTS."
+    )
+    return ProblemCode.FORBIDDEN, detail
