@@ -75,7 +75,7 @@ def shared(given: argparse.Namespace) -> dict[str, Any]:
         "force": given.force,
         "jobs": given.jobs,
         "timeout": given.timeout,
-        "progress": given.progress or ("bar" if os.isatty(STANDARD_ERROR) else "none"),
+        "progress": given.progress,
     }
 
 
@@ -107,7 +107,7 @@ def check_shared(parser: argparse.ArgumentParser, given: argparse.Namespace) -> 
 def add_shared(parser: argparse.ArgumentParser) -> None:
     """Add the options that all commands take."""
     parser.add_argument("--version", action="version", version=f"intensity {__version__}")
-    _add_measurement(parser.add_argument_group("how they are measured"))
+    add_measurement(parser.add_argument_group("how they are measured"))
     _add_results(parser.add_argument_group("results"))
     _add_run(parser.add_argument_group("the run"))
 
@@ -133,7 +133,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         return argparse.HelpFormatter._fill_text(self, text, width, indent)  # noqa: SLF001 - its own way to be changed
 
 
-def _add_measurement(group: argparse._ArgumentGroup) -> None:
+def add_measurement(group: argparse._ArgumentGroup, max_bytes: int = MAX_BYTES) -> None:
     """Add the options that change numbers and refusals."""
     add_options(group)
     default = Limits()
@@ -147,16 +147,20 @@ def _add_measurement(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--max-pixels",
         metavar="N",
-        type=_number(int),
+        type=number(int),
         help=f"refuse images of more pixels ({default.max_pixels:,}); memory grows with it",
     )
     group.add_argument(
         "--max-bytes",
         metavar="N",
-        type=_number(int),
-        default=MAX_BYTES,
-        help=f"do not read files of more bytes ({MAX_BYTES:,})",
+        type=number(int),
+        default=max_bytes,
+        help=f"do not read files of more bytes ({max_bytes:,})",
     )
+
+
+def add_detail(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--detail", choices=("full",), help="add statistics, histogram and method, as in the API")
 
 
 def _add_results(group: argparse._ArgumentGroup) -> None:
@@ -169,7 +173,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         choices=("table", "tsv", "csv", "jsonl"),
         help="form of standard output: table (on a terminal), tsv (in a pipe), csv or jsonl",
     )
-    group.add_argument("--detail", choices=("full",), help="add statistics, histogram and method, as in the API")
+    add_detail(group)
     group.add_argument("--resume", action="store_true", help="measure only what has no row in FILE yet")
     group.add_argument("--retry-problems", action="store_true", help="resume, and measure again what had a problem")
     group.add_argument("--force", action="store_true", help="overwrite FILE")
@@ -177,17 +181,22 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     """Add the options for processes, time and progress."""
-    group.add_argument("-j", "--jobs", metavar="N", type=_number(int), help="processes (one for each core)")
+    group.add_argument("-j", "--jobs", metavar="N", type=number(int), help="processes (one for each core)")
     group.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=_number(float),
+        type=number(float),
         default=TIMEOUT_SECONDS,
         help=f"give a file up after this time ({TIMEOUT_SECONDS:g})",
     )
+    add_progress(group)
+
+
+def add_progress(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--progress",
         choices=("bar", "json", "none"),
+        default="bar" if os.isatty(STANDARD_ERROR) else "none",
         help="on standard error: bar (on a terminal), json (a line each second) or none",
     )
 
@@ -222,17 +231,17 @@ def options_of(given: argparse.Namespace) -> Options:
     return Options(**{name: getattr(given, name) for name in OPTIONS})
 
 
-def _number(kind: Callable[[str], float]) -> Callable[[str], float]:
+def number(kind: Callable[[str], float]) -> Callable[[str], float]:
     """Return a function that reads a number above zero."""
 
-    def number(text: str) -> float:
+    def read(text: str) -> float:
         value = kind(text)
         if not 0 < value < float("inf"):
             raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
         return value
 
-    number.__name__ = "number"
-    return number
+    read.__name__ = "number"
+    return read
 
 
 def _formats(text: str) -> tuple[ImageFormat, ...]:

@@ -35,10 +35,7 @@ def parse(argv: Sequence[str]) -> BulkArguments:
     parser = _parser()
     given, rest = parsed(parser, argv)
     given.prefixes += rest.prefixes
-    if not (given.prefixes or given.lists or given.inventories):
-        parser.error("give s3://BUCKET/PREFIX, --from LIST or --inventory MANIFEST")
-    if given.url_encoded and not given.lists:
-        parser.error("--url-encoded is for --from LIST")
+    check_sources(parser, given)
     if given.anonymous and given.profile:
         parser.error("--profile and --no-sign-request contradict each other")
     check_shared(parser, given)
@@ -69,14 +66,23 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=Formatter,
         allow_abbrev=False,
     )
-    _add_sources(parser.add_argument_group("which objects"))
+    add_sources(parser.add_argument_group("which objects"))
     _add_store(parser.add_argument_group("the store"))
     add_shared(parser)
     return parser
 
 
-def _add_sources(group: argparse._ArgumentGroup) -> None:
-    """Add the options that choose objects."""
+def check_sources(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """End the program if nothing says which objects."""
+    if not (given.prefixes or given.lists or given.inventories):
+        parser.error("give s3://BUCKET/PREFIX, --from LIST or --inventory MANIFEST")
+    if given.url_encoded and not given.lists:
+        parser.error("--url-encoded is for --from LIST")
+
+
+def add_sources(group: argparse._ArgumentGroup, *, only_s3: bool = False) -> None:
+    """Add the options that choose objects. only_s3: lists and manifests cannot be files of this machine."""
+    where = _address if only_s3 else str
     group.add_argument(
         "prefixes", metavar="PREFIX", nargs="*", type=_address, help="s3://BUCKET, or s3://BUCKET/ and how keys begin"
     )
@@ -85,8 +91,9 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
         dest="lists",
         metavar="LIST",
         action="append",
+        type=where,
         default=[],
-        help="also the objects in LIST, a file or s3://...: .csv or .jsonl, perhaps with .gz",
+        help=f"also the objects in LIST, {'' if only_s3 else 'a file or '}s3://...: .csv or .jsonl, perhaps with .gz",
     )
     group.add_argument("--url-encoded", action="store_true", help="keys in LIST are written as in a URL")
     group.add_argument(
@@ -94,14 +101,10 @@ def _add_sources(group: argparse._ArgumentGroup) -> None:
         dest="inventories",
         metavar="MANIFEST",
         action="append",
+        type=where,
         default=[],
         help="also the objects of an S3 Inventory, by the address of its manifest.json",
     )
-    add_selection(group)
-
-
-def add_selection(group: argparse._ArgumentGroup) -> None:
-    """Add the options that choose among the objects of all sources."""
     group.add_argument(
         "--include",
         metavar="PATTERN",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intensity import names
@@ -49,27 +50,15 @@ class Parts:
     """The parts of a run that were there when this was made."""
 
     def __init__(self, s3: S3Client, bucket: str, run: str, method: str) -> None:
-        """List them; none is read yet."""
-        self._s3, self._bucket, self._run, self._method = s3, bucket, run, method
-        self._layout = Layout(run)
-        self._whole = set[int]()
-        # Of a batch that was done object by object.
-        self._singles: dict[int, set[int]] = {}
+        self._s3, self._bucket, self._layout, self._method = s3, bucket, Layout(run), method
+        # By batch, and by object where a batch was done object by object.
+        self._there = set[tuple[int, int | None]]()
         pages = s3.get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=bucket, Prefix=self._layout.parts(method)):
             for each in page.get("Contents", ()):
-                self._note(each["Key"])
-
-    def _note(self, key: str) -> None:
-        """Remember a part, unless it is something that no run has written."""
-        try:
-            batch, index = read_part_name(key)
-        except ValueError:
-            return
-        if index is None:
-            self._whole.add(batch)
-        else:
-            self._singles.setdefault(batch, set()).add(index)
+                # Something else may lie between them.
+                with suppress(ValueError):
+                    self._there.add(read_part_name(each["Key"]))
 
     def walk(self, plan: Path) -> Iterator[FoundPart]:
         """Yield what there is of each batch in the plan, in its order. Some parts are read ahead."""
@@ -84,27 +73,28 @@ class Parts:
 
     def _of(self, batch: Mapping[str, Any]) -> FoundPart:
         """Return the rows of a batch: from its part, or from the parts of its objects."""
-        number, objects = batch["n"], batch["objects"]
-        if number in self._whole and (found := self._read(self._layout.part(self._method, number), objects)):
+        objects = batch["objects"]
+        if found := self._read(batch["n"], None, objects):
             head, rows = found
             return FoundPart(batch, {entry["i"]: row for entry, row in zip(objects, rows, strict=True)}, [head])
-        done = self._singles.get(number, set())
         part = FoundPart(batch, {}, [])
         for entry in objects:
-            index = entry["i"]
-            if index in done and (found := self._read(self._layout.part(self._method, number, index), [entry])):
+            if found := self._read(batch["n"], entry["i"], [entry]):
                 part.heads.append(found[0])
-                part.rows[index] = found[1][0]
+                part.rows[entry["i"]] = found[1][0]
         return part
 
-    def _read(self, key: str, objects: Sequence[Mapping[str, Any]]) -> tuple[Head, list[FoundRow]] | None:
+    def _read(
+        self, batch: int, index: int | None, objects: Sequence[Mapping[str, Any]]
+    ) -> tuple[Head, list[FoundRow]] | None:
         """Return a part of these objects; None if it is not there (any more), or not sound."""
-        found = get(self._s3, self._bucket, key)
-        if found is None:
+        if (batch, index) not in self._there:
             return None
-        part = sound(found.data, key, self._method, objects)
-        if part is None:
-            log("damaged part", run=self._run)
+        key = self._layout.part(self._method, batch, index)
+        found = get(self._s3, self._bucket, key)
+        part = found and sound(found.data, key, self._method, objects)
+        if found and not part:
+            log("damaged part", run=self._layout.run)
         return part
 
 

@@ -166,7 +166,7 @@ class Planning:
                 self._writing.popleft().result()
 
     def _measure(self, entries: list[str], every: IO[str], new: IO[str]) -> None:
-        """Write a batch that is to be measured, if there is one."""
+        """Write a batch that is to be measured."""
         if entries:
             line = batch_line(self._counts.batches, entries)
             every.write(line)

@@ -44,9 +44,8 @@ class RowsMissingError(Exception):
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     """Write the results of a run. Return its sums, without anything of an object."""
     with tempfile.TemporaryDirectory() as folder:
-        summary = Reduction(
-            boto3.client("s3", config=configuration()), os.environ["RESULTS_BUCKET"], event, Path(folder)
-        ).all()
+        s3 = boto3.client("s3", config=configuration())
+        summary = Reduction(s3, os.environ["RESULTS_BUCKET"], event, Path(folder)).all()
     log("reduce", run=event["run"], rows=summary["total"], measured=summary["measured"])
     return {name: summary[name] for name in ("run", "total", "measured", "problems")}
 

@@ -22,7 +22,6 @@ class Sums:
     """What is added up while the rows are written."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self.total = self.measured = self._bytes = 0
         self._codes, self._bins = Counter[str](), [0] * BINS
         self._least, self._most, self._averages = math.inf, -math.inf, 0.0
@@ -33,7 +32,6 @@ class Sums:
         self._seconds += head.seconds
 
     def add_row(self, values: Mapping[str, Any]) -> None:
-        """Add a row."""
         self.total += 1
         self._bytes += values["image_size_bytes"] or 0
         average = values["average_intensity"]
