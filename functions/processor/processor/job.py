@@ -30,7 +30,6 @@ RETRIES = 3, 180
 OTHER_BYTES = 400_000_000
 # The job is given up so long before Lambda would end the function.
 LAST_SECONDS = 10
-TIMEOUT_DETAIL = "Measuring this image took too long and was stopped."
 
 
 class Context(Protocol):
@@ -139,7 +138,7 @@ def memory_of(context: Context) -> int:
 
 def timeout() -> ProblemError:
     """Return the problem of a job that took longer than a function may run."""
-    return ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
+    return ProblemError(ProblemCode.PROCESSOR_TIMEOUT)
 
 
 def make_client() -> DynamoDBClient:

@@ -47,8 +47,7 @@ def read(image: StoredImage, s3: S3Client, progress: Callable[[float], None] | N
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_THERE:
             raise
-        detail = "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST /uploads for a form."
-        raise ProblemError(ProblemCode.UPLOAD_MISSING, detail) from error
+        raise ProblemError(ProblemCode.UPLOAD_MISSING) from error
     encodings = {each.strip().lower() for each in answer.get("ContentEncoding", "").split(",")}
     if encodings - {"", "identity", "aws-chunked"}:
         detail = f"The uploaded file has the header Content-Encoding: {answer['ContentEncoding']}. Upload it as it is."
