@@ -13,15 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from image_intensity.errors import (
-    CorruptImage,
-    EmptyFile,
-    MeasurementError,
-    RegionOutsideImage,
-    TooManyPixels,
-    UnsupportedFormat,
-)
-from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, version
+from image_intensity import errors
+from image_intensity.errors import *  # noqa: F403 - every error, also a new one
+from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, algorithm, version
 from image_intensity.options import (
     LUMA_FORMULAS,
     OPTIONS,
@@ -44,24 +38,20 @@ __all__ = [
     "LUMA_FORMULAS",
     "OPTIONS",
     "Alpha",
-    "CorruptImage",
-    "EmptyFile",
     "ImageFormat",
     "Limits",
     "Luma",
     "LumaFormula",
     "Measurement",
-    "MeasurementError",
     "Option",
     "Options",
     "Region",
-    "RegionOutsideImage",
     "Statistics",
-    "TooManyPixels",
-    "UnsupportedFormat",
+    "algorithm",
     "measure",
     "version",
 ]
+__all__ += errors.__all__
 __version__ = "0.1.0"
 
 

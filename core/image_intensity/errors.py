@@ -12,6 +12,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+__all__ = [
+    "CorruptImage",
+    "EmptyFile",
+    "MeasurementError",
+    "RegionOutsideImage",
+    "TooManyPixels",
+    "UnsupportedFormat",
+]
+
 
 class MeasurementError(Exception):
     """Why there is no measurement.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from image_intensity.options import LUMA_FORMULAS, ImageFormat, Options
+from image_intensity.options import LUMA_FORMULAS, OPTIONS, ImageFormat, Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Measurement:
     options: what the caller chose.
     stored_bit_depth: bits per sample in the file. bit_depth: of the gray values that were measured, 8 or 16.
     frames: pictures in the file, as it declares; the first is measured.
-    algorithm: `ALGORITHM_VERSION` of the code that measured.
+    algorithm: as the function `algorithm` of the code that measured had it.
     decoders: versions of the libraries that decoded.
     """
 
@@ -127,6 +127,13 @@ def _content(value: object) -> Any:  # noqa: ANN401 - whatever is in a field
     if not is_dataclass(value):
         return value
     return {each.name: _content(getattr(value, each.name)) for each in fields(value)}
+
+
+def algorithm(options: Options) -> str:
+    """Return the version of the algorithm under these options, with that of each option that is not its first one."""
+    chosen = (option for option in OPTIONS.values() if getattr(options, option.name) != option.default)
+    later = (f"{option.name}-{option.version}" for option in chosen if option.version > 1)
+    return "+".join([ALGORITHM_VERSION, *later])
 
 
 def version(algorithm: str = ALGORITHM_VERSION, decoders: Mapping[str, str] = DECODERS) -> str:

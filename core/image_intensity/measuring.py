@@ -13,7 +13,7 @@ from PIL import features
 from image_intensity import formats, summary
 from image_intensity.errors import RegionOutsideImage
 from image_intensity.levels import VALUES, count
-from image_intensity.measurement import Measurement
+from image_intensity.measurement import Measurement, algorithm
 from image_intensity.options import Limits, Options
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def measure(
         statistics=summary.statistics(counts),
         histogram=summary.histogram(counts),
         options=options,
+        algorithm=algorithm(options),
         stored_bit_depth=structure.bit_depth,
         bit_depth=8 if counts.size == VALUES else 16,
         frames=structure.frames,

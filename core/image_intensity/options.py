@@ -92,6 +92,7 @@ class Option(NamedTuple):
 
     values: the texts that it can be. If they cannot be listed, kind: its class, with `read` for a text, `str` for the
     text again, the `PATTERN` of texts and their `FORM` for people; then it may also be None.
+    version: raise it, instead of `ALGORITHM_VERSION`, if only numbers under other values than the default change.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Option(NamedTuple):
     default: Any
     values: tuple[str, ...] = ()
     kind: type[Region] | None = None
+    version: int = 1
 
     def checked(self, value: object) -> Any:  # noqa: ANN401 - of any option
         """Return a value, made from its text where it is one. Raises ValueError."""

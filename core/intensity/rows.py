@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from image_intensity import DECODERS, OPTIONS, Statistics, version
+from image_intensity import DECODERS, OPTIONS, Statistics, algorithm, version
 from image_intensity.measurement import PERCENTILES
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ METHOD = (*OPTIONS, "version")
 
 def installed_method(options: Options) -> Method:
     """Return the method of this installation. It finds the versions without loading the decoders."""
-    return Method(options, version(decoders={name: metadata.version(name) for name in DECODERS}))
+    decoders = {name: metadata.version(name) for name in DECODERS}
+    return Method(options, version(algorithm(options), decoders))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from image_intensity import OPTIONS, Alpha, CorruptImage, Luma, MeasurementError, Options, Region, UnsupportedFormat
+from image_intensity import (
+    ALGORITHM_VERSION,
+    OPTIONS,
+    Alpha,
+    CorruptImage,
+    Luma,
+    MeasurementError,
+    Options,
+    Region,
+    UnsupportedFormat,
+    algorithm,
+)
 from tests.core.samples import chunk, encoded, measured, pixels, png
 
 ALPHAS: tuple[Alpha, ...] = ("ignore", "weight", "black", "white")
@@ -166,6 +177,17 @@ def test_every_field_of_the_options_says_what_it_is_and_can_be() -> None:
 def test_a_value_that_an_option_cannot_have_is_an_error_at_once(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Options(**wrong)
+
+
+def test_a_later_version_of_an_option_counts_only_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {options: algorithm(options) for options in CHOICES}
+    assert set(before.values()) == {ALGORITHM_VERSION}
+    monkeypatch.setitem(OPTIONS, "alpha", OPTIONS["alpha"]._replace(version=2))
+    for options in CHOICES:
+        assert (algorithm(options) == before[options]) == (options.alpha == "ignore")
+    data = encoded(Image.new("LA", (3, 3), (200, 9)), "PNG")
+    assert measured(data, Options(alpha="white")).algorithm == f"{ALGORITHM_VERSION}+alpha-2"
+    assert measured(data).algorithm == ALGORITHM_VERSION
 
 
 def test_a_region_can_be_given_as_text() -> None:

@@ -170,7 +170,7 @@ def test_parts_of_another_version_are_never_taken(run: Run, upload: Upload, monk
     upload({"a.png": 10})
     planned = run.planned(request())
     run.measured(planned)
-    monkeypatch.setattr("runs.plan.version", lambda: "3+pillow-99")
+    monkeypatch.setattr("runs.plan.version", lambda _: "3+pillow-99")
     again = run.planned(Request(run="first", resume=True), "first_2")
     assert again["batches"] == 1
     with pytest.raises(OtherVersionError):

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 
-from image_intensity import version
+from image_intensity import algorithm, version
 from intensity.inputs import NAMED_AGAIN
 from intensity.plan import Plan
 from intensity.runs.layout import Layout, RunError, part_name, write_part
@@ -94,7 +94,7 @@ class Planning:
         self._s3, self._request, self._execution = s3, request, execution
         self._deployment, self._folder = deployment, folder
         self._bucket, self._layout = deployment.results, Layout(request.run)
-        self._version = version()
+        self._version = version(algorithm(request.options.measuring))
         self._method = request.options.digest(self._version)
         self._counts, self._skipped = Counts(), Counter[str]()
         # The parts that are being written.
@@ -134,6 +134,7 @@ class Planning:
             raise RunError(f"there is no run {self._request.run}, or its plan was not complete")
         options = RunOptions.read(description["options"])
         # With another version than before, nothing is measured yet: parts of two versions have two folders.
+        self._version = version(algorithm(options.measuring))
         self._method = options.digest(self._version)
         self._counts = Counts(**{name: description[name] for name in Counts.__slots__})
         parts = Parts(self._s3, self._bucket, self._request.run, self._method)

@@ -12,6 +12,7 @@ from contextlib import closing
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Self
 
+from image_intensity import MeasurementError
 from intensity import names
 from intensity.runs.layout import SUMMARY, Layout, RunError
 from intensity.runs.stored import get_json
@@ -32,7 +33,7 @@ PRAGMA temp_store = FILE;
 CREATE TABLE earlier (name BLOB PRIMARY KEY, etag TEXT, row TEXT) WITHOUT ROWID;
 """
 # What the same bytes with the same options will be again. All other problems are of their time.
-LASTING = frozenset({"empty_file", "unsupported_format", "corrupt_image", "too_many_pixels", "region_outside_image"})
+LASTING = frozenset(kind.code for kind in MeasurementError.__subclasses__())
 
 
 class Earlier:

@@ -16,7 +16,7 @@ from itsdangerous import BadSignature, Signer
 from pydantic import Field, TypeAdapter, ValidationError
 
 from contract.problems import ProblemCode, ProblemError
-from image_intensity import Measurement, MeasurementError, version
+from image_intensity import Measurement, MeasurementError, algorithm, version
 
 if TYPE_CHECKING:
     from image_intensity import Options
@@ -100,9 +100,9 @@ def is_current(record: Record, options: Options) -> bool:
     """Return whether a record says what this version would say under `options`. A refusal's name has both already."""
     if isinstance(record, Refusal):
         return record.code in REMEMBERED
-    return record.options == options and version(record.algorithm, record.decoders) == version()
+    return record.options == options and version(record.algorithm, record.decoders) == version(algorithm(options))
 
 
 def name_of(sha256: str, options: Options, measured_by: str | None = None) -> str:
     """Return the name of a record. It has the version, so a new algorithm or decoder does not find the old records."""
-    return f"intensity:{measured_by or version()}:{options.key()}:{sha256}"
+    return f"intensity:{measured_by or version(algorithm(options))}:{options.key()}:{sha256}"
