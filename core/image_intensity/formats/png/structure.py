@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from image_intensity.options import Region
 
-# Each chunk costs 4 us in Python, also an empty one: 8 million of them fit into 100 MB. libpng writes chunks of
-# 8 KB, 12,500 of them in 100 MB; a few encoders write one for each row.
-MAX_CHUNKS = 50_000
+# Each chunk costs 4 us in Python, also an empty one: 8 million of them fit into 100 MB. So a file may have this many,
+# and one more for each `CHUNK_BYTES`. ffmpeg writes chunks of 4 KB, libpng of 8 KB, and a few encoders one a row.
+MAX_CHUNKS, CHUNK_BYTES = 50_000, 1 << 11
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3).
@@ -204,7 +204,8 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
     """Yield each chunk up to IEND: type, all its bytes, and whether its checksum is right, where that matters."""
     view = memoryview(data)
     offset = len(SIGNATURE)
-    for _ in range(MAX_CHUNKS):
+    most = MAX_CHUNKS + len(data) // CHUNK_BYTES
+    for _ in range(most):
         if offset + 12 > len(data):
             corrupt("it is cut short")
         (length,) = struct.unpack_from(">I", data, offset)
@@ -226,7 +227,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
         if kind == b"IEND":
             return
         offset = end
-    detail = f"This PNG has more than {MAX_CHUNKS:,} chunks, more than any encoder writes."
+    detail = f"This PNG has more than {most:,} chunks, more than encoders write into a file of its size."
     raise UnsupportedFormat(detail)
 
 
