@@ -20,7 +20,7 @@ def main() -> int:
         print(f"Not judged, because these programs are missing: {', '.join(lacking)}")  # noqa: T201 - it is a report
         return int(os.environ.get("REQUIRE_ALL") == "1")
     sound = {"JPEG": images.jpegs() | images.corpus("JPEG"), "PNG": images.pngs() | images.corpus("PNG")}
-    classes = [row for row in rows() if ONLY in f"{row.image_format}, {row.title}"]
+    classes = [row for row in rows([*sound["JPEG"].values()]) if ONLY in f"{row.image_format}, {row.title}"]
     run(classes, sound, SECONDS, SEED)
     lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
     print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above

@@ -6,13 +6,14 @@ import random
 import statistics
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.attack import damage
 from tests.attack.judges import ours, pillow, strict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     Damage = Callable[[bytes, random.Random], bytes | None]
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 class Row:
     """A class of damage, and what came of it.
 
-    most: the share of what the strict judge refuses that may be accepted here; None: any. A PNG among them must still
-    have the number of the sound image. sound: whether all files have to be accepted that both judges accept with the
-    number of the sound image. new: with any number, because the damage makes another sound image.
+    most: the share of what the strict judge refuses that may be accepted here; None: any, with the number of the sound
+    image. For JPEG, it may be `SAME` levels from it. sound: whether all files have to be accepted that both judges
+    accept with the number of the sound image. new: with any number, because the damage makes another sound image.
     refused: by the strict judge. accepted: here, of those. errors: how far the number of each of those is from that of
     the sound image. found: refused here, though both judges accept, with another number than that of the sound image.
     lost: with the same number. others: numbers that are not those of both judges.
@@ -70,8 +71,8 @@ class Row:
         found = []
         if self.most is not None and self.accepted > max(self.most * self.refused, self.most > 0):
             found.append(f"{self.accepted} of {self.refused} that are damaged are accepted")
-        if self.image_format == "PNG" and (changed := sum(error > 0 for error in self.errors)):
-            # Checksums tell of every such change, whatever the judge refuses besides.
+        same = 0 if self.image_format == "PNG" else SAME
+        if (self.most is None or not same) and (changed := sum(error > same for error in self.errors)):
             found.append(f"{changed} that are damaged are accepted with another number than that of the sound image")
         if self.sound and self.lost:
             found.append(f"{self.lost} are refused that are sound")
@@ -97,6 +98,8 @@ class Row:
         ]
 
 
+# Levels that a number may be off after damage to a header.
+SAME = 0.01
 HEAD = [
     "format",
     "damage",
@@ -111,8 +114,11 @@ HEAD = [
 ]
 
 
-def rows() -> list[Row]:
-    """All classes. Where `most` is None, the judge is stricter, or laxer, than what pixels depend on."""
+def rows(jpegs: Sequence[bytes]) -> list[Row]:
+    """All classes. Where `most` is None, the judge is stricter, or laxer, than what pixels depend on.
+
+    jpegs: sound ones, to be joined.
+    """
     return [
         # Not noticed: codes that do not exist, in scans of more than 65,535 MCUs, and up to seven bytes at the end of
         # the data, which libjpeg has read ahead.
@@ -125,6 +131,9 @@ def rows() -> list[Row]:
         # We refuse missing scans, of which libjpeg does not warn. Bytes between segments are the other way round.
         Row("a segment dropped, doubled, moved, renamed", "JPEG", damage.segments_moved, most=None, sound=False),
         Row("a bit of a header flipped", "JPEG", damage.header_byte, most=None, sound=False),
+        Row("bytes of a header lost, added, changed", "JPEG", damage.header_damaged, most=None, sound=False),
+        Row("a header after a transfer", "JPEG", damage.transfer, most=None, sound=False),
+        Row("two files joined", "JPEG", partial(damage.joined, jpegs), most=None, sound=False),
         Row("a bit of the compressed data flipped, checksums of chunks mended", "PNG", damage.flip_compressed_data),
         Row("cut", "PNG", damage.cut),
         Row("the end of the compressed data", "PNG", damage.stream_end),

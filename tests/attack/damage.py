@@ -24,6 +24,7 @@ from tests.core.images import (
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MARKERS = range(0xC0, 0xFF)
@@ -133,6 +134,66 @@ def header_byte(data: bytes, chance: random.Random) -> bytes | None:
     content = segments[place].content or b""
     changed = flipped(content, chance.randrange(len(content)), chance)
     return write_segments([*segments[:place], segments[place]._replace(content=changed), *segments[place + 1 :]])
+
+
+def header_damaged(data: bytes, chance: random.Random) -> bytes | None:
+    """Bytes lost from, added to or changed in a segment, its marker and length included."""
+    place, end = chance.choice(headers(data))
+    place += chance.randrange(end - place)
+    size = chance.randint(1, 4)
+    rest = data[place + size :]
+    match chance.randrange(8):
+        case 0 | 1:
+            return data[:place] + rest
+        case 2 | 3:
+            return data[:place] + chance.choice([chance.randbytes(size), bytes(size), b"\xff" * size]) + data[place:]
+        case 4:
+            return data[:place] + data[place : place + size] + data[place:]
+        case 5:
+            return data[:place] + data[place : place + size][::-1] + rest
+        case 6:
+            return data[:place] + chance.randbytes(size) + rest
+        case _:
+            size = chance.randint(1, 64)
+            return data[:place] + bytes(size) + data[place + size :]
+
+
+def headers(data: bytes) -> list[tuple[int, int]]:
+    """Where each segment of a JPEG begins and ends, without the coded data."""
+    found, start = [], 0
+    for segment in read_segments(data):
+        size = len(write_segments([segment]))
+        found.append((start, start + size - len(segment.scan)))
+        start += size
+    return found
+
+
+def transfer(data: bytes, chance: random.Random) -> bytes | None:
+    """What copying does to headers: a sector of zeros, or lost, or there twice; other ends of lines."""
+    start, end = chance.choice(headers(data))
+    sector = chance.choice([16, 64, 256, 512])
+    place = chance.randrange(start, end) // sector * sector
+    match chance.randrange(6):
+        case 0:
+            return data[:place] + bytes(min(sector, len(data) - place)) + data[place + sector :]
+        case 1:
+            return data[:place] + data[place + sector :]
+        case 2:
+            return data[: place + sector] + data[place:]
+        case other:
+            before, after = [(b"\n", b"\r\n"), (b"\r\n", b"\n"), (b"\r", b"")][other - 3]
+            return data[:end].replace(before, after) + data[end:]
+
+
+def joined(others: Sequence[bytes], data: bytes, chance: random.Random) -> bytes | None:
+    """The beginning of a file and the end of another one, without its frame header: it would be whole otherwise."""
+    other = chance.choice(others)
+    segments = read_segments(other)
+    frame = next(place for place, segment in enumerate(segments) if segment.marker in range(0xC0, 0xC3))
+    first, _ = headers(other)[frame]
+    middle = chance.randrange(2)
+    place = max(first + 1, len(other) // 2) if middle else chance.randrange(first + 1, len(other))
+    return data[: len(data) // 2 if middle else chance.randrange(len(data))] + other[place:]
 
 
 def flip_compressed_data(data: bytes, chance: random.Random) -> bytes | None:

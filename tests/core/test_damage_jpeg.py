@@ -15,7 +15,7 @@ import pytest
 import simplejpeg
 from PIL import ExifTags, Image
 
-from image_intensity import CorruptImage, UnsupportedFormat
+from image_intensity import CorruptImage, MeasurementError, UnsupportedFormat
 from tests.core.images import (
     APP0,
     APP1,
@@ -325,15 +325,55 @@ def test_an_unknown_color_transform_is_corrupt_where_it_says_what_colors_are(nam
     assert intensity_of(with_segments(BASELINE, adobe)) == intensity_of(BASELINE)
 
 
-@pytest.mark.parametrize("parameters", [b"\0\0\0", b"\0\x3f\x11", b"\1\2\0"])
-def test_scan_parameters_that_mean_nothing_in_a_baseline_jpeg_do_not_hide_damage(parameters: bytes) -> None:
-    data = write_segments(
-        segment._replace(content=(segment.content or b"")[:-3] + parameters) if segment.marker == SOS else segment
-        for segment in read_segments(BASELINE)
-    )
+def with_scan_header_end(data: bytes, end: bytes) -> bytes:
+    """Return the JPEG file with another end of its first scan header, in place of the last three bytes."""
+    segments = read_segments(data)
+    place = [segment.marker for segment in segments].index(SOS)
+    start = len(write_segments(segments[:place])) + 4 + len(segments[place].content or b"")
+    return data[: start - 3] + end + data[start:]
 
-    assert intensity_of(data) == intensity_of(BASELINE)
+
+@pytest.mark.parametrize("name", ["baseline", "CMYK", "CMYK, subsampled", "4x2"])
+def test_scan_parameters_of_zeros_do_not_hide_damage(name: str) -> None:
+    # A few encoders write these.
+    data = with_scan_header_end(WHOLE[name], bytes(3))
+
+    assert intensity_of(data) == intensity_of(WHOLE[name])
     assert problem_of(data[:-2] + SURPLUS + b"\xff\xd9") is CorruptImage
+
+
+@pytest.mark.parametrize("name", ["gray", "baseline", "restart intervals", "CMYK", "CMYK, subsampled", "4x2"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *(b"\0\x3f\x11", b"\1\2\0", b"\0\x3f", b"\x3f\0", b"\0\0", b"\0", b"", b"\0\0\x3f\0", b"\x12\0\x3f\0"),
+        *(b"\0\x3f\x12\0", b"\0\0\0\x3f\0", b"\0\0\0\0\x3f\0", b"\0\0\0\0"),
+    ],
+    ids=repr,
+)
+def test_a_scan_header_that_lost_or_gained_bytes_at_its_end_is_corrupt(name: str, end: bytes) -> None:
+    assert problem_of(with_scan_header_end(WHOLE[name], end)) is CorruptImage
+
+
+@pytest.mark.parametrize("name", ["gray", "baseline", "restart intervals", "progressive", "CMYK, subsampled"])
+def test_after_a_byte_lost_or_added_in_a_header_there_is_no_other_number(name: str) -> None:
+    data = WHOLE[name]
+    end = data.index(b"\xff\xda") + 2
+    end += int.from_bytes(data[end : end + 2], "big")
+    damaged = [data[:place] + data[place + 1 :] for place in range(2, end)]
+    damaged += [data[:place] + bytes([place & 0xFF]) + data[place:] for place in range(3, end)]
+    numbers = {number for file in damaged if (number := number_of(file)) is not None}
+
+    assert len(damaged) > 400
+    assert numbers <= {intensity_of(data)}
+
+
+def number_of(data: bytes) -> float | None:
+    """Return the average intensity of a file, or None if it is refused."""
+    try:
+        return intensity_of(data)
+    except MeasurementError:
+        return None
 
 
 def test_an_unknown_jfif_version_does_not_hide_bad_huffman_codes() -> None:
@@ -383,7 +423,7 @@ def test_a_jpeg_without_its_frame_header_or_quantization_is_corrupt(marker: int)
         b"\x08\0\x10\0\0\1\1\x11\0",
         b"\x08\0\x10\0\x10\0",
         b"\x08\0\x10\0\x10\3\1\x11\0",
-        b"\x08\0\x10\0\x10\2\1\x11\0\1\x11\0",
+        b"\x08\0\x10\0\x10\3\1\x11\0\1\x11\0\1\x11\0",
         b"\x08\0\x10\0\x10\1\1\x11\0\2\x11\0",
         b"\x08\0\x10\0\x10\1\1\x00\0",
     ],
@@ -393,6 +433,41 @@ def test_an_invalid_frame_header_is_corrupt(content: bytes) -> None:
     segments = [segment._replace(content=content) if segment.marker == SOF0 else segment for segment in GRAY_SEGMENTS]
 
     assert problem_of(write_segments(segments)) is CorruptImage
+
+
+def with_ids(data: bytes, frame_ids: bytes, scan_ids: bytes) -> bytes:
+    """Return the JPEG file with other ids of its components, in its frame and in its first scan."""
+    segments = read_segments(data)
+    for markers, ids, start, step in (({SOF0, SOF2}, frame_ids, 6, 3), ({SOS}, scan_ids, 1, 2)):
+        place = [segment.marker in markers for segment in segments].index(True)
+        content = bytearray(segments[place].content or b"")
+        content[start : start + step * len(ids) : step] = ids
+        segments[place] = segments[place]._replace(content=bytes(content))
+    return write_segments(segments)
+
+
+@pytest.mark.parametrize(
+    ("name", "ids"),
+    [("baseline", b"\1\1\2"), ("restart intervals", b"\1\1\1"), ("CMYK", b"\1\2\1\2"), ("CMYK, subsampled", bytes(4))],
+)
+def test_components_with_the_same_id_are_measured_in_one_scan_of_all(name: str, ids: bytes) -> None:
+    data = with_ids(WHOLE[name], ids, ids)
+
+    assert intensity_of(data) == expected(data) == intensity_of(WHOLE[name])
+    assert problem_of(with_ids(WHOLE[name], ids, bytes([*ids[:-1], 9]))) is CorruptImage
+    assert problem_of(with_scan(data, scans(data)[0][:-5].rstrip(b"\xff"))) is CorruptImage
+
+
+def test_components_with_the_same_id_are_corrupt_in_any_other_scan() -> None:
+    assert problem_of(with_ids(PROGRESSIVE, b"\1\1\2", b"\1\1\2")) is CorruptImage
+    assert problem_of(with_ids(BASELINE, b"\1\1\2", b"\1\2\1")) is CorruptImage
+    assert problem_of(with_ids(BASELINE, b"\1\2\3", b"\1\1\3")) is CorruptImage
+
+
+def test_a_start_marker_that_is_there_twice_is_told() -> None:
+    for data in (BASELINE[:2] + BASELINE, with_segments(BASELINE, Segment(SOI), at=-2)):
+        with pytest.raises(CorruptImage, match="second start marker"):
+            intensity_of(data)
 
 
 GRAY_SEGMENTS = read_segments(encode(photo("L", (16, 16)), "JPEG"))
@@ -485,11 +560,42 @@ def test_fill_bytes_before_every_marker_are_passed_over(name: str) -> None:
     assert intensity_of(bytes(filled)) == intensity_of(data)
 
 
-def test_stray_bytes_between_segments_are_passed_over() -> None:
-    stray = b"".join(write_segments([segment]) + b"\0\x01" for segment in read_segments(BASELINE)[:-1])
+@pytest.mark.parametrize("before", [Segment(COM, b"a comment"), Segment(APP0), Segment(0xED, b"Photoshop 3.0\0")])
+@pytest.mark.parametrize("stray", [b"\0", b"\0\x01", b"hello", bytes(range(0x10, 0x20)), b"\xff\0\0"], ids=len)
+@pytest.mark.parametrize("name", ["baseline", "progressive", "CMYK"])
+def test_a_few_stray_bytes_behind_a_segment_of_an_application_are_passed_over(
+    name: str, before: Segment, stray: bytes
+) -> None:
+    # Pillow's junk_jpeg_header.jpg has 5 behind a comment, and its photoshop-200dpi-broken.jpg 16 behind APP13.
+    segment = write_segments([before._replace(content=before.content or b"")])
+    data = WHOLE[name]
 
-    # The first marker belongs to the signature of JPEG.
-    assert intensity_of(BASELINE[:2] + stray[4:] + b"\xff\xd9") == intensity_of(BASELINE)
+    assert intensity_of(data[:2] + segment + stray + data[2:]) == intensity_of(data)
+    assert problem_of(data[:2] + segment + stray * 17 + data[2:]) is CorruptImage
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_stray_bytes_behind_all_other_segments_are_corrupt(name: str) -> None:
+    segments = read_segments(WHOLE[name])
+    telling = [place for place, segment in enumerate(segments) if segment.marker not in {SOI, APP0, SOS, EOI}]
+    assert len(telling) >= 3
+    for place in telling:
+        data = write_segments(segments[: place + 1]) + b"\0\x01" + write_segments(segments[place + 1 :])
+        assert problem_of(data) is CorruptImage
+
+
+@pytest.mark.parametrize("hidden", range(1, 20))
+def test_stray_bytes_that_end_a_segment_that_another_hides_are_corrupt(hidden: int) -> None:
+    # Without it, the color transform or the restart interval would be another one.
+    adobe = ycck(WHOLE["CMYK"])
+    for whole, marker in ((adobe, APP14), (WHOLE["restart intervals"], DRI)):
+        segments = read_segments(whole)
+        lost = next(segment for segment in segments if segment.marker == marker)
+        others = [segment for segment in segments[1:] if segment is not lost]
+        longer = b"\xff\xe1" + (7 + hidden).to_bytes(2, "big") + b"Exif\0"
+        data = b"\xff\xd8" + longer + write_segments([lost, *others])
+        if hidden < len(write_segments([lost])):
+            assert problem_of(data) is CorruptImage
 
 
 @pytest.mark.parametrize("name", ["baseline", "progressive", "restart intervals", "YCCK"])

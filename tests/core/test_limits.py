@@ -41,6 +41,7 @@ from tests.core.images import (
     with_idat,
     with_rows,
     with_sampling,
+    with_segments,
     write_chunks,
     write_segments,
 )
@@ -58,6 +59,8 @@ PROGRESSIVE = encode(photo("RGB", (24, 20)), "JPEG", progressive=True)
 MEGABYTE = 1 << 20
 # The marker of a segment that has the height, behind the first scan (T.81, B.2.5).
 DNL = 0xDC
+# The markers of hierarchical files: before their first frame, and between two.
+DHP, EXP = 0xDE, 0xDF
 
 
 @pytest.fixture
@@ -105,27 +108,43 @@ def test_a_refused_format_is_told_what_is_accepted() -> None:
     assert "PNG" not in refusal.value.detail
 
 
-@pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF])
-def test_lossless_and_hierarchical_jpegs_are_unsupported(marker: int) -> None:
-    assert problem_of(with_frame(JPEG, marker)) is UnsupportedFormat
+@pytest.mark.parametrize(
+    ("marker", "kind"),
+    [
+        (0xC3, "a lossless JPEG"),
+        *((marker, "a hierarchical JPEG") for marker in (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)),
+        # Damage to these cannot be told.
+        *((marker, "an arithmetic-coded JPEG") for marker in (0xC9, 0xCA, 0xCB)),
+        (0xF7, "a JPEG-LS file"),
+    ],
+)
+def test_other_kinds_of_jpeg_are_unsupported_and_named(marker: int, kind: str) -> None:
+    with pytest.raises(UnsupportedFormat, match=f"This is {kind}, which is not measured. Convert it to PNG."):
+        measurement_of(with_frame(JPEG, marker))
 
 
-@pytest.mark.parametrize("marker", [0xC9, 0xCA])
-def test_arithmetic_coding_is_unsupported_because_its_damage_cannot_be_told(marker: int) -> None:
-    assert problem_of(with_frame(JPEG, marker)) is UnsupportedFormat
+def test_a_hierarchical_jpeg_says_so_before_its_first_frame() -> None:
+    frame = next(segment for segment in read_segments(JPEG) if segment.marker == SOF0)
+    pyramid = with_segments(JPEG, Segment(DHP, frame.content), at=1)
+    expand = Segment(EXP, b"\x11")
+
+    with pytest.raises(UnsupportedFormat, match="This is a hierarchical JPEG"):
+        measurement_of(with_segments(with_segments(pyramid, frame, at=-1), expand, at=-2))
 
 
 @pytest.mark.parametrize("marker", [SOF0, 0xC1, SOF2])
 @pytest.mark.parametrize("precision", [2, 12, 16])
 def test_a_jpeg_of_another_depth_than_8_bits_is_unsupported(marker: int, precision: int) -> None:
-    assert problem_of(with_frame(JPEG, marker, precision)) is UnsupportedFormat
+    with pytest.raises(UnsupportedFormat, match=f"This is a {precision}-bit JPEG, which is not measured"):
+        measurement_of(with_frame(JPEG, marker, precision))
 
 
 @pytest.mark.parametrize(
     "sampling", [[0x11] * 2, [0x11] * 5, [0x32, 0x21, 0x11], [0x13, 0x12, 0x11], [0x31, 0x11, 0x11, 0x21]]
 )
 def test_frame_headers_that_no_decoder_takes_are_unsupported(sampling: list[int]) -> None:
-    assert problem_of(with_sampling((30, 20), sampling)) is UnsupportedFormat
+    with pytest.raises(UnsupportedFormat, match=r"This is a JPEG (of [25] components|with fractional).*Convert it"):
+        measurement_of(with_sampling((30, 20), sampling))
 
 
 def test_a_jpeg_that_has_its_height_behind_its_first_scan_is_unsupported() -> None:
@@ -299,7 +318,7 @@ def test_no_png_of_the_pixels_of_an_inline_upload_takes_too_much_memory(size: tu
 
 
 def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
-    sampling = dict.fromkeys(range(4), (1, 1))
+    sampling = [(1, 1)] * 4
     cmyk = jpeg.Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS <= Limits().max_decoded_bytes
     # A baseline JPEG with a scan for each component: libjpeg keeps its coefficients, too.

@@ -44,7 +44,7 @@ def test_an_image_is_answered_by_its_measurement() -> None:
         "stored_bit_depth": 8,
         "bit_depth": 8,
         "frames": 1,
-        "algorithm": "4",
+        "algorithm": "5",
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 MAX_SCANS = 100
 # Most of that time is spent on each coefficient that a scan refines. Encoders write each one in up to four scans.
 MAX_PASSES = 10
+# A scan header before and after its components.
+SCAN_BYTES = 4
+# A scan header that names no coefficients, and after it another zero, or the end of one that names all. Then it is not
+# as it was written: bytes were added to it, or are zeros now.
+BLANK = re.compile(rb"\0\0\0(\0|\x3f\0)")
 RESTART_MASK, RESTARTS = 0xF8, bytes(range(0xD0, 0xD8))
 
 
@@ -33,14 +38,11 @@ def add_scan(picture: Jpeg, segment: bytes) -> None:
     """Read a scan header, SOS (T.81, B.2.3), and note which bits of the coefficients it has (G.1.1.1)."""
     if not picture.frame:
         corrupt("it has a scan before its frame header")
-    try:
-        components = tuple(segment[1 + 2 * index] for index in range(segment[0]))
-        first, last, bits = struct.unpack_from("BBB", segment, 1 + 2 * len(components))
-    except (struct.error, IndexError):
-        corrupt("a scan header is not valid")
-    if not components or not picture.sampling.keys() >= {*components}:
+    components = components_of(picture, segment[1:-3:2])
+    if not components or len(segment) != SCAN_BYTES + 2 * segment[0]:
         corrupt("a scan header is not valid")
     picture.scans.append(components)
+    first, last, bits = segment[-3:]
     high_bit, low_bit = bits >> 4, bits & 0x0F
     if picture.frame != PROGRESSIVE:
         first, last, high_bit, low_bit = 0, COEFFICIENTS - 1, 0, 0
@@ -53,11 +55,23 @@ def add_scan(picture: Jpeg, segment: bytes) -> None:
     check_scans(picture)
 
 
+def components_of(picture: Jpeg, ids: bytes) -> tuple[int, ...]:
+    """Return the components with these ids; none if one is unknown.
+
+    Ids that components share can only be told apart by their order, in a scan of all of them.
+    """
+    if ids == picture.ids:
+        return tuple(range(len(ids)))
+    known = dict(zip(picture.ids, range(len(picture.ids)), strict=True))
+    clear = len(known) == len(picture.ids) and known.keys() >= {*ids}
+    return tuple(known[each] for each in ids) if clear else ()
+
+
 def check_scans(picture: Jpeg) -> None:
     """Raise UnsupportedFormat for too many scans, or for scans that repeat the same coefficients too often."""
     if len(picture.scans) > MAX_SCANS:
         raise UnsupportedFormat(f"This JPEG has more than {MAX_SCANS} scans.")
-    if picture.passes > MAX_PASSES * COEFFICIENTS * sum(picture.mcus((component,)) for component in picture.sampling):
+    if picture.passes > MAX_PASSES * COEFFICIENTS * sum(picture.mcus((component,)) for component in picture.components):
         raise UnsupportedFormat(f"The scans of this JPEG go over its pixels more than {MAX_PASSES} times.")
 
 
@@ -68,6 +82,8 @@ def keep_coded_data(picture: Jpeg, data: bytes, start: int) -> int:
     E.1.4). Further ones directly behind the data are left out: some cameras write one. So are the fill bytes in front
     of markers (B.1.1.2).
     """
+    if picture.frame != PROGRESSIVE and BLANK.match(data, start - 3):
+        corrupt("a scan header is not valid")
     interval = picture.restart_interval
     announced = (picture.mcus(picture.scans[-1]) - 1) // interval if interval else 0
     end, restarts, filled = walk(data, start, announced)
@@ -125,4 +141,4 @@ def walk(data: bytes, start: int, announced: int) -> tuple[int, int, bool]:
 
 def has_all_scans(picture: Jpeg) -> bool:
     """Return whether the scans have every bit of every coefficient of every component."""
-    return not any(any(picture.low_bits[component][:COEFFICIENTS]) for component in picture.sampling)
+    return not any(any(picture.low_bits[component][:COEFFICIENTS]) for component in picture.components)

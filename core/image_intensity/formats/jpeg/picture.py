@@ -14,11 +14,16 @@ SIGNATURE = b"\xff\xd8\xff"
 TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE
 DHT = 0xC4
 APP0, APP2, APP14, APP15 = 0xE0, 0xE2, 0xEE, 0xEF
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-# Baseline, extended sequential and progressive, Huffman coded. The others are lossless, hierarchical, reserved or
-# arithmetic coded. Encoders in use do not write them, and no decoder here can tell when their data is damaged.
+# Frames that are decoded: baseline, extended sequential and progressive, Huffman coded.
 PROGRESSIVE = 0xC2
 DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
+# Markers of other kinds of frames. JPEG-LS (T.87) has one of its own. A hierarchical file begins with DHP.
+OTHER_FRAMES = {
+    0xC3: "a lossless JPEG",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, 0xDE), "a hierarchical JPEG"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB), "an arithmetic-coded JPEG"),
+    0xF7: "a JPEG-LS file",
+}
 COEFFICIENTS, COEFFICIENT_BYTES = 64, 2
 # Marks a coefficient that no scan has had yet. Others have a bit position from 0 to 15.
 UNSEEN = 0xFF
@@ -35,18 +40,19 @@ MOST_INTERVAL = 0xFFFF
 class Jpeg:
     """The first picture of a file.
 
-    size: width and height in pixels. frame: its SOF marker. sampling: horizontal and vertical factor of each component,
-    by its id. restart_interval: in MCUs, 0 for none. restarts: restart markers in all scans. scans: the components of
-    each. passes: coefficients that the scans go over, in all. low_bits: by component, for each coefficient that a scan
-    header can name, the bit position down to which the scans so far have it. transform: the color transform that an
-    Adobe segment names. essentials: the file again without EXIF, ICC profiles, previews, comments, fill bytes and
-    further pictures. data: where in it the data of each scan starts and ends. frames: pictures in the file, as it
-    declares.
+    size: width and height in pixels. frame: its SOF marker. ids: of the components, which are counted from 0 here.
+    sampling: horizontal and vertical factor of each. restart_interval: in MCUs, 0 for none. restarts: restart markers
+    in all scans. scans: the components of each. passes: coefficients that the scans go over, in all. low_bits: by
+    component, for each coefficient that a scan header can name, the bit position down to which the scans so far have
+    it. transform: the color transform that an Adobe segment names. essentials: the file again without EXIF, ICC
+    profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts and
+    ends. frames: pictures in the file, as it declares.
     """
 
     size: tuple[int, int] = (0, 0)
     frame: int = 0
-    sampling: dict[int, tuple[int, int]] = field(default_factory=dict)
+    ids: bytes = b""
+    sampling: list[tuple[int, int]] = field(default_factory=list)
     restart_interval: int = 0
     restarts: int = 0
     scans: list[tuple[int, ...]] = field(default_factory=list)
@@ -76,7 +82,7 @@ class Jpeg:
         pixels = width * height * (1 if len(self.sampling) == 1 else 4)
         if self.frame != PROGRESSIVE and len(self.scans[0]) == len(self.sampling):
             return pixels
-        blocks = sum(self.mcus((component,)) for component in self.sampling)
+        blocks = sum(self.mcus((component,)) for component in self.components)
         return pixels + blocks * COEFFICIENTS * COEFFICIENT_BYTES
 
     def mcus(self, components: tuple[int, ...]) -> int:
@@ -88,9 +94,14 @@ class Jpeg:
         return -(-width // 8) * -(-height // 8)
 
     @property
+    def components(self) -> range:
+        """The numbers of its components."""
+        return range(len(self.sampling))
+
+    @property
     def largest_sampling(self) -> tuple[int, int]:
         """The largest horizontal and vertical factor."""
-        horizontal, vertical = zip(*self.sampling.values(), strict=True)
+        horizontal, vertical = zip(*self.sampling, strict=True)
         return max(horizontal), max(vertical)
 
     @property

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import NoReturn
+
+import numpy as np
 
 from image_intensity.errors import UnsupportedFormat
 from image_intensity.formats.jpeg.completeness import add_scan, keep_coded_data
@@ -21,9 +24,10 @@ from image_intensity.formats.jpeg.picture import (
     DRI,
     EOI,
     FILL,
-    FRAMES,
     MOST_INTERVAL,
+    OTHER_FRAMES,
     PROGRESSIVE,
+    RST0,
     SOI,
     SOS,
     TEM,
@@ -38,9 +42,12 @@ MAX_SEGMENTS = 10_000
 # number, says how many pictures follow each other in the file.
 MULTI_PICTURE = b"MPF\0"
 NUMBER_OF_IMAGES = 0xB001
-# Any marker but a restart marker: neither a stuffed zero nor a fill byte. It begins with one literal byte, so `re`
-# finds it sixty times as fast.
-MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+# Neither a stuffed zero nor a fill byte. It begins with one literal byte, so `re` finds it sixty times as fast.
+MARKER = re.compile(rb"\xff([\x01-\xfe])")
+# Markers that have no length and no content.
+BARE = {TEM, *range(RST0, SOI)}
+# Programs that shorten a segment, or forget its last bytes, leave this much behind it.
+MOST_STRAY = 16
 # libjpeg uses only these two segments to choose the color conversion (jdmarker.c), if they have at least this length.
 # The version of JFIF changes no pixel, but libjpeg warns of an unknown one.
 JFIF, JFIF_BYTES = b"JFIF\0", 14
@@ -59,12 +66,11 @@ ESSENTIAL_BYTES = 4 + 8 * 273
 def read(data: bytes) -> Jpeg:
     """Read the segments of `data`, a file that starts with `SIGNATURE`, up to the end of its first picture.
 
-    Raises CorruptImage when the structure is broken or has no end; UnsupportedFormat for the processes
-    and frame headers that are not in use (lossless, hierarchical, arithmetic, 12-bit, no height) and for more scans or
-    segments than the limits allow.
+    Raises CorruptImage when the structure is broken or has no end; UnsupportedFormat for other kinds of JPEG (lossless,
+    hierarchical, arithmetic-coded, 12-bit, no height) and for more scans or segments than the limits allow.
     """
     picture = Jpeg()
-    marker, position = SOI, 2
+    marker, start, position = SOI, 0, 2
     for _ in range(MAX_SEGMENTS + 1):
         if marker == SOS:
             position = keep_coded_data(picture, data, position)
@@ -72,13 +78,14 @@ def read(data: bytes) -> Jpeg:
         if found is None:
             corrupt("it is cut short")
         if data[position : found.start()].strip(FILL):
-            check_stray(data, position, found.start(), marker)
+            check_stray(data[start : found.start()].rstrip(FILL), position - start, marker)
         marker, start = found[1][0], found.end()
         position = start
         if marker == EOI:
             break
-        if marker == TEM:
-            # This marker has no length and no content.
+        if marker == SOI:
+            corrupt("a second start marker (SOI) is in it")
+        if marker in BARE:
             continue
         segment = read_segment(data, start)
         position = start + 2 + len(segment)
@@ -93,16 +100,25 @@ def read(data: bytes) -> Jpeg:
     return picture
 
 
-def check_stray(data: bytes, start: int, end: int, before: int) -> None:
-    """Raise CorruptImage if the stray bytes from `start` to `end` look like a part of a segment.
+def check_stray(data: bytes, length: int, marker: int) -> None:
+    """Raise CorruptImage if the bytes behind a segment could be part of it, or of another one that changes pixels.
 
-    They are one whose marker has lost one byte or both, or the rest of an Adobe segment that is longer than it says.
-    Where a table or a color transform is lost, decoders may go on with another. before: the marker in front of them.
+    Decoders go on without a lost table or color transform, and get other pixels. So only a few bytes are passed over,
+    behind a segment that changes nothing, and only if no segment ends with them: neither one whose marker has lost a
+    byte or both, nor one that the segment in front hides.
+    data: that segment, `length` bytes from the end of its marker on, and the bytes behind it. marker: of the segment.
     """
-    lengths = {at: int.from_bytes(data[at : at + 2], "big") for at in range(start, start + 3)}
-    is_segment = any(length > 1 and at + length == end for at, length in lengths.items())
-    if before == APP14 or is_segment:
+    stray = len(data) - length
+    harmless = is_application(marker) and marker != APP14 and stray <= MOST_STRAY
+    if not harmless or ends_with_segment(data[-ESSENTIAL_BYTES:], stray) or data[-ADOBE_BYTES:].startswith(ADOBE):
         corrupt("a segment does not begin or end where it should")
+
+
+def ends_with_segment(data: bytes, stray: int) -> bool:
+    """Return whether a length field reaches the end: behind a marker, or at the beginning of the last `stray` bytes."""
+    values = np.frombuffer(data, np.uint8).astype(int)
+    ends = (values[:-1] << 8) + values[1:] + np.arange(values.size - 1) == values.size
+    return bool((ends[2:] & (values[:-3] == FILL[0])).any() or ends[values.size - stray :][:3].any())
 
 
 def read_segment(data: bytes, start: int) -> bytes:
@@ -115,9 +131,7 @@ def read_segment(data: bytes, start: int) -> bytes:
 
 def read_marker(picture: Jpeg, marker: int, segment: bytes) -> None:
     """Note what a segment says about the picture."""
-    if marker == SOI:
-        corrupt("it has a marker in the wrong place")
-    if marker in FRAMES:
+    if marker in DECODABLE_FRAMES or marker in OTHER_FRAMES:
         read_frame(picture, marker, segment)
     elif marker == SOS:
         add_scan(picture, segment)
@@ -131,33 +145,34 @@ def read_frame(picture: Jpeg, marker: int, segment: bytes) -> None:
     """Read a frame header, SOFn (T.81, B.2.2)."""
     if picture.frame:
         corrupt("it has two frame headers")
-    try:
-        precision, height, width, count = struct.unpack_from(">BHHB", segment)
-        sampling = {
-            segment[6 + 3 * index]: (segment[7 + 3 * index] >> 4, segment[7 + 3 * index] & 0x0F)
-            for index in range(count)
-        }
-    except (struct.error, IndexError):
+    if len(segment) < FRAME_BYTES:
         corrupt("its frame header is not valid")
-    if marker not in DECODABLE_FRAMES or precision != 8:  # noqa: PLR2004 - bits
-        detail = "Only 8-bit baseline, sequential and progressive JPEGs with Huffman coding are measured."
-        raise UnsupportedFormat(detail)
-    whole = len(segment) == FRAME_BYTES + 3 * count and len(sampling) == count
-    if not whole or not width or not count or any(0 in pair for pair in sampling.values()):
+    precision, height, width, count = struct.unpack_from(">BHHB", segment)
+    ids, factors = segment[FRAME_BYTES::3], segment[FRAME_BYTES + 1 :: 3]
+    sampling = [(factor >> 4, factor & 0x0F) for factor in factors]
+    if marker in OTHER_FRAMES:
+        unsupported(f"This is {OTHER_FRAMES[marker]}, which is not measured.")
+    if precision != 8:  # noqa: PLR2004 - bits
+        unsupported(f"This is a {precision}-bit JPEG, which is not measured.")
+    if len(segment) != FRAME_BYTES + 3 * count or not width or not count or any(0 in pair for pair in sampling):
         corrupt("its frame header is not valid")
-    check_decodable(height, list(sampling.values()))
-    picture.frame, picture.size, picture.sampling = marker, (width, height), sampling
+    check_decodable(height, sampling)
+    picture.frame, picture.size, picture.ids, picture.sampling = marker, (width, height), ids, sampling
 
 
 def check_decodable(height: int, sampling: list[tuple[int, int]]) -> None:
     """Raise UnsupportedFormat for a frame header that the standard allows and libjpeg does not decode."""
     if not height:
-        detail = "This JPEG has no height in its header: it is damaged, or has it behind its first scan (DNL)."
-        raise UnsupportedFormat(detail)
+        unsupported("This JPEG has no height in its header: it is damaged, or has it behind its first scan (DNL).")
     if len(sampling) not in COMPONENTS:
-        raise UnsupportedFormat("Only JPEGs of one, three or four components are measured.")
+        unsupported(f"This is a JPEG of {len(sampling)} components; only those of one, three or four are measured.")
     if any(max(factors) % factor for factors in zip(*sampling, strict=True) for factor in factors):
-        raise UnsupportedFormat("JPEGs with fractional sampling are not measured.")
+        unsupported("This is a JPEG with fractional sampling, which is not measured.")
+
+
+def unsupported(reason: str) -> NoReturn:
+    """Raise UnsupportedFormat, and say what to do."""
+    raise UnsupportedFormat(f"{reason} Convert it to PNG.")
 
 
 def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
@@ -174,17 +189,27 @@ def keep_segment(picture: Jpeg, marker: int, segment: bytes) -> None:
         picture.transform = content[ADOBE_BYTES - 1]
     elif marker == SOS and picture.frame != PROGRESSIVE:
         segment = checking_interval(picture) + sequential(segment)
-    elif APP0 <= marker <= APP15 or marker == COM:
+    elif is_application(marker):
         return
     if len(segment) > ESSENTIAL_BYTES:
         corrupt("a segment is longer than what it can hold")
     picture.essentials += segment
 
 
+def is_application(marker: int) -> bool:
+    """Return whether a segment is an application's or a comment."""
+    return APP0 <= marker <= APP15 or marker == COM
+
+
 def sequential(segment: bytes) -> bytes:
-    """Return a scan header that names all coefficients. For others, libjpeg warns and decodes all of them anyway."""
+    """Return a scan header that names all coefficients. Some encoders leave that out, and libjpeg would warn of it.
+
+    Raises CorruptImage for one that names others: a byte of it is lost, or one too many.
+    """
     size = len(SCAN_PARAMETERS)
-    return segment[:-size] + SCAN_PARAMETERS if len(segment) == 5 + 2 * segment[4] + size else segment
+    if segment[-size:] not in {SCAN_PARAMETERS, bytes(size)}:
+        corrupt("a scan header is not valid")
+    return segment[:-size] + SCAN_PARAMETERS
 
 
 def checking_interval(picture: Jpeg) -> bytes:
