@@ -64,7 +64,7 @@ def test_what_is_deployed_is_built_in_a_path_with_spaces(clone: Path, tmp_path: 
     subprocess.run(
         ["make", "--silent", *there, "build"], cwd=clone, env=environment, check=True, stdout=subprocess.DEVNULL
     )
-    paths = [str(clone / name) for name in (".venv/bin/uv", "infra/slim.sh", "core/image_intensity")]
+    paths = [str(clone / name) for name in (".venv/bin/uv", "infra/slim.sh", "core")]
     assert (clone / "told").read_text().splitlines() == ["build", *paths]
     assert (clone / ".aws-sam/build/GatewayFunction/printed").read_text().startswith("-c import shutil")
 
@@ -83,9 +83,10 @@ def test_every_function_is_built_with_programs_and_into_folders_whose_paths_have
 ) -> None:
     artifacts, core = clone / "built", clone / "core"
     (artifacts / "botocore/data").mkdir(parents=True)
-    core.mkdir()
+    for name in ("image_intensity", "intensity"):
+        (core / name).mkdir(parents=True)
     for name in ("__init__.py", "errors.py", "measurement.py", "options.py"):
-        (core / name).touch()
+        (core / "image_intensity" / name).touch()
     program(tmp_path / "bin/docker", f'printf "%s\\n" "$@" > "{clone}/told"')
     environment = {
         **os.environ,
