@@ -16,7 +16,6 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def written(line: dict[str, Any]) -> str:
-    """Return a line of the log as JSON."""
     return to_json(line, inf_nan_mode="constants", fallback=str).decode()
 
 

@@ -49,7 +49,6 @@ def split(value: object) -> object:
 
 
 def upper(value: object) -> object:
-    """Turn text into capitals: the case of formats and log levels does not matter."""
     return value.upper() if isinstance(value, str) else value
 
 

@@ -23,7 +23,6 @@ JOB_ID = "Zr0mJbWcS3o7qk1XvQ9yTn4LdA8uHp2e"
 
 
 def parameter(option: Option) -> Any:  # noqa: ANN401 - what pydantic takes as a field
-    """Return an option as a parameter of the query."""
     if not option.kind:
         return texts_of(option), Field(option.default, description=sentence(option))
     # Without an example: Swagger UI would send it with every image.
@@ -33,7 +32,6 @@ def parameter(option: Option) -> Any:  # noqa: ANN401 - what pydantic takes as a
 
 
 def said(option: Option) -> Any:  # noqa: ANN401 - as above
-    """Return an option as a field of an answer."""
     return texts_of(option), Field(description=sentence(option))
 
 
@@ -248,7 +246,6 @@ class JobAnswer(BaseModel):
 
     @classmethod
     def of(cls, found: Found, request_id: str, result: FullIntensity | Intensity | None = None) -> Self:
-        """Return the answer for a job that has not failed."""
         job_id, job = found
         progress = job.progress and JobProgress(step=job.progress.step, share=job.progress.share)
         status: Literal["queued", "running", "done"] = "done" if job.status == "finished" else job.status

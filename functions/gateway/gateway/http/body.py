@@ -54,7 +54,7 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
     """
     sent_as = media_type(request)
     if sent_as is None:
-        raise missing_image("Nothing was sent.")
+        raise missing_image("Nothing was sent, or the request does not say what: it has no Content-Type.")
     if sent_as not in {"multipart/form-data", *FILE_TYPES}:
         raise malformed(
             f"Send the image as multipart/form-data, in a file field named {FIELD}; or as the body itself, with the "
@@ -142,7 +142,6 @@ def media_type(request: Request) -> str | None:
 
 
 def is_json(request: Request) -> bool:
-    """Return whether the body is sent as JSON."""
     return media_type(request) == "application/json"
 
 
@@ -190,13 +189,11 @@ def declared_length(request: Request) -> int:
 
 
 def encoded(what: str, name: str, value: str) -> ProblemError:
-    """Return the problem of a request or a part whose bytes are not those of the file."""
     detail = f"The {what} has the header {name}: {shortened(value)}. Send the file as it is, without this header."
     return ProblemError(ProblemCode.UNSUPPORTED_ENCODING, detail)
 
 
 def missing_image(reason: str) -> ProblemError:
-    """Return the problem that explains how to send an image."""
     detail = f"{reason} Send the image as a file in the field {FIELD}; with curl: -F {FIELD}=@photo.jpg"
     return ProblemError(ProblemCode.MISSING_IMAGE, detail)
 

@@ -33,7 +33,6 @@ class CloudFrontMiddleware:
         self.direct_access = direct_access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -25,12 +25,10 @@ class FaultMiddleware:
     """
 
     def __init__(self, app: ASGIApp, logger: Logger) -> None:
-        """Wrap `app`."""
         self.app = app
         self.logger = logger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         started = False
 
         async def send_noting_start(message: Message) -> None:

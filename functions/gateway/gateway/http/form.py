@@ -64,7 +64,7 @@ async def read_form(content_type: str, body: AsyncGenerator[bytes, None]) -> For
     except MultiPartException as error:
         at = getattr(error.__cause__, "offset", 0)
         folded = piece[max(at - 1, 0) : at + 1] in {b"\n ", b"\n\t"}
-        reason = "A header of its part goes on in a second line." if folded else error.message
+        reason = "A header of a part goes on in a second line; write it in one." if folded else error.message
         raise malformed(f"The form cannot be read: {reason}") from error
     except ValueError as error:
         # The form names a wrong character set, or one that does not exist.
@@ -112,10 +112,8 @@ def name_in(disposition: str) -> str:
 
 
 def boundary_of(content_type: str) -> bytes:
-    """Return the boundary of a form; empty if its type does not say it."""
     return parse_options_header(content_type)[1].get(b"boundary", b"")
 
 
 def malformed(detail: str) -> ProblemError:
-    """Return the problem of a form that is none."""
     return ProblemError(ProblemCode.MALFORMED_REQUEST, detail)

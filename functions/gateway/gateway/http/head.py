@@ -12,11 +12,9 @@ class HeadMiddleware:
     """Has the application answer a HEAD as a GET. FastAPI's routes for GET do not take HEAD by themselves."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return

@@ -82,7 +82,6 @@ class Readiness(BaseModel):
 
 
 def make_health_router(service: Service) -> APIRouter:
-    """Return the routes for the health of `service`."""
     router = APIRouter(prefix="/health", tags=[HEALTH])
     settings = service.settings
 

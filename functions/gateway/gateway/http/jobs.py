@@ -30,7 +30,6 @@ ID = {"pattern": "^[A-Za-z0-9_-]{32}$"}
 
 
 def make_jobs_router(service: Service) -> APIRouter:
-    """Return the routes of the jobs of `service`."""
     router = APIRouter(prefix="/jobs", tags=[JOBS])
 
     @router.post(

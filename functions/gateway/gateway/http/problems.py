@@ -57,7 +57,6 @@ def wrong_values(errors: Iterable[Mapping[str, Any]]) -> str:
 
 
 def what_may_be(item: Mapping[str, Any]) -> str:
-    """Return what a query parameter may be instead of what pydantic refuses."""
     context = item.get("ctx", {})
     if item["type"] == "literal_error":
         return f"it may be {context['expected']}, or left out"

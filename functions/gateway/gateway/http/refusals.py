@@ -21,7 +21,6 @@ class RefusalMiddleware:
     """Around CORSMiddleware and TrustedHostMiddleware, which refuse preflights and names in the header Host."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +44,6 @@ class RefusalMiddleware:
 
 
 def problem_of(scope: Scope, text: str) -> tuple[ProblemCode, str]:
-    """Return the problem of a refused preflight, or else of a name."""
     if scope["method"] == "OPTIONS":
         return ProblemCode.MALFORMED_REQUEST, f"{text}."
     host = Headers(scope=scope).get("host", "")

@@ -43,7 +43,6 @@ class RequestLog:
     caller: str | None = None
 
     def elapsed_ms(self) -> float:
-        """Return the milliseconds since the request began."""
         return (time.perf_counter() - self.started) * 1000
 
     def add(self, report: Report) -> None:
@@ -57,7 +56,6 @@ class RequestLogMiddleware:
     """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics."""
 
     def __init__(self, app: ASGIApp, logger: Logger, service_name: str) -> None:
-        """Wrap `app`."""
         self.app = app
         self.logger = logger
         # One object for all requests: it is filled and emptied at the end of each, without waiting in between.
@@ -65,7 +63,6 @@ class RequestLogMiddleware:
         self.metrics = None if is_metrics_disabled() else metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -88,7 +85,6 @@ class RequestLogMiddleware:
             self.emit_metrics(log)
 
     def write_log_line(self, scope: Scope, log: RequestLog) -> None:
-        """Write the one line of this request."""
         line = {
             "method": scope["method"],
             "path": shortened(scope["path"]),
@@ -143,7 +139,6 @@ def api_gateways_caller(scope: Scope) -> str | None:
 
 
 def headers_of(log: RequestLog) -> list[tuple[bytes, bytes]]:
-    """Return the headers that every answer has, as ASGI has them."""
     timings = {**log.report.timings, "total": log.elapsed_ms()}
     timing = ", ".join([f"{name};dur={duration:.1f}" for name, duration in timings.items()])
     headers = [*RAW_HEADERS, (b"x-request-id", log.request_id.encode()), (b"server-timing", timing.encode())]

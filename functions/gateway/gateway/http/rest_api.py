@@ -31,7 +31,6 @@ class RestApi(APIGateway):
     """An event of a REST API. It raises nothing: the application answers what is wrong with a request."""
 
     def __init__(self, event: LambdaEvent, context: LambdaContext, config: LambdaConfig) -> None:
-        """Adapt `event`."""
         headers = {
             name: {header: value for header, value in (event.get(name) or {}).items() if header.lower() not in DROPPED}
             for name in ("headers", "multiValueHeaders")
@@ -93,7 +92,6 @@ def lead_to_page(app: FastAPI) -> None:
 
 
 def adapt(app: ASGI) -> Callable[[Any, Any], dict[str, Any] | None]:
-    """Return the Lambda handler that serves `app`."""
     # Mangum would encode problems in base64 if their media type were not in this list.
     text = [*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE]
     serve = Mangum(app, lifespan="off", custom_handlers=[RestApi], text_mime_types=text)

@@ -41,7 +41,6 @@ def log_of(request: Request) -> RequestLog:
 
 
 def make_intensity_router(service: Service) -> APIRouter:
-    """Return the routes that measure with `service`."""
     router = APIRouter()
 
     async def read_image(request: Request) -> tuple[str, Image]:

@@ -31,7 +31,6 @@ class DynamoStore:
     """Values in a table with the key `name` and the time to live `expires`. botocore waits on a thread."""
 
     def __init__(self, client: DynamoDBClient, table: str) -> None:
-        """Keep values in `table`."""
         self.client, self.table = client, table
 
     async def read(self, name: str) -> bytes:
@@ -70,7 +69,6 @@ class LambdaQueue:
     """The queue that Lambda has for each function: it keeps an event, and tries it again when a worker dies."""
 
     def __init__(self, client: LambdaClient, function_name: str, logger: Logger) -> None:
-        """Send events to the function of this name."""
         self.client, self.function_name, self.logger = client, function_name, logger
 
     async def send(self, name: str, job: Job, invocation: Invocation) -> None:

@@ -20,7 +20,6 @@ class Breaker:
     """
 
     def __init__(self, what: str, logger: Logger) -> None:
-        """Start closed. `what` is the name in the log."""
         self.what = what
         self.logger = logger
         self.open_until: float | None = None
@@ -46,7 +45,6 @@ class Breaker:
         self.open_until = time.monotonic() + self.rest_seconds
 
     def succeeded(self) -> None:
-        """Close."""
         if self.open_until is not None:
             self.open_until = None
             self.logger.info("%s works again", self.what)

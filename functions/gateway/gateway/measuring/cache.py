@@ -56,15 +56,12 @@ class NoCache:
         """Connect to nothing."""
 
     async def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
-        """Know nothing."""
         return Lookup("bypass")
 
     async def put(self, sha256: str, record: Record, options: Options) -> bool:  # noqa: ARG002 - the Protocol's
-        """Keep nothing."""
         return True
 
     async def health(self) -> Literal["ok", "off", "down"]:
-        """Be off."""
         return "off"
 
 

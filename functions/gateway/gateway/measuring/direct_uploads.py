@@ -85,8 +85,6 @@ class TicketRequest(BaseModel):
 
 
 class Ticket(BaseModel):
-    """The content of a ticket."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: Annotated[str, Field(pattern=f"^{PREFIX}")]
@@ -102,7 +100,6 @@ class Ticket(BaseModel):
 
     @property
     def seconds(self) -> int:
-        """How long form and ticket are valid."""
         return min(LEAST_SECONDS + self.size // SLOWEST_BYTES_PER_SECOND, MOST_SECONDS)
 
 
@@ -163,7 +160,6 @@ class DirectUploads:
         return ticket.filename, self.stored(ticket)
 
     def stored(self, ticket: Ticket) -> StoredImage:
-        """Return where the file of `ticket` is."""
         return StoredImage(bucket=self.bucket, key=ticket.key, size=ticket.size, sha256=ticket.sha256)
 
     def form(self, ticket: Ticket, content_type: str) -> Form:
@@ -189,7 +185,6 @@ class DirectUploads:
         return f"{address.scheme}://{address.netloc}"
 
     def sign(self, ticket: Ticket) -> str:
-        """Return the ticket as text, for the sender."""
         text = self.serializer.dumps(ticket.model_dump())
         return text.decode() if isinstance(text, bytes) else text
 
@@ -209,13 +204,11 @@ class DirectUploads:
 
 
 def expired() -> ProblemError:
-    """Return the problem of a ticket that was valid."""
     detail = "The ticket has expired. Call POST /uploads for a new one, and upload the file again."
     return ProblemError(ProblemCode.EXPIRED_TICKET, detail)
 
 
 def too_large_for_service(limit: int) -> ProblemError:
-    """Return the problem of a file of more than `limit` bytes, for which there is no other way."""
     detail = f"The file is larger than {limit:,} bytes, the most that this service takes."
     return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
 
@@ -237,7 +230,6 @@ def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = No
 
 
 def make_session() -> Session:
-    """Return botocore's session, which has the credentials."""
     from botocore.session import Session  # noqa: PLC0415 - see DirectUploads
 
     return Session()

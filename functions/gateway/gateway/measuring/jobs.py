@@ -45,8 +45,6 @@ class JobQueue(Protocol):
 
 
 class Found(NamedTuple):
-    """A job, and its id."""
-
     id: str
     job: Job
 
@@ -66,7 +64,6 @@ class Jobs:
     logger: Logger
 
     def id_of(self, image: StoredImage, options: Options) -> str:
-        """Return the id of the job that measures an upload under `options`."""
         subject = f"job\0{image.bucket}\0{image.key}\0{options.key()}"
         digest = hmac.digest(self.secret_key.encode(), subject.encode(), hashlib.sha256)
         return urlsafe_b64encode(digest[:ID_BYTES]).decode()
@@ -119,7 +116,6 @@ class Jobs:
             raise self.unreachable(error) from error
 
     def unreachable(self, error: Exception) -> ProblemError:
-        """Log why the store fails, and return the problem to answer with."""
         reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
         self.logger.error("the store of jobs failed", extra={"error": reason})
         return ProblemError(ProblemCode.PROCESSOR_BUSY, STORE_DETAIL)
@@ -142,10 +138,8 @@ def may_go_better(job: Job) -> bool:
 
 
 def unknown() -> ProblemError:
-    """Return the problem of a job that is not there."""
     return ProblemError(ProblemCode.NOT_FOUND, UNKNOWN_DETAIL)
 
 
 def lost() -> ProblemError:
-    """Return the problem of a job whose worker has died."""
     return ProblemError(ProblemCode.PROCESSOR_FAILED, LOST_DETAIL)

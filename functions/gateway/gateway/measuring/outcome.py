@@ -50,7 +50,6 @@ class Outcome:
 
     @property
     def measurement(self) -> Measurement:
-        """The measurement. Raises the error if there is none."""
         if isinstance(self.result, Exception):
             raise self.result
         return self.result

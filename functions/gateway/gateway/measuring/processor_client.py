@@ -6,8 +6,9 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import fields, is_dataclass
 from json import loads
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -22,7 +23,6 @@ from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.completeness import has_every_field
 from image_intensity import Measurement
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ class MeasurementMessage(BaseModel):
 
 
 class ImageProblem(BaseModel):
-    """What is wrong with the image."""
-
     code: ProblemCode
     detail: str
 
@@ -90,7 +88,6 @@ class TimeUsedUpError(ProblemError):
     """The processor has used up the time that an image may take. It would again, so this is remembered of the image."""
 
     def __init__(self) -> None:
-        """Be a processor_timeout."""
         super().__init__(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
 
 
@@ -109,7 +106,6 @@ class LambdaProcessor:
     """The processor Lambda, invoked synchronously."""
 
     def __init__(self, client: LambdaClient, function_name: str, logger: Logger) -> None:
-        """Invoke the function of this name through `client`."""
         self.client = client
         self.function_name = function_name
         self.logger = logger
@@ -123,7 +119,6 @@ class LambdaProcessor:
         return await asyncio.get_running_loop().run_in_executor(self.threads, run, self.measure_now, invocation)
 
     def measure_now(self, invocation: Invocation) -> Answer:
-        """Invoke the function, and wait for its answer."""
         payload = invocation.to_json(b64encode)
         if len(payload) > LAMBDA_PAYLOAD_BYTES:
             detail = f"A file that makes {len(payload):,} bytes of JSON does not fit into one Lambda invocation."
@@ -140,14 +135,14 @@ class LambdaProcessor:
         except ClientError as error:
             if error.response["Error"]["Code"] in BUSY:
                 raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL) from error
-            raise self.failure(str(error)) from error
+            raise failure(str(error), self.logger) from error
         except BotoCoreError as error:
-            raise self.failure(str(error)) from error
+            raise failure(str(error), self.logger) from error
         if response.get("FunctionError"):
             report = answer.decode("utf-8", "replace")
             if "Task timed out" in report or "Sandbox.Timedout" in report:
                 raise TimeUsedUpError
-            raise self.failure(report)
+            raise failure(report, self.logger)
         return answer
 
     def send(self, payload: bytes) -> InvocationResponseTypeDef:
@@ -165,15 +160,21 @@ class LambdaProcessor:
                 raise
             return self.client.invoke(FunctionName=self.function_name, Payload=payload)
 
-    def failure(self, reason: str) -> ProblemError:
-        """Log the reason, and return the problem, which does not tell it."""
-        return failure(reason, self.logger)
-
 
 def read_answer(answer: bytes, options: Options, logger: Logger) -> Answer:
     """Return the measurement in an answer, perhaps of an older processor. Raises ProblemError as `read_measurement`."""
     measurement = read_measurement(answer, options, logger)
     return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
+
+
+def has_every_field(sent: Any, read: object) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether the JSON `sent`, from which the dataclass `read` was made, has every field of it.
+
+    An older processor, or an older record in the cache, does not have a field that is new here.
+    """
+    return not is_dataclass(read) or all(
+        field.name in sent and has_every_field(sent[field.name], getattr(read, field.name)) for field in fields(read)
+    )
 
 
 def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measurement:
@@ -194,7 +195,6 @@ def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measure
 
 
 def failure(reason: str, logger: Logger) -> ProblemError:
-    """Log the reason, and return the problem, which does not tell it."""
     logger.error("processor failed", extra={"error": reason})
     return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
 

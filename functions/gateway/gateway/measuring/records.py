@@ -44,7 +44,6 @@ class Refusal:
     max_pixels: int
 
     def error(self) -> ProblemError:
-        """Return the problem to answer with."""
         return ProblemError(self.code, self.detail)
 
 
@@ -54,10 +53,7 @@ CONTENT: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(union_mode="l
 
 
 class Records:
-    """Makes records and reads them."""
-
     def __init__(self, secret_key: str) -> None:
-        """Sign with keys that are derived from `secret_key`."""
         self.secret_key = secret_key
         self.remembered = lru_cache(RECORDS_IN_MEMORY)(self.checked)
 
@@ -92,7 +88,6 @@ def written(record: Record) -> bytes:
 
 @cache
 def writer(kind: type) -> TypeAdapter[Any]:
-    """Return what writes records of one kind."""
     return TypeAdapter(kind)
 
 

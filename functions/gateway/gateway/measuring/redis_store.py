@@ -80,12 +80,10 @@ class RedisStore:
             return bool(await self.connected().set(name, content, ex=seconds, nx=not replace))
 
     async def close(self) -> None:
-        """Close all connections."""
         if self.client:
             await self.client.aclose()
 
     def connected(self) -> Client:
-        """Return the client, which connects when it is used."""
         self.client = self.client or self.connect()
         return self.client
 

@@ -50,8 +50,6 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What the routes work with: the settings and the parts behind the gateway."""
-
     settings: Settings
     cache: Cache
     processor: Processor
@@ -107,13 +105,11 @@ class Service:
         return answer.measurement
 
     async def remember(self, source: Source, record: Record, options: Options, report: Report) -> None:
-        """Have the cache keep a record, if it was asked before and answered."""
         if report.cache == "miss":
             with report.timed("cache"):
                 report.cache_failures += not await self.cache.put(source.sha256, record, options)
 
     def refusal(self, problem: ProblemError, source: Source) -> Refusal:
-        """Return what to remember of a problem, with the limits that it depends on."""
         formats = self.settings.allowed_image_formats
         return Refusal(code=problem.code, detail=problem.detail, allowed_formats=formats, max_pixels=source.max_pixels)
 
@@ -224,20 +220,17 @@ class Service:
 
 
 def beyond(record: Measurement, limit: int) -> ProblemError:
-    """Return the problem of an image that has more than `limit` pixels, as the processor would say it."""
     width, height = record.image_size
     detail = f"The image has {width} x {height} = {width * height:,} pixels; at most {limit:,} are measured."
     return ProblemError(ProblemCode.TOO_MANY_PIXELS, detail)
 
 
 def too_large_for_a_request(limit: int) -> ProblemError:
-    """Return the problem of an uploaded file of more than `limit` bytes, which only a job may measure."""
     detail = f"The file is larger than {limit:,} bytes, the most that is measured while you wait. POST /jobs takes it."
     return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
 
 
 async def digest(content: bytes | bytearray | memoryview) -> str:
-    """Return the SHA-256 of `content`, hexadecimal."""
     if len(content) <= HASHED_AT_ONCE_BYTES:
         return hashlib.sha256(content).hexdigest()
     return (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()
