@@ -10,6 +10,7 @@
 import { startChoosing } from "./choosing.js";
 import { comparedWith, showComparison, startCompare } from "./compare.js";
 import { all, byId, onClick } from "./dom.js";
+import { resetFilter } from "./filter.js";
 import { inspectAll } from "./inspecting.js";
 import { limitsInWords, loadLimits } from "./limits.js";
 import { showList, startList } from "./list.js";
@@ -18,11 +19,12 @@ import { announce, beginProgress, dismiss, dismissSuccess, endProgress, say, sho
 import { link, startOptions } from "./options.js";
 import { forgetPixel, showPreview } from "./preview.js";
 import { clearRegion, setRegion, typeRegion } from "./region.js";
-import { markOutdated, showResult, startResult } from "./result.js";
+import { markOutdated, showResult, startResult, tellOfHiddenColors } from "./result.js";
 import { add, answerOf, areSame, drop, isOutdated, isRefused, isRetryable, isUnderWay, keep, openJobs, page, refer, refreshReference, restore, rowFinder, target } from "./rows.js";
-import { asCsv, asJson, copyOnClick, download } from "./saving.js";
+import { asCsv, asJson, asTable, copyOnClick, download } from "./saving.js";
 import { endpoint } from "./service.js";
 import { count, plural, quoted, showName, size, totals } from "./words.js";
+import { showLook, startZoom } from "./zoom.js";
 
 const CHOOSE = "Choose image files";
 // One image is measured again by itself, so long after the last change of an option, unless it takes its time.
@@ -57,6 +59,11 @@ function start() {
   startCompare(() => show(page.shown));
   copyOnClick(byId("copy-link"), link);
   startResult();
+  startZoom();
+  onClick("count-less", () => {
+    byId("alpha").value = "weight";
+    byId("alpha").dispatchEvent(new Event("change"));
+  });
   startList({ select, retry, refer: compareWith, remove });
   startListButtons();
   show(null);
@@ -242,6 +249,7 @@ function endRun() {
 function optionsChanged() {
   dismissSuccess();
   forgetPixel();
+  showLook();
   markOutdated();
   refresh();
   measureAgainSoon();
@@ -263,6 +271,7 @@ function measureAgainSoon() {
 
 function startListButtons() {
   const dated = (ending) => `intensity-${new Date().toISOString().slice(0, 10)}.${ending}`;
+  copyOnClick(byId("copy-table"), () => asTable(page.rows));
   onClick("download-csv", () => download(dated("csv"), "text/csv", asCsv(page.rows)));
   onClick("download-json", () => download(dated("json"), "application/json", asJson(page.rows)));
   // These two go once they are pressed, and whoever stood on them goes on beside them.
@@ -277,6 +286,7 @@ function startListButtons() {
   });
   onClick("clear-list", () => {
     const number = page.rows.length;
+    resetFilter();
     const putBack = takeAway([...page.rows]);
     clear();
     offerUndo(`${plural(number, "image")} removed.`, putBack);
@@ -328,7 +338,10 @@ function show(row) {
   if (row !== before) showList([before, row].filter(Boolean)); // only one is marked
   const reference = comparedWith(row, page.reference);
   byId("refer").hidden = !answerOf(row) || row === page.reference;
-  showPreview(row, () => showComparison(row, reference));
+  showPreview(row, () => {
+    tellOfHiddenColors();
+    showComparison(page.shown, comparedWith(page.shown, page.reference));
+  });
   showResult(row, reference);
   showComparison(row, reference);
 }

@@ -17,6 +17,7 @@ export function startCompare(onChange) {
     onChange();
   });
   for (const id of ["split", "fade"]) byId(id).addEventListener("input", divide);
+  byId("picture").addEventListener("pointerdown", drag, { capture: true });
 }
 
 /** The row to compare with `row`, or null if none is or comparing is off. */
@@ -52,6 +53,24 @@ function lay(reference) {
   over.src = url;
   stage.append(over);
   divide();
+}
+
+/** The divider goes where the pointer does, while no region is drawn. */
+function drag(down) {
+  const [over] = all(".stage .over");
+  if (!over || byId("fade").checked || down.target.closest(".layer")) return;
+  down.preventDefault();
+  const { left, width } = over.getBoundingClientRect();
+  const follow = ({ clientX }) => {
+    byId("split").value = ((clientX - left) / width) * 100;
+    divide();
+  };
+  const frame = byId("picture");
+  const end = () => frame.removeEventListener("pointermove", follow);
+  follow(down);
+  frame.setPointerCapture(down.pointerId);
+  frame.addEventListener("pointermove", follow);
+  for (const name of ["pointerup", "pointercancel"]) frame.addEventListener(name, end, { once: true });
 }
 
 function divide() {

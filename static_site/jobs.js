@@ -52,7 +52,7 @@ export async function follow(id, signal, onStage) {
 }
 
 /** The options of a job, of which the page knows nothing more after a reload. */
-export function optionsOf({ measurement }) {
+export function optionsMeasured({ measurement }) {
   return Object.fromEntries(OPTIONS.filter((name) => measurement[name]).map((name) => [name, measurement[name]]));
 }
 

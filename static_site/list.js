@@ -5,12 +5,15 @@
  */
 
 import { all, byId } from "./dom.js";
+import { filtered, showFilter, startFilter } from "./filter.js";
 import { answerOf, areSame, isOutdated, optionsOf, page } from "./rows.js";
+import { showSeries, spread, startSeries } from "./series.js";
 import { forgetPictures, makeRow, removeRow, updateRow } from "./table-row.js";
 import { count, totals } from "./words.js";
 
 // Rows beyond each edge of the view. The Tab key reaches them, and a short list is there as a whole.
 const BEYOND = 10;
+const SERIES_AFTER_MS = 100;
 const byName = new Intl.Collator("en", { numeric: true });
 /** The table rows in the document, by the id of what they show. */
 const elements = new Map();
@@ -19,6 +22,9 @@ let isScheduled = false;
 let sorting = { column: null, isDescending: false };
 /** All rows are as high as this one (CSS pixels). */
 let rowHeight = 52;
+/** The rows that the filter lets through. */
+let listed = [];
+let seriesTimer = null;
 
 const VALUES = {
   name: (row) => row.name,
@@ -35,6 +41,14 @@ export function startList(actions) {
   for (const button of all("[data-sort]")) {
     button.addEventListener("click", () => sortBy(button.dataset.sort));
   }
+  startFilter(() => {
+    byId("list-view").scrollTop = 0;
+    showList();
+  });
+  startSeries((row) => {
+    if (!elements.has(row.id)) bringIntoView(row);
+    actions.select(row, true);
+  });
   byId("rows").addEventListener("click", ({ target }) => {
     const row = page.rows.find(({ id }) => String(id) === target.closest("tr")?.dataset.id);
     const action = target.closest("button")?.dataset.action ?? "select";
@@ -55,8 +69,8 @@ function moveByKey(event, select) {
     const buttons = [...element.querySelectorAll("button:not([hidden])")];
     buttons[buttons.indexOf(target) + (key === "ArrowRight" ? 1 : -1)]?.focus();
   } else if (key in STEPS) {
-    const place = page.rows.findIndex(({ id }) => String(id) === element.dataset.id);
-    const row = page.rows[Math.min(page.rows.length - 1, Math.max(0, place + STEPS[key]))];
+    const place = listed.findIndex(({ id }) => String(id) === element.dataset.id);
+    const row = listed[Math.min(listed.length - 1, Math.max(0, place + STEPS[key]))];
     bringIntoView(row);
     select(row, true);
     elements.get(row.id).querySelector(".select").focus({ preventScroll: true });
@@ -67,7 +81,7 @@ function moveByKey(event, select) {
 /** Scroll the list, and no more than that, so that the whole row can be seen. */
 function bringIntoView(row) {
   const view = byId("list-view");
-  const top = page.rows.indexOf(row) * rowHeight;
+  const top = listed.indexOf(row) * rowHeight;
   const head = view.querySelector("thead").offsetHeight;
   view.scrollTop = Math.min(top, Math.max(view.scrollTop, top + rowHeight + head - view.clientHeight));
   draw();
@@ -93,20 +107,35 @@ function schedule() {
 function draw() {
   isScheduled = false;
   if (byId("list").hidden) return clear();
+  listed = filtered(page.rows);
   const { first, rows } = inView();
   removeAllBut(rows);
   place(rows, first);
   byId("above").style.height = `${first * rowHeight}px`;
-  byId("below").style.height = `${(page.rows.length - first - rows.length) * rowHeight}px`;
-  byId("table-of-rows").setAttribute("aria-rowcount", page.rows.length + 1);
-  showTotals();
-  if (outdated.size) checkOrder();
+  byId("below").style.height = `${(listed.length - first - rows.length) * rowHeight}px`;
+  byId("table-of-rows").setAttribute("aria-rowcount", listed.length + 1);
+  if (outdated.size) {
+    showFilter();
+    showTotals();
+    showSeriesSoon();
+    checkOrder();
+  }
   outdated.clear();
   const [element] = elements.values();
+  if (!element) return;
   const { height } = element.getBoundingClientRect();
   if (Math.abs(height - rowHeight) < 0.1) return;
   rowHeight = height; // another size of text or of window
   schedule();
+}
+
+/** Not with each of 500 images that are measured. */
+function showSeriesSoon() {
+  if (seriesTimer) return;
+  seriesTimer = setTimeout(() => {
+    seriesTimer = null;
+    showSeries(listed);
+  }, SERIES_AFTER_MS);
 }
 
 function clear() {
@@ -118,9 +147,9 @@ function clear() {
 function inView() {
   const { scrollTop, clientHeight } = byId("list-view");
   const number = Math.ceil(clientHeight / rowHeight) + 2 * BEYOND;
-  const last = Math.max(0, page.rows.length - number);
+  const last = Math.max(0, listed.length - number);
   const first = Math.min(last, Math.max(0, Math.floor(scrollTop / rowHeight) - BEYOND));
-  return { first, rows: page.rows.slice(first, first + number) };
+  return { first, rows: listed.slice(first, first + number) };
 }
 
 function removeAllBut(rows) {
@@ -152,12 +181,12 @@ function place(rows, first) {
 function showTotals() {
   const averages = page.rows.map(answerOf).filter(Boolean).map((answer) => answer.average_intensity);
   byId("totals").textContent = totals(page.rows);
-  const mean = averages.reduce((sum, average) => sum + average, 0) / averages.length;
+  const { mean, deviation } = spread(averages);
   const isMixed = page.reference && page.rows.some((row) => answerOf(row) && !areSame(optionsOf(row), optionsOf(page.reference)));
   const old = page.rows.filter((row) => answerOf(row) && isOutdated(row)).length;
   byId("old-numbers").textContent = old ? `${count(old)} measured with other options than those chosen now` : "";
   const note = isMixed ? ". * Measured with other options than the reference; the mean is over all of them." : "";
-  byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${note}` : "";
+  byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${averages.length > 1 ? `, σ ${deviation.toFixed(2)}` : ""}${note}` : "";
 }
 
 function sortBy(column) {
@@ -169,7 +198,7 @@ function sortBy(column) {
   }
   page.rows.sort(inOrder);
   byId("list-view").scrollTop = 0;
-  draw();
+  showList();
 }
 
 /** Rows that came or changed since are not moved under the user's eyes. Then the heading no longer says that they are sorted. */

@@ -128,9 +128,9 @@ export class Run {
 
   /** The answer of a job from before a reload, and its options. */
   async #follow(job, signal, onStage) {
-    const { follow, optionsOf } = await load(() => import("./jobs.js"));
+    const { follow, optionsMeasured } = await load(() => import("./jobs.js"));
     const answer = await follow(job, signal, onStage);
-    return { answer, options: optionsOf(answer) };
+    return { answer, options: optionsMeasured(answer) };
   }
 }
 

@@ -6,9 +6,12 @@ import { layoutOf, shownSize, toStored } from "./exif.js";
 import { grayOf, lumaInWords } from "./options.js";
 import { drawOn, drawOnNothing, offerRegion } from "./region.js";
 import { page } from "./rows.js";
+import { zoomOn } from "./zoom.js";
 
 // A picture with fewer pixels on its longer side is shown enlarged: a gray card of 3 by 3 would be a dot.
 const SMALL = 240;
+// Pixels, on each side, of the picture that is looked at for transparent parts.
+const STAMP = 128;
 
 /** What is shown: { row, file, url, picture }. */
 let shown = null;
@@ -37,6 +40,7 @@ function release() {
   byId("turned").hidden = true;
   forgetPixel();
   drawOnNothing();
+  zoomOn(null);
 }
 
 function show(row, onReady) {
@@ -54,6 +58,8 @@ function show(row, onReady) {
   });
   picture.addEventListener("load", async () => {
     enlarge(picture);
+    if (shown === mine) zoomOn(picture);
+    row.isTransparent = isTransparent(picture);
     const layout = await layoutOf(row.file).catch(() => null);
     if (shown !== mine) return;
     if (layout && fits(picture, layout)) {
@@ -70,6 +76,13 @@ function show(row, onReady) {
   byId("picture").replaceChildren(stage);
 }
 
+/** Whether some of it is transparent, as far as one can see at the size of a stamp. */
+function isTransparent(picture) {
+  const stamp = new OffscreenCanvas(STAMP, STAMP).getContext("2d");
+  stamp.drawImage(picture, 0, 0, STAMP, STAMP);
+  return stamp.getImageData(0, 0, STAMP, STAMP).data.some((value, place) => place % 4 === 3 && value < 255);
+}
+
 /** Whether the browser shows the picture as its file says. If not, a rectangle drawn on it would be another one when stored. */
 function fits({ naturalWidth, naturalHeight }, layout) {
   const [across, down] = shownSize(layout);
@@ -80,7 +93,8 @@ function enlarge(picture) {
   const { naturalWidth: width, naturalHeight: height } = picture;
   const factor = Math.floor(SMALL / Math.max(width, height));
   if (factor < 2) return;
-  picture.style.width = `${width * factor}px`;
+  picture.dataset.width = `${width * factor}px`; // for when it is zoomed out again
+  picture.style.width = picture.dataset.width;
   picture.style.imageRendering = "pixelated";
 }
 

@@ -2,16 +2,14 @@
 /** The result of one image: the number, its histogram and statistics, and how it was measured. */
 
 import { CHOICES, saidOf } from "./choices.js";
-import { byId, write } from "./dom.js";
+import { byId, onClick, write } from "./dom.js";
 import { outline, showHistogram, startHistogram } from "./histogram.js";
 import { optionsInWords } from "./options.js";
 import { regionInWords } from "./region.js";
-import { answerOf, isOutdated, isUnderWay, optionsOf, problemOf } from "./rows.js";
-import { apiAnswer, copyOnClick, curlCommand } from "./saving.js";
+import { answerOf, isMuch, isOutdated, isUnderWay, optionsOf, problemOf } from "./rows.js";
+import { apiAnswer, asCsv, copyOnClick, curlCommand, download } from "./saving.js";
 import { count, level, mode, percent, plural } from "./words.js";
 
-// From this share of the pixels on, black or white is pointed out: it may have been cut off.
-const MUCH_CLIPPED = 0.001;
 const CACHE = {
   hit: "already measured before: answered from the cache",
   miss: "measured now",
@@ -29,6 +27,7 @@ export function startResult() {
   document.querySelector(".empty-plot path").setAttribute("d", outline(EMPTY));
   copyOnClick(byId("copy-exact"), () => String(answerOf(shown).average_intensity));
   copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(answerOf(shown)), null, 2));
+  onClick("csv-of-one", () => download(`${shown.name.replace(/^.*\//, "")}.csv`, "text/csv", asCsv([shown])));
   copyOnClick(byId("copy-curl"), () => curlCommand(shown, answerOf(shown).isUploaded));
 }
 
@@ -57,6 +56,7 @@ function show(row, answer, reference) {
   fill({
     rounded: value.toFixed(2),
     exact: String(value),
+    native: answer.measurement?.bit_depth === 16 ? `${(value * 257).toLocaleString("en", { maximumFractionDigits: 2 })} of 65,535 in 16 bits` : "",
     filename: row.name,
     dimensions: `${count(width)} × ${count(height)} (${plural(width * height, "pixel")})`,
     region: regionOf(row),
@@ -71,6 +71,7 @@ function show(row, answer, reference) {
   byId("region-fact").hidden = !regionOf(row);
   byId("before").hidden = isUnderWay(row) || !problemOf(row);
   markOutdated(row);
+  tellOfHiddenColors(row);
   byId("copy-curl").hidden = answer.cache === "job"; // the one request of the command would be refused
   // A service of an older version answers without these.
   const isFull = Boolean(answer.statistics && answer.histogram && answer.measurement);
@@ -84,6 +85,11 @@ export function markOutdated(row = shown) {
   byId("result").classList.toggle("outdated", isOld);
   byId("outdated").hidden = !isOld;
   if (isOld) byId("outdated").textContent = `Measured with other options: ${optionsInWords(optionsOf(row))}.`;
+}
+
+/** What a transparent part hides counts like all else, and one does not see it. */
+export function tellOfHiddenColors(row = shown) {
+  byId("hidden-colors").hidden = !(row?.isTransparent && answerOf(row) && optionsOf(row)?.alpha === "ignore" && !optionsOf(row).region);
 }
 
 /** The region that was measured, in words; "" for the whole image. */
@@ -102,9 +108,8 @@ function showFull(answer, reference) {
   fill({ range: between(statistics.minimum, statistics.maximum), middle: between(percentiles[5], percentiles[95]) });
   for (const name of ["black", "white"]) {
     const share = statistics[`share_${name}`];
-    const isMuch = share >= MUCH_CLIPPED;
-    byId(name).classList.toggle("much", isMuch);
-    byId(`${name}-share`).textContent = `${isMuch ? "⚠ " : ""}${percent(share)}`;
+    byId(name).classList.toggle("much", isMuch(share));
+    byId(`${name}-share`).textContent = `${isMuch(share) ? "⚠ " : ""}${percent(share)}`;
   }
   byId("method-text").replaceChildren(...method(answer).map((sentence) => {
     const paragraph = document.createElement("p");

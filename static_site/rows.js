@@ -12,7 +12,7 @@
  * @typedef {Settled
  *   | { state: "waiting", before: Settled }
  *   | { state: "measuring", before: Settled, abort: AbortController }} Status
- * @typedef {{ id?: number, name: string, size: number, modified: number, file: any, format?: string, job?: string | null, status: Status }} Row
+ * @typedef {{ id?: number, name: string, size: number, modified: number, file: any, format?: string, job?: string | null, status: Status, isTransparent?: boolean }} Row
  *   `job` is the id of a job from before a reload, whose file is gone.
  */
 
@@ -71,6 +71,19 @@ export function areSame(one, other) {
 export function isOutdated(row) {
   const options = optionsOf(row);
   return Boolean(options) && !areSame(options, page.options);
+}
+
+// From this share of the pixels on, black or white is pointed out: it may have been cut off.
+const MUCH_CLIPPED = 0.001;
+
+/** Whether so many pixels are black or white. */
+export function isMuch(share) {
+  return share >= MUCH_CLIPPED;
+}
+
+export function isClipped(answer) {
+  const { share_black: black, share_white: white } = answer?.statistics ?? {};
+  return isMuch(black) || isMuch(white);
 }
 
 /** Whether to try again may help: nobody answered, or not for a reason that lies in the image. */

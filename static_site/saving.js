@@ -2,6 +2,7 @@
 /** What leaves the page: a text to the clipboard, the request of a measurement as a command, the list as a file. */
 
 import { OPTIONS } from "./choices.js";
+import { judgment } from "./filter.js";
 import { query } from "./options.js";
 import { answerOf, optionsOf, problemOf } from "./rows.js";
 import { endpoint } from "./service.js";
@@ -104,8 +105,22 @@ export function apiAnswer({ cache, isUploaded, ...answer }) {
   return answer;
 }
 
+/** Only with a tolerance (filter.js). A star before a difference would be for people: what cannot be compared has none. */
+const JUDGED = ["tolerance", "difference", "verdict"];
+
+function cellsOf(rows) {
+  const isJudged = rows.length > 0 && judgment(rows[0]) !== null;
+  const cells = (row) => [...Object.values(COLUMNS).map((value) => value(row)), ...(isJudged ? judgment(row) : [])];
+  return [[...Object.keys(COLUMNS), ...(isJudged ? JUDGED : [])], ...rows.map(cells)];
+}
+
+/** For the clipboard: spreadsheets paste tabs as columns. */
+export function asTable(rows) {
+  return cellsOf(rows).map((cells) => cells.map((value) => plain(value).replace(/[\t\r\n]+/g, " ")).join("\t")).join("\n");
+}
+
 export function asCsv(rows) {
-  const lines = [Object.keys(COLUMNS), ...rows.map((row) => Object.values(COLUMNS).map((value) => value(row)))];
+  const lines = cellsOf(rows);
   // The byte order mark: without it, Excel takes the names for those of another character set.
   return `\ufeff${lines.map((cells) => `${cells.map(cell).join(",")}\r\n`).join("")}`;
 }
@@ -118,11 +133,15 @@ export function asJson(rows) {
   return `${JSON.stringify(entries, null, 2)}\n`;
 }
 
-function cell(value) {
+function plain(value) {
   if (value === undefined || value === null) return "";
   if (typeof value === "number") return String(value);
   // As the command writes it: the first character by its code, so that the cell is text.
-  const text = value.replace(/[\u2068\u2069]/g, "").replace(FORMULA, escaped);
+  return value.replace(/[\u2068\u2069]/g, "").replace(FORMULA, escaped);
+}
+
+function cell(value) {
+  const text = plain(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

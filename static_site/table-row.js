@@ -2,6 +2,7 @@
 /** One row of the list, its small histogram and its small picture. */
 
 import { byId, write } from "./dom.js";
+import { verdictOf } from "./filter.js";
 import { outline } from "./histogram.js";
 import { answerOf, areSame, isOutdated, isRetryable, optionsOf, page, problemOf } from "./rows.js";
 import { percent, reason, showName, signed, size } from "./words.js";
@@ -43,6 +44,7 @@ export function updateRow(element, row) {
   else cell("select").removeAttribute("aria-current");
   fill("average", answer ? answer.average_intensity.toFixed(2) : "–");
   fill("difference", difference(row, page.reference));
+  cell("difference").dataset.verdict = verdictOf(row) ?? "";
   fill("deviation", statistics ? statistics.standard_deviation.toFixed(2) : "–");
   for (const name of ["black", "white"]) fill(name, statistics ? percent(statistics[`share_${name}`]) : "–");
   const said = status(row);
@@ -66,7 +68,8 @@ function difference(row, reference) {
   const [answer, other] = [answerOf(row), answerOf(reference)];
   if (row === reference && answer) return "reference";
   if (!answer || !other) return "–";
-  return signed(answer.average_intensity - other.average_intensity) + (areSame(optionsOf(row), optionsOf(reference)) ? "" : " *");
+  const sign = { pass: "✓ ", fail: "✗ " }[verdictOf(row)] ?? "";
+  return sign + signed(answer.average_intensity - other.average_intensity) + (areSame(optionsOf(row), optionsOf(reference)) ? "" : " *");
 }
 
 /** What there is to say of a row beside its number: nothing, nearly always. */

@@ -130,7 +130,13 @@ def test_what_a_service_with_a_door_answers_is_said_plainly(screen: Screen, phot
 def test_an_error_is_an_alert_and_only_its_sentence_is_read_aloud(screen: Screen, photo: Path) -> None:
     analyze_with_problem(screen, photo)
     live = screen.page.locator("[role=alert], [role=status], [aria-live]")
-    assert live.evaluate_all("regions => regions.map(({ id }) => id)") == ["stage", "alert", "said", "announced"]
+    assert live.evaluate_all("regions => regions.map(({ id }) => id)") == [
+        "stage",
+        "alert",
+        "said",
+        "announced",
+        "verdicts",
+    ]
     sentence = "“\u2068photo.jpg\u2069” could not be measured. The image could not be measured just now."
     expect(screen.page.get_by_role("alert")).to_have_text(sentence)
 

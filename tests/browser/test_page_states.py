@@ -197,9 +197,46 @@ def measuring_many(screen: Screen, folder: Path) -> None:
     expect(screen.page.locator("#figure")).to_have_text("3 done")
 
 
+def judged(screen: Screen, folder: Path) -> None:
+    """A series with a tolerance, of which only what fails is shown."""
+    many(screen, folder)
+    screen.page.get_by_label("Tolerance").fill("40")
+    expect(screen.page.locator("#verdicts")).to_have_text("3 pass, 7 fail, 2 not comparable")
+    screen.page.get_by_label("Show", exact=True).select_option("outside")
+    expect(screen.rows).to_have_count(7)
+
+
+def outdated(screen: Screen, folder: Path) -> None:
+    """Numbers by other options, and a message with a button."""
+    many(screen, folder)
+    screen.page.locator("#options summary").click()
+    screen.page.get_by_label("Gray from color").select_option("mean")
+    screen.rows.last.get_by_role("button", name="Remove").click()
+    expect(screen.page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+def closer(screen: Screen, folder: Path) -> None:
+    """Clipped pixels of a picture that is zoomed."""
+    screen.open()
+    screen.measure(bracket(folder)[-1])
+    screen.page.get_by_label("Show the picture").select_option("clipped")
+    screen.page.get_by_role("button", name="Zoom in").click()
+
+
+def hidden(screen: Screen, folder: Path) -> None:
+    """Transparent parts, whose colors count."""
+    picture = Image.new("RGBA", (300, 200), (200, 120, 40, 255))
+    picture.paste((0, 0, 0, 0), (50, 50, 250, 150))
+    picture.save(folder / "hidden.png")
+    screen.open()
+    screen.measure(folder / "hidden.png")
+    expect(screen.page.get_by_text("Parts of the picture are transparent.")).to_be_visible()
+
+
 STATES = [
     *(empty, dropping, options, chosen, unseen, measuring, job, key, one, hit, clipped, scan, told),
     *(refused, failed, lost, measuring_many, many, reloaded, comparison, region),
+    *(judged, outdated, closer, hidden),
 ]
 
 
