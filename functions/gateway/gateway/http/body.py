@@ -74,7 +74,7 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
     except TooLargeError as error:
         raise too_large(max_content_length, ways, declared_length(request)) from error
     if not file.content:
-        raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
+        raise ProblemError(ProblemCode.EMPTY_FILE)
     if len(file.content) > max_content_length:
         raise too_large(max_content_length, ways, len(file.content))
     return file

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
-from contract.problems import ProblemCode
+from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gateway.http.request_log import RequestLog
-
-DETAIL = "The request could not be answered. Please try again, and quote the request id if it happens again."
 
 
 class FaultMiddleware:
@@ -45,4 +43,5 @@ class FaultMiddleware:
             if started:
                 raise
             log: RequestLog = scope["state"]["log"]
-            await problem_response(ProblemCode.INTERNAL_ERROR, DETAIL, log)(scope, receive, send)
+            detail = PROBLEM_TYPES[ProblemCode.INTERNAL_ERROR].detail
+            await problem_response(ProblemCode.INTERNAL_ERROR, detail, log)(scope, receive, send)

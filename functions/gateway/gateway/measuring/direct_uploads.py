@@ -143,7 +143,7 @@ class DirectUploads:
     def make_ticket(self, request: UploadRequest, max_bytes: int) -> Ticket:
         """Return a ticket for the announced file. Raises ProblemError: empty_file, file_too_large."""
         if not request.size:
-            raise ProblemError(ProblemCode.EMPTY_FILE, "The file has no bytes.")
+            raise ProblemError(ProblemCode.EMPTY_FILE)
         if request.size > max_bytes:
             raise too_large_for_service(max_bytes)
         return Ticket.of(request)
@@ -194,18 +194,12 @@ class DirectUploads:
             content, signed_at = self.serializer.loads(text, max_age=MOST_SECONDS, return_timestamp=True)
             ticket = Ticket.model_validate(content)
         except SignatureExpired as error:
-            raise expired() from error
+            raise ProblemError(ProblemCode.EXPIRED_TICKET) from error
         except (BadData, ValidationError) as error:
-            detail = "This is not a ticket of this service, or it was changed. Call POST /uploads for one."
-            raise ProblemError(ProblemCode.INVALID_TICKET, detail) from error
+            raise ProblemError(ProblemCode.INVALID_TICKET) from error
         if time.time() - signed_at.timestamp() > ticket.seconds:
-            raise expired()
+            raise ProblemError(ProblemCode.EXPIRED_TICKET)
         return ticket
-
-
-def expired() -> ProblemError:
-    detail = "The ticket has expired. Call POST /uploads for a new one, and upload the file again."
-    return ProblemError(ProblemCode.EXPIRED_TICKET, detail)
 
 
 def too_large_for_service(limit: int) -> ProblemError:

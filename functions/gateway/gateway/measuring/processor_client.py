@@ -22,7 +22,7 @@ from botocore.session import Session
 from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.problems import ProblemCode, ProblemError
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from image_intensity import Measurement
 
 if TYPE_CHECKING:
@@ -79,16 +79,16 @@ INVOCATIONS = 40
 
 # Lambda's errors when it cannot start a further invocation, or cannot start it yet.
 BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ENILimitReachedException", "ResourceNotReadyException"}
-BUSY_DETAIL = "All image processors are busy. Please try again in a moment."
-TIMEOUT_DETAIL = "Measuring this image took too long and was stopped."
-FAILED_DETAIL = "The image processor failed. This is not the image's fault as far as we know; please try again."
+BUSY_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_BUSY].detail
+TIMEOUT_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_TIMEOUT].detail
+FAILED_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_FAILED].detail
 
 
 class TimeUsedUpError(ProblemError):
     """The processor has used up the time that an image may take. It would again, so this is remembered of the image."""
 
     def __init__(self) -> None:
-        super().__init__(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL)
+        super().__init__(ProblemCode.PROCESSOR_TIMEOUT)
 
 
 class Processor(Protocol):
@@ -131,10 +131,10 @@ class LambdaProcessor:
             response = self.send(payload)
             answer = response["Payload"].read()
         except (ReadTimeoutError, ConnectTimeoutError) as error:
-            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
+            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT) from error
         except ClientError as error:
             if error.response["Error"]["Code"] in BUSY:
-                raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL) from error
+                raise ProblemError(ProblemCode.PROCESSOR_BUSY) from error
             raise failure(str(error), self.logger) from error
         except BotoCoreError as error:
             raise failure(str(error), self.logger) from error
@@ -196,7 +196,7 @@ def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measure
 
 def failure(reason: str, logger: Logger) -> ProblemError:
     logger.error("processor failed", extra={"error": reason})
-    return ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL)
+    return ProblemError(ProblemCode.PROCESSOR_FAILED)
 
 
 def make_lambda_client(

@@ -45,7 +45,7 @@ class RedisStore:
         self.connect = connect
         self.deadline_seconds = DEADLINE_SECONDS if deadline_seconds is None else deadline_seconds
         self.client: Client | None = None
-        self.turns = asyncio.Semaphore(CONNECTIONS)
+        self.semaphore = asyncio.Semaphore(CONNECTIONS)
 
     async def open(self) -> None:
         """Connect to the server, or to each primary of the cluster. Raises redis-py's errors, or TimeoutError.
@@ -62,7 +62,7 @@ class RedisStore:
 
     async def read(self, name: str) -> bytes:
         """Return at most one byte more than a record may have. Raises redis-py's errors, or TimeoutError."""
-        async with asyncio.timeout(self.deadline_seconds), self.turns:
+        async with asyncio.timeout(self.deadline_seconds), self.semaphore:
             try:
                 # Somebody may have put megabytes there.
                 content = await self.connected().getrange(name, 0, MAX_RECORD_BYTES)
@@ -76,7 +76,7 @@ class RedisStore:
 
     async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
         """Keep a value for some seconds, and return whether it is kept. Raises redis-py's errors, or TimeoutError."""
-        async with asyncio.timeout(self.deadline_seconds), self.turns:
+        async with asyncio.timeout(self.deadline_seconds), self.semaphore:
             return bool(await self.connected().set(name, content, ex=seconds, nx=not replace))
 
     async def close(self) -> None:
