@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from image_intensity import OPTIONS
 from tests.core.samples import encoded, pixels
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 COMMAND = [sys.executable, "-m", "intensity.cli"]
 BASE_COLUMNS = [
     *("path", "average_intensity", "width", "height", "original_mode", "pixel_count", "image_size_bytes", "sha256"),
-    *("code", "detail", "luma", "alpha", "region", "version"),
+    *("code", "detail", *OPTIONS, "version"),
 ]
 PATIENCE_SECONDS = 60.0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from gateway.http.answers import FullIntensity, Intensity
-from image_intensity import Alpha, Luma, Options, Region, measure
+from image_intensity import OPTIONS, Alpha, Luma, Options, Region, measure
 from image_intensity import version as current_version
 from intensity.rows import DETAIL_COLUMNS, METHOD, installed_method
 from tests.cli.command import BASE_COLUMNS, csv_rows, intensity, json_rows, tsv_rows
@@ -42,10 +42,7 @@ def test_full_detail_in_json_lines_is_what_the_api_answers(folder: Path, luma: L
             *api_names(),
             "code",
             "detail",
-            "luma",
-            "alpha",
-            "region",
-            "version",
+            *METHOD,
             *detail_names(),
         ]
         if row["path"].endswith("damaged.png"):
@@ -100,7 +97,7 @@ def test_csv_tsv_and_json_lines_have_the_same_values(folder: Path, detail: list[
             percentiles = statistics.pop("percentiles")
             assert {name: float(cells[name]) for name in statistics} == statistics
             assert {share: float(cells[f"percentile_{share}"]) for share in percentiles} == percentiles
-            for name in set(values["measurement"]) - {"luma", "alpha", "region", "sha256", "algorithm"}:
+            for name in set(values["measurement"]) - {*OPTIONS, "sha256", "algorithm"}:
                 assert json.loads(cells[name]) == values["measurement"][name]
 
 
@@ -111,7 +108,7 @@ def test_full_detail_has_a_column_for_every_statistic_and_every_field_of_the_met
     assert {place[1:] for place in places if place[0] == "statistics"} == {(name,) for name in row["statistics"]} | {
         ("percentiles", share) for share in percentiles
     }
-    shown_already = {"luma", "alpha", "region", "sha256"}
+    shown_already = {*OPTIONS, "sha256"}
     assert {place[1] for place in places if place[0] == "measurement"} == set(row["measurement"]) - shown_already
 
 

@@ -25,7 +25,7 @@ from gateway.measuring.cache import RecordCache
 from gateway.measuring.processor_client import LambdaProcessor
 from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
-from image_intensity import Measurement, Options, Region
+from image_intensity import OPTIONS, Measurement, Options, Region
 from processor.handler import lambda_handler
 from tests.core.images import encode, noise
 from tests.gateway.driver import IMAGE, Gateway, measurement
@@ -101,10 +101,10 @@ def test_a_newer_gateway_knows_a_complete_answer() -> None:
 
 def test_a_newer_processor_understands_an_older_gateway() -> None:
     event = INVOCATION.to_event()
-    for name in ("luma", "alpha", "region", "request_id"):
+    for name in (*OPTIONS, "request_id"):
         del event[name]
     assert Invocation.from_event(event) == dataclasses.replace(INVOCATION, request_id="")
-    assert handle(event)["measurement"]["options"] == {"luma": "bt601", "alpha": "ignore", "region": None}
+    assert handle(event)["measurement"]["options"] == Options().to_json()
 
 
 def test_a_newer_processor_measures_the_whole_image_for_a_gateway_that_knows_no_region() -> None:
@@ -165,7 +165,7 @@ def test_an_option_that_an_older_processor_ignores_is_a_failure_and_no_wrong_num
     assert name not in caught.value.detail
 
 
-@pytest.mark.parametrize("name", ["luma", "alpha", "region"])
+@pytest.mark.parametrize("name", OPTIONS)
 def test_the_default_of_an_option_that_an_older_processor_does_not_know_is_answered(name: str) -> None:
     measured = processor(ignoring(name)).measure_now(INVOCATION)
     assert measured.measurement == processor(handle).measure_now(INVOCATION).measurement

@@ -26,7 +26,9 @@ from tests.gateway.driver import CONTENT_TYPE, IMAGE, SECRET_KEY, Gateway, form,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = f"intensity:{version()}:luma=bt601&alpha=ignore:{sha256(IMAGE).hexdigest()}"
+# Regions that were not asked for, and one that is no JSON of ours.
+REGIONS: tuple[Any, ...] = ({"x": 0, "y": 0, "width": 3, "height": 2}, "0,0,3,2")
+KEY = f"intensity:{version()}:{Options().key()}:{sha256(IMAGE).hexdigest()}"
 RECORD = asdict(measurement())
 # A request may lose this much time to a failing cache.
 ALLOWANCE_SECONDS = 0.3
@@ -101,10 +103,9 @@ def test_a_good_record_is_a_hit(gateway: Gateway) -> None:
         record(frames=-1),
         record(bit_depth=99),
         record(histogram=(-1, *RECORD["histogram"][1:])),
-        record(options={"luma": "mean", "alpha": "ignore", "region": None}),
-        record(options={"luma": "bt601", "alpha": "ignore"}),
-        record(options={"luma": "bt601", "alpha": "ignore", "region": {"x": 0, "y": 0, "width": 3, "height": 2}}),
-        record(options={"luma": "bt601", "alpha": "ignore", "region": "0,0,3,2"}),
+        record(options=Options(luma="mean").to_json()),
+        *(record(options={**Options().to_json(), "region": region}) for region in REGIONS),
+        record(options={name: value for name, value in Options().to_json().items() if name != "region"}),
         record().replace(b'"pixel_count":6', b'"pixel_count":7,"pixel_count":8,"pixel_count":6'),
         record(original_mode=None),
         json.dumps({name: value for name, value in RECORD.items() if name != "pixel_count"}).encode(),

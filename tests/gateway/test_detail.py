@@ -17,7 +17,7 @@ from gateway.log import make_logger
 from gateway.measuring.cache import RecordCache
 from gateway.measuring.records import Records, name_of
 from gateway.measuring.redis_store import RedisStore
-from image_intensity import DECODERS, Options
+from image_intensity import DECODERS, OPTIONS, Options
 from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
 from tests.core.samples import encoded, pixels
@@ -191,7 +191,7 @@ def test_the_options_are_in_the_description_of_the_api(app: FastAPI) -> None:
     document = app.openapi()
     operation = document["paths"]["/intensity"]["post"]
     query = {parameter["name"] for parameter in operation["parameters"] if parameter.get("in") == "query"}
-    assert query == {"detail", "luma", "alpha", "region"}
+    assert query == {"detail", *OPTIONS}
     assert "multipart/form-data" in operation["requestBody"]["content"]
     assert "FullIntensity" in document["components"]["schemas"]
 

@@ -11,13 +11,13 @@ import pytest
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.measuring.processor_client import TimeUsedUpError
 from gateway.measuring.records import OF_THE_FILE
-from image_intensity import version
+from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, assert_problem, measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY = f"intensity:{version()}:luma=bt601&alpha=ignore:{sha256(IMAGE).hexdigest()}"
+KEY = f"intensity:{version()}:{Options().key()}:{sha256(IMAGE).hexdigest()}"
 CUT = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from contract.invocation import Invocation
+from image_intensity import Options
 from processor import handler
 from tests.core.images import encode, noise
 
@@ -40,7 +41,7 @@ def test_an_image_is_answered_by_its_measurement() -> None:
         "original_mode": "RGB",
         "pixel_count": 63,
         "image_size_bytes": len(PNG),
-        "options": {"luma": "bt601", "alpha": "ignore", "region": None},
+        "options": Options().to_json(),
         "stored_bit_depth": 8,
         "bit_depth": 8,
         "frames": 1,
