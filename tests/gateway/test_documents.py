@@ -47,6 +47,13 @@ def test_a_document_is_not_compressed_for_another_client(gateway: Gateway, accep
     assert "content-encoding" not in gateway.get("/docs", **{"Accept-Encoding": accepted}).headers
 
 
+@pytest.mark.parametrize("asked", ["bytes=x-y", "bytes=99999999-", "lines=1-2"])
+def test_a_range_that_a_file_does_not_have_is_a_problem_or_the_file(gateway: Gateway, asked: str) -> None:
+    response = gateway.get("/docs/swagger-ui.css", **PLAIN, Range=asked)
+    if response.status_code != 200:
+        assert_problem(response, 400, "malformed_request")
+
+
 def test_measurements_are_not_compressed(gateway: Gateway) -> None:
     # It would take more CPU than a hit.
     body = form(part())

@@ -94,16 +94,8 @@ def make_health_router(service: Service) -> APIRouter:
     )
     async def health() -> Health:
         """Return the limits in force. No other part is asked."""
-        limits = Limits(
-            max_content_length=settings.max_content_length,
-            max_upload_bytes=service.max_upload_bytes,
-            allowed_image_formats=settings.allowed_image_formats,
-            max_image_pixels=settings.max_image_pixels,
-            max_upload_pixels=settings.max_upload_pixels,
-            max_job_bytes=service.max_job_bytes,
-            max_job_pixels=service.max_job_pixels,
-        )
-        return Health(status="ok", version=__version__, limits=limits)
+        limits = {name: getattr(service if hasattr(service, name) else settings, name) for name in Limits.model_fields}
+        return Health(status="ok", version=__version__, limits=Limits(**limits))
 
     @router.get(
         "/ready",

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 # With a dot at its end, a name is complete.
 LOOPBACK = ("localhost", "localhost.", "*.localhost", "*.localhost.", "127.0.0.1", "127.0.0.1.", "[::1]")
 MAX_NAME = 253
+# What TrustedHostMiddleware says.
+INVALID_HOST = "Invalid host header"
 
 
 class RefusalMiddleware:
-    """Around CORSMiddleware and TrustedHostMiddleware, which refuse preflights and names in the header Host."""
+    """Around CORSMiddleware and TrustedHostMiddleware, which refuse preflights and names in the header Host.
+
+    StaticFiles refuse ranges of files so, too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -28,7 +33,7 @@ class RefusalMiddleware:
 
         async def send_problem(message: Message) -> None:
             nonlocal refused
-            if message["type"] == "http.response.start" and message["status"] == 400:  # noqa: PLR2004 - HTTP's
+            if message["type"] == "http.response.start" and message["status"] >= 400:  # noqa: PLR2004 - HTTP's
                 headers = Headers(raw=message["headers"])
                 if headers.get("content-type", "").startswith("text/plain"):
                     refused = headers
@@ -44,7 +49,7 @@ class RefusalMiddleware:
 
 
 def problem_of(scope: Scope, text: str) -> tuple[ProblemCode, str]:
-    if scope["method"] == "OPTIONS":
+    if text != INVALID_HOST:
         return ProblemCode.MALFORMED_REQUEST, f"{text}."
     host = Headers(scope=scope).get("host", "")
     detail = (
