@@ -151,7 +151,8 @@ def test_an_earlier_run_gives_its_rows_for_what_has_not_changed(run: Run, upload
     planned = run.planned(request("second", since="first"))
     assert sum(part["measured"] for part in run.measured(planned)) == 2
     summary = run.reduced(planned)
-    assert summary["reused"] == len(MANY)
+    # Of the rows that were taken, one has no number.
+    assert summary["reused"] == len(MANY) - 1
     numbers = {row["path"].rpartition("/")[2]: row["average_intensity"] for row in run.rows("second")}
     assert (numbers["0007.png"], numbers["new.png"], numbers["0008.png"]) == (99, 100, 8)
     assert numbers["damaged.png"] is None

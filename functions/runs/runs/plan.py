@@ -191,7 +191,7 @@ class Planning:
         key = self._layout.part(self._method, self._counts.batches)
         self._writing.append(pool.submit(self._put, key, part))
         self._counts.batches += 1
-        self._counts.reused += len(own)
+        self._counts.reused += len(own) - codes.total()
 
     def _put(self, key: str, data: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
