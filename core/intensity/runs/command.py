@@ -26,7 +26,6 @@ USAGE_ERROR, INTERRUPTED = 2, 128 + signal.SIGINT
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run a command and return its exit code."""
     commands = {
         "start": start,
         "status": status,

@@ -52,7 +52,6 @@ class RunOptions:
             raise RunError(f"these are not options of a run: {error}") from error
 
     def values(self) -> dict[str, Any]:
-        """Return all of them as one JSON object."""
         return {**self.measuring.texts(), **{name: getattr(self, name) for name in OWN}}
 
     @property

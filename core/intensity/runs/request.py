@@ -61,7 +61,6 @@ class Request:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Read a request from JSON. Raises RunError."""
         try:
             request = cls(
                 **{
@@ -78,7 +77,6 @@ class Request:
         return request
 
     def check(self) -> None:
-        """Raise RunError if it contradicts itself."""
         Layout(self.run)
         if self.since is not None:
             Layout(self.since)

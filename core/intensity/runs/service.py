@@ -89,7 +89,6 @@ class Service:
             raise RunError(f"the stack {stack} has no runs; deploy it with the parameter Runs=on") from error
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
-        """Start an execution of this name."""
         with asking(f"start {name}"):
             self.states.start_execution(stateMachineArn=self.state_machine, name=name, input=json.dumps(request))
 
@@ -157,7 +156,6 @@ class Service:
             return None
 
     def copy(self, key: str, file: Path) -> None:
-        """Write an object of the bucket to a file."""
         try:
             with asking(f"read {key}"), file.open("wb") as opened:
                 for piece in self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):

@@ -26,7 +26,6 @@ SUCCEEDED = "SUCCEEDED"
 
 
 def status(service: Service, given: argparse.Namespace) -> int:
-    """Print how far a run is."""
     execution = latest(service, given.run)
     if execution.status != RUNNING:
         return report(service, given.run, execution)

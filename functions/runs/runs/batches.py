@@ -18,8 +18,6 @@ GUESSED_BYTES = BATCH_BYTES // BATCH_OBJECTS
 
 
 class Packer:
-    """Packs objects into batches, in the order in which they come."""
-
     def __init__(self) -> None:
         self._entries: list[str] = []
         self._bytes = self._json_bytes = 0

@@ -54,7 +54,6 @@ class Deployment:
     reserved: int
 
     def check(self, bucket: str) -> None:
-        """Raise SourceError unless runs may read this bucket."""
         if bucket not in self.sources:
             raise SourceError(
                 f"runs of this deployment may not read the bucket {bucket}; its parameter SourceBuckets says which "
@@ -167,7 +166,6 @@ class Planning:
                 self._writing.popleft().result()
 
     def _measure(self, entries: list[str], every: IO[str], new: IO[str]) -> None:
-        """Write a batch that is to be measured."""
         if entries:
             line = batch_line(self._counts.batches, entries)
             every.write(line)

@@ -37,8 +37,6 @@ LASTING = frozenset(kind.code for kind in MeasurementError.__subclasses__())
 
 
 class Earlier:
-    """The rows of an earlier run that can be used again."""
-
     def __init__(self, folder: Path) -> None:
         self._database = sqlite3.connect(folder / "earlier.sqlite", isolation_level=None)
         self._database.executescript(SCHEMA)
@@ -87,7 +85,6 @@ def reusable(plan: Path, results: Path) -> Iterator[tuple[bytes, str, str]]:
 
 
 def planned(plan: Path) -> Iterator[S3Object]:
-    """Yield the objects of a plan, in its order."""
     with plan.open(encoding="utf-8") as lines:
         for line in lines:
             yield from map(read_entry, json.loads(line)["objects"])

@@ -19,8 +19,6 @@ BINS, BIN_WIDTH = 16, 16
 
 
 class Sums:
-    """What is added up while the rows are written."""
-
     def __init__(self) -> None:
         self.total = self.measured = self._bytes = 0
         self._codes, self._bins = Counter[str](), [0] * BINS
