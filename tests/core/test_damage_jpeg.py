@@ -574,6 +574,16 @@ def test_a_few_stray_bytes_behind_a_segment_of_an_application_are_passed_over(
     assert problem_of(data[:2] + segment + stray * 17 + data[2:]) is CorruptImage
 
 
+def test_stray_bytes_in_place_of_the_segment_that_tells_the_colors_are_corrupt() -> None:
+    rgb = encode(photo("RGB", (80, 56)), "JPEG", keep_rgb=True)
+    for data in (ycck(WHOLE["CMYK"]), with_ids(rgb, b"\1\2\3", b"\1\2\3")):
+        adobe = next(segment for segment in read_segments(data) if segment.marker == APP14)
+        lost = write_segments([Segment(COM, b"")]) + bytes(15)
+        whole = with_segments(data, Segment(COM, b""))
+        assert intensity_of(whole[:6] + bytes(15) + whole[6:]) == intensity_of(data)
+        assert problem_of(data.replace(write_segments([adobe]), lost)) is CorruptImage
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_stray_bytes_behind_all_other_segments_are_corrupt(name: str) -> None:
     segments = read_segments(WHOLE[name])

@@ -56,7 +56,7 @@ ADOBE, ADOBE_BYTES = b"Adobe", 12
 ADOBE_HEAD = b"\xff\xee\x00\x0e"
 DRI_HEAD = b"\xff\xdd\x00\x04"
 # A frame header before its components, and how many of them a picture has: gray, color or CMYK.
-FRAME_BYTES, COMPONENTS = 6, {1, 3, 4}
+FRAME_BYTES, COLOR, COMPONENTS = 6, 3, {1, 3, 4}
 # The end of a scan header: coefficients 0 to 63, all bits.
 SCAN_PARAMETERS = b"\x00\x3f\x00"
 # The longest segment that pixels depend on holds all eight Huffman tables, of 17 + 256 bytes each (T.81, B.2.4.2).
@@ -70,7 +70,7 @@ def read(data: bytes) -> Jpeg:
     hierarchical, arithmetic-coded, 12-bit, no height) and for more scans or segments than the limits allow.
     """
     picture = Jpeg()
-    marker, start, position = SOI, 0, 2
+    marker, start, position, stray = SOI, 0, 2, False
     for _ in range(MAX_SEGMENTS + 1):
         if marker == SOS:
             position = keep_coded_data(picture, data, position)
@@ -79,6 +79,7 @@ def read(data: bytes) -> Jpeg:
             corrupt("it is cut short")
         if data[position : found.start()].strip(FILL):
             check_stray(data[start : found.start()].rstrip(FILL), position - start, marker)
+            stray = True
         marker, start = found[1][0], found.end()
         position = start
         if marker == EOI:
@@ -96,6 +97,8 @@ def read(data: bytes) -> Jpeg:
         raise UnsupportedFormat(detail)
     if not picture.scans:
         corrupt("it has no image data")
+    if stray:
+        check_colors(picture)
     picture.essentials += data[start - 2 : start]
     return picture
 
@@ -111,6 +114,15 @@ def check_stray(data: bytes, length: int, marker: int) -> None:
     stray = len(data) - length
     harmless = is_application(marker) and marker != APP14 and stray <= MOST_STRAY
     if not harmless or ends_with_segment(data[-ESSENTIAL_BYTES:], stray) or data[-ADOBE_BYTES:].startswith(ADOBE):
+        corrupt("a segment does not begin or end where it should")
+
+
+def check_colors(picture: Jpeg) -> None:
+    """Raise CorruptImage if stray bytes may be all that is left of an Adobe segment: nothing else tells the colors."""
+    colors = len(picture.sampling)
+    # Of three components, only YCbCr is subsampled.
+    told = colors == 1 or (colors == COLOR and (JFIF_SEGMENT in picture.essentials or len({*picture.sampling}) > 1))
+    if not told and ADOBE_HEAD not in picture.essentials:
         corrupt("a segment does not begin or end where it should")
 
 
