@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from intensity.sources.paths import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -61,7 +61,7 @@ class Plan:
         total: int = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
         return total
 
-    def unsettled(self) -> Iterator[Found]:
+    def unsettled(self) -> Generator[Found]:
         """Yield the files that have no row yet, by the order of what was named and within that by path."""
         select = "SELECT path, code, detail, etag, size FROM files WHERE NOT done ORDER BY argument, path"
         with closing(self._database.execute(select)) as rows:

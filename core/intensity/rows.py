@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
     from image_intensity import Measurement, Options
 
-# Problems that are not the image's fault. The other codes are those of `image_intensity.errors`.
+# Problems of files, objects and processes. Those of images are in `image_intensity.errors`.
 FILE_MISSING = "file_missing"
 FILE_UNREADABLE = "file_unreadable"
 NOT_A_FILE = "not_a_file"
 FILE_CHANGED = "file_changed"
 FILE_TOO_LARGE = "file_too_large"
+OBJECT_MISSING = "object_missing"
+OBJECT_CHANGED = "object_changed"
+OBJECT_FORBIDDEN = "object_forbidden"
+OBJECT_ARCHIVED = "object_archived"
 PROCESSOR_FAILED = "processor_failed"
 PROCESSOR_TIMEOUT = "processor_timeout"
 

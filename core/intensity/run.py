@@ -8,51 +8,43 @@ import signal
 import sqlite3
 import sys
 import time
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import closing, nullcontext
+from typing import TYPE_CHECKING
 
+from image_intensity.slots import cores
 from intensity.inputs import InputError
 from intensity.output import OutputError
 from intensity.plan import Plan
-from intensity.pool import Pool, PoolError, cores, limit_threads
 from intensity.progress import progress
 from intensity.rows import installed_method
 from intensity.stop import Stop, Stopped
 from intensity.summary import Counts
 from intensity.target import STANDARD_OUTPUT, Target, TargetError
-from intensity.worker import Work
+from intensity.work import Work, WorkError, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from intensity.cli.arguments import Arguments
     from intensity.output import Output
-    from intensity.pool import Serving
     from intensity.progress import Progress
     from intensity.rows import Row
+    from intensity.work import Source
 
 ALL_MEASURED, NOT_ALL_MEASURED, USAGE_ERROR = 0, 1, 2
 
 
-class Source(NamedTuple):
-    """What is measured, a file or an object: how all are found, and how a measuring process reads and measures one.
+def run(arguments: Arguments, noun: str, fill: Callable[[Plan, Counts], None], source: Source) -> int:
+    """Measure what `fill` plans and `source` reads, write the rows and the sums, and return the exit code.
 
     fill: puts each into the plan once, with their total into the counts. Raises InputError.
     """
-
-    noun: str
-    fill: Callable[[Plan, Counts], None]
-    serving: Serving
-
-
-def run(arguments: Arguments, source: Source) -> int:
-    """Measure the files of `source`, write the rows and the sums, and return the exit code."""
     stop = Stop()
     try:
         with stop.listening():
-            return Run(arguments, source, stop).all()
+            return Run(arguments, noun, source, stop).all(fill)
     except Stopped:
-        complain(f"stopped before the first {source.noun} was measured")
+        complain(f"stopped before the first {noun} was measured")
         return stop.exit_code
     except BrokenPipeError:
         # `head` has closed the pipe. Without this, Python would print an error at its end.
@@ -77,29 +69,28 @@ def complain(sentence: str) -> None:
 class Run:
     """One run: its command line, the counts so far, and whether a signal asked it to stop."""
 
-    def __init__(self, arguments: Arguments, source: Source, stop: Stop) -> None:
+    def __init__(self, arguments: Arguments, noun: str, source: Source, stop: Stop) -> None:
         """Nothing is read or written yet."""
         self._arguments, self._source, self._stop = arguments, source, stop
-        self._counts, self._begun = Counts(noun=source.noun), time.monotonic()
+        self._counts, self._begun = Counts(noun=noun), time.monotonic()
         method = installed_method(arguments.options)
         self._target = Target(arguments, method)
         self._work = Work(
             method=method,
             limits=arguments.limits,
             full=arguments.full,
-            timeout=arguments.timeout,
             max_bytes=arguments.max_bytes,
-            noun=source.noun,
+            noun=noun,
         )
 
-    def all(self) -> int:
+    def all(self, fill: Callable[[Plan, Counts], None]) -> int:
         """Find the files, measure them, write the rows and the sums; return the exit code.
 
         Raises InputError, TargetError, OutputError, Stopped, BrokenPipeError and sqlite3.Error.
         """
         self._target.check()
         with Plan() as plan:
-            self._source.fill(plan, self._counts)
+            fill(plan, self._counts)
             output = self._target.open(plan, self._counts)
             # From here on, a signal only asks: the loop decides where it stops.
             self._stop.gentle = True
@@ -117,36 +108,30 @@ class Run:
         shown, failure = progress(self._arguments.progress, self._counts), None
         try:
             if self._counts.done < self._counts.total:
-                self._measure_with_pool(plan, output, shown)
-        except (OutputError, PoolError) as error:
+                self._measure_with_workers(plan, output, shown)
+        except (OutputError, WorkError) as error:
             failure = str(error)
         shown.show(self._counts, last=True)
         return failure
 
-    def _measure_with_pool(self, plan: Plan, output: Output, shown: Progress) -> None:
-        """Measure until nothing is left or a signal has come. Raises OutputError and PoolError."""
-        with self._pool() as pool:
-            try:
-                for rows in pool.batches(plan.unsettled()):
+    def _measure_with_workers(self, plan: Plan, output: Output, shown: Progress) -> None:
+        """Measure until nothing is left or a signal has come. Raises OutputError and WorkError."""
+        number = min(self._arguments.processes or cores(), self._counts.total - self._counts.done)
+        workers = Workers(number, self._source, self._work, self._arguments.timeout)
+        try:
+            with closing(plan.unsettled()) as left:
+                for rows in workers.batches(left):
                     self._write(rows, output, shown)
                     shown.show(self._counts)
                     if self._stop.signal:
                         break
-            except PoolError:
-                self._write(pool.finished(), output, shown)
-                raise
-            self._write(pool.finished(), output, shown)
-
-    @contextmanager
-    def _pool(self) -> Iterator[Pool]:
-        """Run the measuring processes during a block."""
-        limit_threads()
-        left = self._counts.total - self._counts.done
-        pool = Pool(min(self._arguments.jobs or cores(), left), self._work, self._source.serving)
-        try:
-            yield pool
+        except WorkError:
+            self._write(workers.finished(), output, shown)
+            raise
+        else:
+            self._write(workers.finished(), output, shown)
         finally:
-            pool.stop()
+            workers.stop()
 
     def _write(self, rows: list[Row], output: Output, shown: Progress) -> None:
         """Write rows, then count them, so that only written rows are counted. Raises OutputError."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +61,10 @@ def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = 
 
 def workers(pid: int) -> list[int]:
     """The measuring processes of a run, by their ids."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    ids = children.read_text().split() if children.exists() else []
+    ids: list[str] = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            ids += children.read_text().split()
     return [int(child) for child in ids if "spawn_main" in command_line(int(child))]
 
 

@@ -15,7 +15,10 @@ import pytest
 
 from image_intensity import Limits, Options, measure
 from intensity.rows import FILE_CHANGED, installed_method
-from intensity.worker import FileProblem, Work, content, row
+from intensity.sources.errors import ReadProblem
+from intensity.sources.files import Files, content
+from intensity.sources.paths import Found
+from intensity.work import Measuring, Work
 from tests.cli.command import (
     COMMAND,
     csv_rows,
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGE = 150_000_000
-WORK = Work(method=installed_method(Options()), limits=Limits(), full=False, timeout=60.0, max_bytes=10_000_000)
+WORK = Work(method=installed_method(Options()), limits=Limits(), full=False, max_bytes=10_000_000)
 
 
 @pytest.fixture
@@ -352,9 +355,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_measured(
         file.write_bytes(change) if checks.pop() else None
 
     checks = [True, False]
-    monkeypatch.setattr("intensity.worker._check", check_then_change)
-    with pytest.raises(FileProblem, match="changed") as error:
-        content(os.fsencode(file), WORK)
+    monkeypatch.setattr("intensity.sources.files._check", check_then_change)
+    with pytest.raises(ReadProblem, match="changed") as error:
+        content(os.fsencode(file), WORK.max_bytes, WORK.reads_on)
     assert error.value.code == FILE_CHANGED
 
 
@@ -376,7 +379,7 @@ def test_memory_that_does_not_suffice_costs_one_row(tmp_path: Path, monkeypatch:
         raise MemoryError
 
     monkeypatch.setattr("image_intensity.measure", too_large, raising=False)
-    result = row(os.fsencode(file), WORK)
+    result = Measuring(Files(), WORK).row(Found(os.fsencode(file)))
     assert (result.code, result.detail) == ("processor_failed", "There is not enough memory to measure this image.")
     assert result.sha256
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future
-from multiprocessing import Pipe
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from image_intensity import Limits, Options
-from intensity import bulk_worker
-from intensity.bulk_worker import ASSUMED, MOST_AHEAD, Reader
 from intensity.rows import installed_method
+from intensity.sources.errors import Content
 from intensity.sources.paths import Found
-from intensity.worker import Work
+from intensity.work import ASSUMED, MOST_AHEAD, Measuring, Work
 from tests.cli.command import csv_rows, image, intensity
 from tests.local_aws import KEYS
 from tests.sources.faulty_store import ETAG, Store, faulty_store
@@ -95,34 +90,44 @@ def test_a_store_that_gives_nothing_any_more_ends_the_run(tmp_path: Path) -> Non
     assert list(found.values()) == [""] * 5 + ["processor_failed"] * 9
 
 
-class AtOnce:
-    """Instead of threads: what is submitted is done at once."""
+class InMemory:
+    """A source that notes what is read, and of how many bytes at most. It reads two ahead, one after the other."""
 
-    def submit(self, function: Callable[..., bytes], *arguments: object) -> Future[bytes]:
-        done: Future[bytes] = Future()
-        done.set_result(function(*arguments))
-        return done
+    ahead = 1
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def reading(self, _: object) -> Callable[[Found, int], Content]:
+        def read(found: Found, most: int) -> Content:
+            self.read.append(f"{found.path.decode()} {most}")
+            return Content(b"", 0)
+
+        return read
 
 
-def test_what_is_read_ahead_is_bounded_by_bytes_and_goes_on_as_they_are_measured(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read: list[str] = []
-    read_before: list[list[str]] = []
-    monkeypatch.setattr(bulk_worker, "content", lambda _, listed, most, *__: read.append(f"{listed.key} {most}"))
-    work = Work(method=installed_method(Options()), limits=Limits(), full=False, timeout=60.0, max_bytes=10**9)
-    ours, theirs = Pipe()
-
-    def measure(*_: object) -> None:
-        read_before.append(read.copy())
-        if len(read_before) == 5:
-            ours.close()
-
-    monkeypatch.setattr(bulk_worker, "content_row", measure)
-    for number, size in enumerate([MOST_AHEAD * 2, 1, MOST_AHEAD // 2, MOST_AHEAD // 2, None]):
-        ours.send(Found(f"s3://photos/{number}".encode(), etag=ETAG, size=size))
-    with pytest.raises(BrokenPipeError):
-        Reader(theirs, work, None, AtOnce()).all()  # type: ignore[arg-type] # neither a client nor threads
+def test_what_is_read_ahead_is_bounded_by_bytes_and_goes_on_as_they_are_measured() -> None:
+    work = Work(method=installed_method(Options()), limits=Limits(), full=False, max_bytes=10**9)
+    sizes = [MOST_AHEAD * 2, 1, MOST_AHEAD // 2, MOST_AHEAD // 2, None, MOST_AHEAD * 2]
+    found = [Found(str(number).encode(), etag=ETAG, size=size) for number, size in enumerate(sizes)]
+    source = InMemory()
+    measuring = Measuring(source, work)
+    read_before = []
+    for number, each in enumerate(found):
+        assert measuring.row(each, found[number + 1 :]).code == "empty_file"
+        # Its threads read one after the other: this is the last.
+        read_before.append(len(source.read))
     first = [f"{number} {work.max_bytes}" for number in range(4)]
-    last = f"4 {ASSUMED}"
-    assert read_before == [first[:1], first[:3], first, [*first, last], [*first, last]]
+    assert sorted(source.read) == [*first, f"4 {ASSUMED}", f"5 {work.max_bytes}"]
+    assert read_before[-1] == len(found)
+
+
+def test_what_fits_into_memory_only_by_itself_is_read_when_it_is_its_turn() -> None:
+    work = Work(method=installed_method(Options()), limits=Limits(), full=False, max_bytes=10**9)
+    large = Found(b"large", etag=ETAG, size=MOST_AHEAD + 1)
+    source = InMemory()
+    measuring = Measuring(source, work)
+    measuring.row(Found(b"small", size=1), [large])
+    assert source.read == [f"small {work.max_bytes}"]
+    measuring.row(large)
+    assert source.read[1:] == [f"large {work.max_bytes}"]

@@ -13,7 +13,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from intensity.sources import fetch
-from intensity.sources.errors import HEAD_BYTES, ObjectProblem, SourceError
+from intensity.sources.errors import HEAD_BYTES, ReadProblem, SourceError
 from intensity.sources.objects import S3Object
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def content(s3: Any, listed: S3Object, most: int) -> bytes:  # noqa: ANN401 - as
 
 
 def code(s3: Any, listed: S3Object) -> str:  # noqa: ANN401 - a Stubber's client has no type of its own
-    with pytest.raises(ObjectProblem) as error:
+    with pytest.raises(ReadProblem) as error:
         content(s3, listed, MOST)
     assert "\n" not in error.value.detail
     return error.value.code

@@ -45,11 +45,11 @@ def _folders(argv: Sequence[str]) -> int:
     if not _installed({"cli": "tqdm"}, given):
         return USAGE_ERROR
     # What --help does not need.
-    from intensity import inputs, worker  # noqa: PLC0415
-    from intensity.pool import Serving  # noqa: PLC0415
-    from intensity.run import Source, run  # noqa: PLC0415
+    from intensity import inputs  # noqa: PLC0415
+    from intensity.run import run  # noqa: PLC0415
+    from intensity.sources.files import Files  # noqa: PLC0415
 
-    return run(given, Source("file", partial(inputs.fill, given), Serving(worker.serve, worker.AHEAD)))
+    return run(given, "file", partial(inputs.fill, given), Files())
 
 
 def _bulk(argv: Sequence[str]) -> int:
@@ -58,13 +58,10 @@ def _bulk(argv: Sequence[str]) -> int:
     if not _installed({"cli": "tqdm", "s3": "botocore"}, given):
         return USAGE_ERROR
     # As above.
-    from intensity import bulk_worker  # noqa: PLC0415
     from intensity.cli import bulk  # noqa: PLC0415
-    from intensity.pool import Serving  # noqa: PLC0415
-    from intensity.run import Source, run  # noqa: PLC0415
+    from intensity.run import run  # noqa: PLC0415
 
-    serve = partial(bulk_worker.serve, store=bulk.store(given))
-    return run(given, Source("object", partial(bulk.fill, given), Serving(serve, bulk_worker.AHEAD)))
+    return run(given, "object", partial(bulk.fill, given), bulk.store(given))
 
 
 def _runs(argv: Sequence[str]) -> int:

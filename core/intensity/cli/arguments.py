@@ -46,7 +46,7 @@ class Arguments:
     resume: bool
     retry_problems: bool
     force: bool
-    jobs: int | None
+    processes: int | None
     timeout: float
     progress: Kind
 
@@ -73,7 +73,7 @@ def shared(given: argparse.Namespace) -> dict[str, Any]:
         "resume": given.resume or given.retry_problems,
         "retry_problems": given.retry_problems,
         "force": given.force,
-        "jobs": given.jobs,
+        "processes": given.processes,
         "timeout": given.timeout,
         "progress": given.progress,
     }
@@ -181,7 +181,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     """Add the options for processes, time and progress."""
-    group.add_argument("-j", "--jobs", metavar="N", type=number(int), help="processes (one for each core)")
+    group.add_argument("-j", "--processes", metavar="N", type=number(int), help="processes (one for each core)")
     group.add_argument(
         "--timeout",
         metavar="SECONDS",

@@ -1,7 +1,7 @@
 """What can be wrong with a source or an object.
 
 SourceError    what is to be measured cannot be found out, or nothing can be read: it ends the run
-ObjectProblem  this object cannot be read: it costs its row
+ReadProblem    this file or object cannot be read: it costs its row
 """
 
 from __future__ import annotations
@@ -10,15 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
-
-OBJECT_MISSING = "object_missing"
-OBJECT_CHANGED = "object_changed"
-OBJECT_FORBIDDEN = "object_forbidden"
-OBJECT_ARCHIVED = "object_archived"
-# As the API and the command on folders have it.
-FILE_TOO_LARGE = "file_too_large"
-PROCESSOR_FAILED = "processor_failed"
-
 
 # Content that does not begin like an image is not read on.
 HEAD_BYTES = 4096
@@ -35,8 +26,8 @@ class SourceError(Exception):
     """A sentence on why no objects, or no further objects, can be listed or read."""
 
 
-class ObjectProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
-    """Why an object could not be read: a code and a sentence."""
+class ReadProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
+    """Why a file or an object could not be read: a code and a sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
         """Keep both."""

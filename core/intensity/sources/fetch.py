@@ -15,19 +15,15 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from intensity.sources.errors import (
+from intensity.rows import (
     FILE_TOO_LARGE,
-    HEAD_BYTES,
     OBJECT_ARCHIVED,
     OBJECT_CHANGED,
     OBJECT_FORBIDDEN,
     OBJECT_MISSING,
     PROCESSOR_FAILED,
-    Content,
-    ObjectProblem,
-    SourceError,
-    told,
 )
+from intensity.sources.errors import HEAD_BYTES, Content, ReadProblem, SourceError, told
 from intensity.sources.objects import bare_etag
 
 if TYPE_CHECKING:
@@ -71,7 +67,7 @@ NO_CREDENTIALS = (
 def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[bytes], bool]) -> Content:
     """Return the bytes of an object of at most `max_bytes`, or only the first ones unless it `reads_on` from these.
 
-    Raises ObjectProblem, and SourceError where the credentials are not good for any object. An object with an ETag or a
+    Raises ReadProblem, and SourceError where the credentials are not good for any object. An object with an ETag or a
     version is the one that was listed, or `object_changed` or `object_missing`.
     """
     if listed.size is not None:
@@ -82,7 +78,7 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
         with closing(answer["Body"]) as body:
             if "ContentLength" not in answer:
                 detail = "The store does not say how long this object is, so that a missing end would not be noticed."
-                raise ObjectProblem(PROCESSOR_FAILED, detail)
+                raise ReadProblem(PROCESSOR_FAILED, detail)
             _check(listed, answer)
             _check_size(answer["ContentLength"], max_bytes)
             try:
@@ -93,11 +89,11 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
                 return Content(data, answer["ContentLength"])
             except BotoCoreError as error:
                 reason = told(error)
-    raise ObjectProblem(PROCESSOR_FAILED, f"Reading this object broke off: {reason}")
+    raise ReadProblem(PROCESSOR_FAILED, f"Reading this object broke off: {reason}")
 
 
 def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
-    """Return the answer of S3 whose body is not read yet. Raises ObjectProblem and SourceError."""
+    """Return the answer of S3 whose body is not read yet. Raises ReadProblem and SourceError."""
     asked: dict[str, Any] = {"Bucket": listed.bucket, "Key": listed.key}
     if listed.version is not None:
         asked["VersionId"] = listed.version
@@ -110,27 +106,27 @@ def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
     except NO_CREDENTIALS as error:
         raise SourceError(f"S3 cannot be read: {told(error)}") from error
     except BotoCoreError as error:
-        raise ObjectProblem(PROCESSOR_FAILED, f"S3 did not give this object: {told(error)}") from error
+        raise ReadProblem(PROCESSOR_FAILED, f"S3 did not give this object: {told(error)}") from error
 
 
 def _check(listed: S3Object, answer: Mapping[str, Any]) -> None:
-    """Raise ObjectProblem if this is not the listed object: some stores pass over conditions that they do not know."""
+    """Raise ReadProblem if this is not the listed object: some stores pass over conditions that they do not know."""
     same = (
         listed.etag in {None, bare_etag(answer.get("ETag"))}
         and listed.size in {None, answer["ContentLength"]}
         and listed.version in {None, answer.get("VersionId", listed.version)}
     )
     if not same:
-        raise ObjectProblem(OBJECT_CHANGED, CHANGED)
+        raise ReadProblem(OBJECT_CHANGED, CHANGED)
 
 
 def _check_size(size: int, max_bytes: int) -> None:
-    """Raise ObjectProblem if an object is too large to be read."""
+    """Raise ReadProblem if an object is too large to be read."""
     if size > max_bytes:
-        raise ObjectProblem(FILE_TOO_LARGE, f"The object has {size:,} bytes; at most {max_bytes:,} are read.")
+        raise ReadProblem(FILE_TOO_LARGE, f"The object has {size:,} bytes; at most {max_bytes:,} are read.")
 
 
-def _refused(error: ClientError, listed: S3Object) -> ObjectProblem | SourceError:
+def _refused(error: ClientError, listed: S3Object) -> ReadProblem | SourceError:
     """Return what an answer of S3 means."""
     code = error.response.get("Error", {}).get("Code", "")
     if code == "InvalidArgument" and listed.version is not None:
@@ -139,6 +135,6 @@ def _refused(error: ClientError, listed: S3Object) -> ObjectProblem | SourceErro
     if code in CREDENTIALS:
         return SourceError(f"S3 refuses the credentials: {told(error)}")
     if code.startswith("KMS."):
-        return ObjectProblem(OBJECT_FORBIDDEN, f"The object's key cannot be used: {told(error)}")
+        return ReadProblem(OBJECT_FORBIDDEN, f"The object's key cannot be used: {told(error)}")
     kind, sentence = PROBLEMS.get(code, (PROCESSOR_FAILED, "S3 did not give this object."))
-    return ObjectProblem(kind, f"{sentence} S3 says {told(error)}")
+    return ReadProblem(kind, f"{sentence} S3 says {told(error)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from botocore import UNSIGNED
 from botocore.config import Config
@@ -11,9 +11,16 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from intensity.sources.errors import SourceError
+from intensity.sources.fetch import content
+from intensity.sources.objects import read_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from types_boto3_s3 import S3Client
+
+    from intensity.sources.errors import Content
+    from intensity.sources.paths import Found
 
 CONNECT_TIMEOUT_SECONDS = 5
 # Between two pieces of an answer.
@@ -35,6 +42,17 @@ class Store:
     endpoint_url: str | None = None
     profile: str | None = None
     anonymous: bool = False
+    # For `intensity.work`: so many objects are read while another one is measured.
+    ahead: ClassVar = 7
+
+    def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
+        """Return what reads an object as it was listed, of at most so many bytes. Raises SourceError."""
+        s3 = self.client(self.ahead + 1, READ_ATTEMPTS)
+
+        def read(found: Found, most: int) -> Content:
+            return content(s3, read_name(found.path)._replace(etag=found.etag, size=found.size), most, reads_on)
+
+        return read
 
     def client(self, connections: int = 1, attempts: int = LIST_ATTEMPTS) -> S3Client:
         """Return a client for so many threads, which asks so often if there is no answer. Raises SourceError."""

@@ -18,13 +18,13 @@ from botocore.session import Session
 from image_intensity import Limits
 from intensity import names
 from intensity.lines import json_line
-from intensity.rows import installed_method, problem_row
+from intensity.rows import PROCESSOR_FAILED, installed_method, problem_row
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import code, get
-from intensity.sources.errors import PROCESSOR_FAILED, Content, ObjectProblem
+from intensity.sources.errors import Content, ReadProblem
 from intensity.sources.fetch import content
-from intensity.worker import Work, content_row
+from intensity.work import Work
 from runs.batches import read_entry
 from runs.parts import sound
 from runs.storage import configuration, log
@@ -53,7 +53,7 @@ class Read(NamedTuple):
 
     listed: S3Object
     content: Content
-    problem: ObjectProblem | None
+    problem: ReadProblem | None
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def work_of(options: RunOptions) -> Work:
     """Return how each object is measured, with the versions that are installed here."""
     method = installed_method(options.measuring)
     limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
-    return Work(method=method, limits=limits, full=options.full, timeout=0, max_bytes=options.max_bytes)
+    return Work(method=method, limits=limits, full=options.full, max_bytes=options.max_bytes)
 
 
 def measured(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Row]:
@@ -115,7 +115,7 @@ def measured(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[
         if problem:
             yield problem_row(name, problem.code, problem.detail, work.method)
         else:
-            yield content_row(name, read, work)
+            yield work.row(name, read)
 
 
 def read_ahead(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Read]:
@@ -139,10 +139,10 @@ def size(listed: S3Object) -> int:
 
 
 def read(s3: S3Client, listed: S3Object, work: Work) -> Read:
-    """Read an object. Raises ObjectProblem where S3 is in trouble and not the object: no row may say so for good."""
+    """Read an object. Raises ReadProblem where S3 is in trouble and not the object: no row may say so for good."""
     try:
         return Read(listed, content(s3, listed, work.max_bytes, work.reads_on), None)
-    except ObjectProblem as problem:
+    except ReadProblem as problem:
         if problem.code == PROCESSOR_FAILED:
             raise
         return Read(listed, Content(b"", 0), problem)

@@ -18,11 +18,10 @@ import boto3
 from intensity import names
 from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
-from intensity.rows import columns, problem_row
+from intensity.rows import PROCESSOR_FAILED, columns, problem_row
 from intensity.runs.layout import RESULTS, SUMMARY, Layout
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import get_json
-from intensity.sources.errors import PROCESSOR_FAILED
 from runs.batches import read_entry
 from runs.parts import Parts
 from runs.storage import configuration, log

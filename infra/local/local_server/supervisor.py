@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from intensity.pool import cores
+from image_intensity.slots import cores
 from local_server import storage as ministack
 from local_server.accepting import Shares
 from local_server.children import Children, end

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from contract.jobs import QUEUED_SECONDS
 from contract.problems import ProblemCode
 from gateway.measuring.processor_client import BUSY_DETAIL, FAILED_DETAIL, TIMEOUT_DETAIL
-from intensity.pool import cores, ending
+from image_intensity.slots import cores, ending
 from local_server.measuring.budget import Budget, default_bytes
 from local_server.measuring.caller import BusyError, Caller, GoneError, problem
 from local_server.measuring.process import Process, ProcessError, Start, start

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from intensity.pool import ending
+from image_intensity.slots import ending
 from local_server.measuring.child import LINE_BYTES
 
 if TYPE_CHECKING:
