@@ -1,4 +1,7 @@
-"""Where rows are written: whole lines only, on the terminal, in a pipe or in a file that can be resumed."""
+"""Where the rows of a run go: standard output, or a file that can be resumed. A kill tears no line.
+
+The rows of a Parquet file go to a journal beside it, as JSON lines, because Parquet is written as a whole.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +9,142 @@ import fcntl
 import os
 import select
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from intensity.lines import lines
+from intensity.resume import Form, ResumeError, take_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from intensity.lines import Lines
-    from intensity.rows import Row
+    from intensity.cli.arguments import Arguments
+    from intensity.plan import Plan
+    from intensity.rows import Method, Row
+    from intensity.summary import Counts
+
+STANDARD_OUTPUT = 1
+
+
+class TargetError(Exception):
+    """The results cannot go where they should, and nothing was measured."""
 
 
 class OutputError(Exception):
-    """Rows cannot be written: the disk is full, or the file is in use."""
+    """Rows cannot be written, for example because the disk is full."""
 
 
 class Output:
-    """An open file that receives rows. Each batch is one write, so that a kill tears no row."""
+    """The results of one run."""
 
-    def __init__(self, descriptor: int, lines: Lines, name: str) -> None:
-        """Write to `descriptor`; `name` is for messages."""
-        self._descriptor, self._lines, self._name = descriptor, lines, name
-        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    def __init__(self, arguments: Arguments, method: Method) -> None:
+        """Nothing is opened yet."""
+        self._arguments = arguments
+        self._form = Form(arguments.layout, arguments.full, method)
+        self._lines = lines(arguments.layout, full=arguments.full)
+        file = arguments.output
+        self._file = file.with_name(f"{file.name}.partial.jsonl") if file and arguments.parquet else file
+        self._name = str(self._file or "standard output")
+        self._descriptor = STANDARD_OUTPUT
 
-    def begin(self) -> None:
-        """Write the head, unless rows of an earlier run are there. Raises OutputError."""
-        if not self._regular or os.fstat(self._descriptor).st_size == 0 or self._lines.head == "":
+    def check(self) -> None:
+        """Raise TargetError if results would be overwritten by accident."""
+        if self._arguments.force or self._arguments.resume:
+            return
+        for file in filter(None, (self._arguments.output, self._file)):
+            try:
+                new = not _has_content(file)
+            except OSError as error:
+                raise TargetError(f"cannot write {file}: {error.strerror}") from error
+            if not new:
+                raise TargetError(f"{file} exists: --resume continues it, --force overwrites it")
+
+    def open(self, plan: Plan, counts: Counts) -> None:
+        """Open it, and write the head. With --resume, mark its files in `plan` and count its rows in `counts`.
+
+        Raises TargetError and OutputError.
+        """
+        try:
+            if self._file:
+                self._open(self._file, plan, counts)
+        except ResumeError as error:
+            raise TargetError(f"cannot resume {self._name}: {error}; nothing was changed") from error
+        except OSError as error:
+            raise TargetError(f"cannot write {self._name}: {error.strerror}") from error
+        if not self._regular or not os.fstat(self._descriptor).st_size:
             self._write(self._lines.head)
+
+    def _open(self, file: Path, plan: Plan, counts: Counts) -> None:
+        """Open a file. Raises TargetError, ResumeError and OSError."""
+        self._descriptor = locked(file)
+        if self._arguments.force and self._regular:
+            os.ftruncate(self._descriptor, 0)
+        elif self._arguments.resume:
+            if not _has_content(file):
+                self._unpack(file)
+            if _has_content(file):
+                take_up(file, self._form, plan, counts, retry=self._arguments.retry_problems)
+            # Both may have put another file in its place.
+            os.close(self._descriptor)
+            self._descriptor = locked(file)
+        else:
+            self._check_again(file)
+
+    def _check_again(self, file: Path) -> None:
+        """Raise TargetError if another run has written results while this one listed. From now on, none does."""
+        try:
+            self.check()
+        except TargetError:
+            if not _has_content(file):
+                # A journal beside a Parquet file that is new.
+                file.unlink()
+            raise
+
+    def _unpack(self, journal: Path) -> None:
+        """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
+        file = self._arguments.output
+        if not file or not self._arguments.parquet or not _has_content(file):
+            return
+        from intensity.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
+
+        try:
+            unpack(file, journal, full=self._arguments.full)
+        except ParquetError as error:
+            journal.unlink()
+            raise TargetError(f"cannot resume {file}: {error}") from error
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write rows. Raises OutputError; the file then ends with the last whole row that had space."""
         self._write("".join(map(self._lines.line, rows)))
 
-    def close(self) -> None:
-        """Wait until everything is on the disk. Raises OutputError."""
+    def close(self, *, complete: bool) -> None:
+        """Wait until everything is on the disk. Make a Parquet file if it is `complete`. Raises OutputError."""
         try:
             if self._regular:
                 os.fsync(self._descriptor)
+            if complete and self._file and self._arguments.output and self._arguments.parquet:
+                self._pack(self._file, self._arguments.output)
             os.close(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
 
+    def _pack(self, journal: Path, file: Path) -> None:
+        """Make a Parquet file. Raises OutputError and OSError."""
+        from intensity.parquet import ParquetError, pack  # noqa: PLC0415 - it needs DuckDB
+
+        try:
+            pack(journal, file, full=self._arguments.full)
+        except ParquetError as error:
+            raise OutputError(f"{error}; the rows are in {journal}, and --resume tries again") from error
+        journal.unlink()
+
+    @property
+    def _regular(self) -> bool:
+        return stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+
     def _write(self, text: str) -> None:
-        """Write lines."""
+        """Write lines. Raises OutputError."""
         data, written = text.encode(errors="backslashreplace"), 0
         try:
             while written < len(data):
@@ -70,19 +167,23 @@ class Output:
             return 0
 
 
-def open_file(file: Path, *, empty: bool) -> int:
-    """Open `file` to append whole lines, and keep other runs from it. `empty`: remove what is in it first.
-
-    Raises OutputError when another run has it open, and OSError.
-    """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+def locked(file: Path) -> int:
+    """Open `file` to append whole lines, and keep other runs from it. Raises TargetError and OSError."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), file.stat()):
+                    return descriptor
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise TargetError(f"another run of intensity is writing to {file}") from error
+        # Another run has just put another file in its place.
         os.close(descriptor)
-        raise OutputError(f"another run of intensity is writing to {file}") from error
-    if empty:
-        os.ftruncate(descriptor, 0)
-    return descriptor
+
+
+def _has_content(file: Path) -> bool:
+    """Return whether this is a regular file that is not empty."""
+    return file.is_file() and file.stat().st_size > 0

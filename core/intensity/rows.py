@@ -5,6 +5,7 @@ This module knows nothing of the file system. Rows of other sources, for example
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,7 @@ from image_intensity import DECODERS, OPTIONS, Statistics, algorithm, version
 from image_intensity.measurement import PERCENTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from image_intensity import Measurement, Options
 
@@ -125,6 +126,11 @@ class Column(NamedTuple):
             found = found[step]
         return found
 
+    @property
+    def json_path(self) -> str:
+        """The place as SQL has it."""
+        return "$" + "".join(f"[{step}]" if isinstance(step, int) else f'."{step}"' for step in self.place)
+
 
 BASE_COLUMNS = (
     Column("path", ("path",), "VARCHAR"),
@@ -159,3 +165,26 @@ HISTOGRAM = Column("histogram", ("histogram",), "BIGINT[]")
 def columns(*, full: bool) -> tuple[Column, ...]:
     """Return the columns of a table. The histogram is not one of them: a list does not fit in a cell."""
     return BASE_COLUMNS + DETAIL_COLUMNS if full else BASE_COLUMNS
+
+
+def parquet_columns(*, full: bool) -> tuple[Column, ...]:
+    """Return the columns of a Parquet file. They and their types do not depend on the rows."""
+    return (*columns(full=full), HISTOGRAM) if full else BASE_COLUMNS
+
+
+def nested(columns: Iterable[Column], cells: Iterable[Any]) -> dict[str, Any]:
+    """Return the JSON object of a row of Parquet: `Column.value` the other way round."""
+    values: dict[str, Any] = {}
+    for column, cell in zip(columns, cells, strict=True):
+        *way, last = column.place
+        inner = values
+        for step in way:
+            inner = inner.setdefault(str(step), {})
+        inner[str(last)] = json.loads(cell) if cell and column.parquet_type == "JSON" else cell
+    measured = values["code"] is None
+    values["image_size"] = list(values["image_size"].values()) if measured else None
+    if "measurement" in values and measured:
+        values["measurement"] |= {name: values[name] for name in (*OPTIONS, "sha256")}
+    elif "measurement" in values:
+        values.update(statistics=None, measurement=None)
+    return values

@@ -13,20 +13,18 @@ from typing import TYPE_CHECKING
 
 from image_intensity.slots import cores
 from intensity.inputs import InputError
-from intensity.output import OutputError
+from intensity.output import STANDARD_OUTPUT, Output, OutputError, TargetError
 from intensity.plan import Plan
 from intensity.progress import progress
 from intensity.rows import installed_method
 from intensity.stop import Stop, Stopped
 from intensity.summary import Counts
-from intensity.target import STANDARD_OUTPUT, Target, TargetError
 from intensity.work import Work, WorkError, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from intensity.cli.arguments import Arguments
-    from intensity.output import Output
     from intensity.progress import Progress
     from intensity.rows import Row
     from intensity.work import Source
@@ -74,7 +72,7 @@ class Run:
         self._arguments, self._source, self._stop = arguments, source, stop
         self._counts, self._begun = Counts(noun=noun), time.monotonic()
         method = installed_method(arguments.options)
-        self._target = Target(arguments, method)
+        self._output = Output(arguments, method)
         self._work = Work(
             method=method,
             limits=arguments.limits,
@@ -88,63 +86,64 @@ class Run:
 
         Raises InputError, TargetError, OutputError, Stopped, BrokenPipeError and sqlite3.Error.
         """
-        self._target.check()
+        self._output.check()
         with Plan() as plan:
             fill(plan, self._counts)
-            output = self._target.open(plan, self._counts)
+            self._output.open(plan, self._counts)
             # From here on, a signal only asks: the loop decides where it stops.
             self._stop.gentle = True
-            failure = self._measure(plan, output)
-        failure = self._finish(output) or failure
+            failure = self._measure(plan)
+        failure = self._finish() or failure
         self._report()
         if failure or self._stop.signal:
-            complain("; ".join(filter(None, [failure or self._stopped_by(), self._target.advice()])))
+            advice = f"--resume continues {self._arguments.output}" if self._arguments.output else None
+            complain("; ".join(filter(None, [failure or self._stopped_by(), advice])))
         if self._stop.signal:
             return self._stop.exit_code
         return ALL_MEASURED if self._counts.complete and not failure else NOT_ALL_MEASURED
 
-    def _measure(self, plan: Plan, output: Output) -> str | None:
+    def _measure(self, plan: Plan) -> str | None:
         """Measure the rest of `plan` and write the rows. Return why that ended early, unless a signal ended it."""
         shown, failure = progress(self._arguments.progress, self._counts), None
         try:
             if self._counts.done < self._counts.total:
-                self._measure_with_workers(plan, output, shown)
+                self._measure_with_workers(plan, shown)
         except (OutputError, WorkError) as error:
             failure = str(error)
         shown.show(self._counts, last=True)
         return failure
 
-    def _measure_with_workers(self, plan: Plan, output: Output, shown: Progress) -> None:
+    def _measure_with_workers(self, plan: Plan, shown: Progress) -> None:
         """Measure until nothing is left or a signal has come. Raises OutputError and WorkError."""
         number = min(self._arguments.processes or cores(), self._counts.total - self._counts.done)
         workers = Workers(number, self._source, self._work, self._arguments.timeout)
         try:
             with closing(plan.unsettled()) as left:
                 for rows in workers.batches(left):
-                    self._write(rows, output, shown)
+                    self._write(rows, shown)
                     shown.show(self._counts)
                     if self._stop.signal:
                         break
         except WorkError:
-            self._write(workers.finished(), output, shown)
+            self._write(workers.finished(), shown)
             raise
         else:
-            self._write(workers.finished(), output, shown)
+            self._write(workers.finished(), shown)
         finally:
             workers.stop()
 
-    def _write(self, rows: list[Row], output: Output, shown: Progress) -> None:
+    def _write(self, rows: list[Row], shown: Progress) -> None:
         """Write rows, then count them, so that only written rows are counted. Raises OutputError."""
         if rows:
             with shown.aside() if self._arguments.layout == "table" else nullcontext():
-                output.write(rows)
+                self._output.write(rows)
         for row in rows:
             self._counts.add(row.path, row.code, row.detail)
 
-    def _finish(self, output: Output) -> str | None:
+    def _finish(self) -> str | None:
         """Close the output, and make the Parquet file if it has all rows. Return the error, if any."""
         try:
-            self._target.finish(output, complete=self._counts.done == self._counts.total)
+            self._output.close(complete=self._counts.done == self._counts.total)
         except OutputError as error:
             return str(error)
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from intensity.parquet import journal_of, parquet_columns
+from intensity.rows import parquet_columns
 from tests.cli.command import BASE_COLUMNS, intensity, json_rows
 from tests.core.samples import encoded, pixels
 
@@ -26,6 +26,10 @@ def folder(tmp_path: Path) -> Path:
     (folder / "=1+1.png").write_bytes(encoded(pixels("RGB"), "PNG"))
     (folder / "empty.png").touch()
     return folder
+
+
+def journal_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.partial.jsonl")
 
 
 def table(file: Path) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
