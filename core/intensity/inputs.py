@@ -12,7 +12,7 @@ from intensity.sources.paths import ListError, Search, find, listed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from intensity.cli.folder_arguments import FolderArguments
+    from intensity.cli.arguments import FolderArguments
     from intensity.plan import Plan
     from intensity.summary import Counts
 

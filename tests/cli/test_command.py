@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from image_intensity import measure
-from intensity.cli.folder_arguments import parse
+from intensity.cli.arguments import folders
 from tests.cli.command import BASE_COLUMNS, COMMAND, csv_rows, folder_of, image, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
 from tests.support import executable
@@ -251,8 +251,8 @@ def test_limits_are_passed_on(tmp_path: Path) -> None:
     assert [row["code"] for row in rows] == ["unsupported_format", ""]
     rows = tsv_rows(intensity(tmp_path, "--max-bytes", "10000").stdout)
     assert (rows[0]["code"], rows[0]["sha256"]) == ("file_too_large", "")
-    assert parse(["a", "--max-pixels", "400000000"]).limits.max_decoded_bytes == 2_900_000_000
-    assert parse(["a", "--max-pixels", "1000"]).limits.max_decoded_bytes == 1_450_000_000
+    assert folders(["a", "--max-pixels", "400000000"]).limits.max_decoded_bytes == 2_900_000_000
+    assert folders(["a", "--max-pixels", "1000"]).limits.max_decoded_bytes == 1_450_000_000
 
 
 def test_progress_as_json_ends_with_everything_done_and_the_sums(tmp_path: Path) -> None:

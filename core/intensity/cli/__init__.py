@@ -8,7 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from intensity.cli import bulk_arguments, folder_arguments, runs_arguments
+from intensity.cli import arguments, runs_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def _open_streams() -> None:
 
 def _folders(argv: Sequence[str]) -> int:
     """Measure files and folders."""
-    given = folder_arguments.parse(argv)
+    given = arguments.folders(argv)
     if not _installed({"cli": "tqdm"}, given):
         return USAGE_ERROR
     # What --help does not need.
@@ -54,7 +54,7 @@ def _folders(argv: Sequence[str]) -> int:
 
 def _bulk(argv: Sequence[str]) -> int:
     """Measure the objects of buckets."""
-    given = bulk_arguments.parse(argv)
+    given = arguments.buckets(argv)
     if not _installed({"cli": "tqdm", "s3": "botocore"}, given):
         return USAGE_ERROR
     # As above.

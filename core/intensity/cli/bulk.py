@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from types_boto3_s3 import S3Client
 
-    from intensity.cli.bulk_arguments import BulkArguments
+    from intensity.cli.arguments import BulkArguments
     from intensity.plan import Plan
     from intensity.sources.objects import S3Object
     from intensity.summary import Counts

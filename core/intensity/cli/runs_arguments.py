@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from intensity.cli.arguments import add_detail, add_measurement, add_progress, number
-from intensity.cli.bulk_arguments import add_sources, check_sources
+from intensity.cli import options
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import MAX_BYTES, RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from intensity.cli.options import Add
 
 STACK = "image-intensity"
 ASK_ABOVE_USD = 10.0
@@ -32,20 +33,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_start(_command(commands, "start", "begin a run"))
-    _add_run(_command(commands, "status", "say how far a run is"))
-    add_progress(_add_run(_command(commands, "watch", "show the progress of a run until it has ended")))
-    _add_run(_command(commands, "cancel", "stop a run; what it has measured stays"))
-    _add_concurrency(_add_run(_command(commands, "resume", "measure what a run that has ended has left")))
-    fetch = _add_run(_command(commands, "fetch", "copy the results of a run here, and compare their checksums"))
+    add = parser.add_subparsers(dest="command", metavar="COMMAND", required=True).add_parser
+    _add_start(_command(add, "start", "begin a run"))
+    _add_run(_command(add, "status", "say how far a run is"))
+    options.add_progress(_add_run(_command(add, "watch", "show the progress of a run until it has ended")).add_argument)
+    _add_run(_command(add, "cancel", "stop a run; what it has measured stays"))
+    _add_concurrency(_add_run(_command(add, "resume", "measure what a run that has ended has left")).add_argument)
+    fetch = _add_run(_command(add, "fetch", "copy the results of a run here, and compare their checksums"))
     fetch.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="where to (a folder with the run's name)")
     fetch.add_argument("--only", choices=("csv", "jsonl", "parquet"), help="only this form of the results")
     fetch.add_argument("--force", action="store_true", help="overwrite files")
-    _command(commands, "list", "list the runs of the last 90 days, the newest first")
+    _command(add, "list", "list the runs of the last 90 days, the newest first")
     given = parser.parse_args(argv)
     if given.command == "start":
-        check_sources(parser, given)
+        options.check_objects(parser, given)
         told = {name: value for name in RunOptions().values() if (value := getattr(given, name)) is not None}
         try:
             given.options = RunOptions.read(told).values()
@@ -54,11 +55,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, says: str
-) -> argparse.ArgumentParser:
+def _command(add: Callable[..., argparse.ArgumentParser], name: str, says: str) -> argparse.ArgumentParser:
     """Add a command, with what all of them have."""
-    parser = commands.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.", allow_abbrev=False)
+    parser = add(name, help=says, description=f"{says[0].upper()}{says[1:]}.", allow_abbrev=False)
     parser.add_argument(
         "--stack",
         metavar="NAME",
@@ -77,35 +76,31 @@ def _add_run(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_concurrency(group: argparse._ActionsContainer) -> None:
-    group.add_argument("--max-concurrency", metavar="N", type=number(int), help="batches at a time (as deployed)")
+def _add_concurrency(add: Add) -> None:
+    add("--max-concurrency", metavar="N", type=options.number(int), help="batches at a time (as deployed)")
 
 
 def _add_start(parser: argparse.ArgumentParser) -> None:
     """Add what only `start` has."""
-    add_sources(parser.add_argument_group("which objects"), only_s3=True)
-    measuring = parser.add_argument_group("how they are measured")
-    add_measurement(measuring, MAX_BYTES)
-    add_detail(measuring)
-    group = parser.add_argument_group("the run")
-    group.add_argument(
-        "--name", metavar="RUN", type=_run, help="its name: letters, digits, hyphens (the time of start)"
-    )
-    group.add_argument("--since", metavar="RUN", type=_run, help="take the rows of this run for what has not changed")
-    _add_concurrency(group)
-    group.add_argument(
-        "--dry-run", action="store_true", help="print objects, bytes, minutes and USD, and start nothing"
-    )
-    group.add_argument(
+    options.add_objects(parser.add_argument_group("which objects").add_argument, only_s3=True)
+    measuring = parser.add_argument_group("how they are measured").add_argument
+    options.add_measurement(measuring, MAX_BYTES)
+    options.add_detail(measuring)
+    add = parser.add_argument_group("the run").add_argument
+    add("--name", metavar="RUN", type=_run, help="its name: letters, digits, hyphens (the time of start)")
+    add("--since", metavar="RUN", type=_run, help="take the rows of this run for what has not changed")
+    _add_concurrency(add)
+    add("--dry-run", action="store_true", help="print objects, bytes, minutes and USD, and start nothing")
+    add(
         "--ask-above",
         metavar="USD",
         type=float,
         default=ASK_ABOVE_USD,
         help=f"ask before a run that costs more is started ({ASK_ABOVE_USD:g})",
     )
-    group.add_argument("--yes", action="store_true", help="do not list and do not ask, but start")
-    group.add_argument("--watch", action="store_true", help="show the progress until it has ended")
-    add_progress(group)
+    add("--yes", action="store_true", help="do not list and do not ask, but start")
+    add("--watch", action="store_true", help="show the progress until it has ended")
+    options.add_progress(add)
 
 
 def _run(text: str) -> str:
