@@ -40,6 +40,15 @@ def test_every_column_is_in_the_manual() -> None:
     assert [name for name in re.findall(r"`(\w+)`", section) if name in BASE_COLUMNS] == BASE_COLUMNS
 
 
+def test_the_table_for_athena_has_the_columns_and_types_of_parquet() -> None:
+    runs = (Path(__file__).parents[2] / "docs/runs.md").read_text()
+    types = {"VARCHAR": "string", "DOUBLE": "double", "BIGINT": "bigint"}
+    table = re.search(r"CREATE EXTERNAL TABLE \w+ \((.*?)\)", runs, re.DOTALL)
+    assert table
+    expected = [f"{column.name} {types[column.parquet_type]}" for column in rows.BASE_COLUMNS]
+    assert [" ".join(column.split()) for column in table[1].split(",")] == expected
+
+
 def codes() -> set[str]:
     """The codes that are not those of images."""
     return {value for name, value in vars(rows).items() if name.isupper() and value == name.lower()}
