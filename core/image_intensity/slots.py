@@ -112,7 +112,8 @@ class Slot(Executor):
     def kill(self) -> None:
         """End the process at once. Calls without a result get SlotError."""
         self._killed = True
-        if self._context.process:
+        # A process that is about to start has no id yet. Its slot sees that it must end.
+        if self._context.process and self._context.process.pid:
             self._context.process.kill()
         self.shutdown()
 
@@ -126,7 +127,8 @@ class Slot(Executor):
                     executor.submit(run, self._prepare, None).result()
                     failures = 0
                     self._work(executor)
-                    return
+                    if not self._killed:
+                        return
             except BrokenProcessPool:
                 failure = ending(self._context.exit_code)
             except Exception as error:  # noqa: BLE001 - a broken installation has many faces
@@ -141,7 +143,7 @@ class Slot(Executor):
     def _work(self, executor: ProcessPoolExecutor) -> None:
         """Run calls until the slot is shut down. Raises BrokenProcessPool when the process has ended."""
         answers: deque[Future[bytes]] = deque()
-        while self._fill():
+        while not self._killed and self._fill():
             for call in islice(self._flight, len(answers), None):
                 answers.append(executor.submit(run, call.function, self._seconds))
             try:
