@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -16,44 +15,36 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from image_intensity import Limits
-from intensity import names
 from intensity.lines import json_line
-from intensity.rows import PROCESSOR_FAILED, installed_method, problem_row
+from intensity.rows import PROCESSOR_FAILED, installed_method
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import code, get
-from intensity.sources.errors import Content, ReadProblem
+from intensity.sources.errors import ReadProblem, SourceError
 from intensity.sources.fetch import content
-from intensity.work import Work
+from intensity.sources.objects import read_name
+from intensity.sources.paths import Found
+from intensity.work import Measuring, Work
 from runs.batches import read_entry
 from runs.parts import sound
 from runs.storage import configuration, log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from types_boto3_s3 import S3Client
 
     from intensity.rows import Row
+    from intensity.sources.errors import Content
     from intensity.sources.objects import S3Object
 
-# While an image is measured, the next ones are read: so many, unless they are larger than this together.
-READ_AHEAD = 8
-READ_AHEAD_BYTES = 32_000_000
+# So many objects are read while another one is measured.
+READ_AHEAD = 7
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 
 
 class OtherVersionError(Exception):
     """The run was planned for another version of algorithm or decoders than this function has."""
-
-
-class Read(NamedTuple):
-    """An object that was read, or the problem with it."""
-
-    listed: S3Object
-    content: Content
-    problem: ReadProblem | None
 
 
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
@@ -73,7 +64,7 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     """Measure the objects of a batch and write their part, unless it is there already. Return its counts.
 
     event: `run`, `batch` (a line of the plan), `options`, `method` and `version`, as the plan has them.
-    Raises OtherVersionError, and an error of S3 that says nothing of an object: then no part is written.
+    Raises OtherVersionError and, where S3 is in trouble, SourceError and errors of botocore: then no part is written.
     """
     options, batch = RunOptions.read(event["options"]), event["batch"]
     work = work_of(options)
@@ -110,42 +101,30 @@ def work_of(options: RunOptions) -> Work:
 
 def measured(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Row]:
     """Yield the row of each object, in their order."""
-    for listed, read, problem in read_ahead(s3, objects, work):
-        name = names.written(listed.name)
-        if problem:
-            yield problem_row(name, problem.code, problem.detail, work.method)
-        else:
-            yield work.row(name, read)
+    measuring = Measuring(Objects(s3), work)
+    found = [Found(listed.name, etag=listed.etag, size=listed.size) for listed in objects]
+    for place, each in enumerate(found, 1):
+        yield measuring.row(each, found[place : place + READ_AHEAD])
 
 
-def read_ahead(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Read]:
-    """Yield the objects, of which some are read while the caller works on an earlier one."""
-    with ThreadPoolExecutor(READ_AHEAD) as pool:
-        left = deque(objects)
-        reading: deque[tuple[S3Object, Future[Read]]] = deque()
-        held = 0
-        while left or reading:
-            while left and len(reading) < READ_AHEAD and (not reading or held + size(left[0]) <= READ_AHEAD_BYTES):
-                held += size(left[0])
-                reading.append((left[0], pool.submit(read, s3, left.popleft(), work)))
-            listed, future = reading.popleft()
-            held -= size(listed)
-            yield future.result()
+class Objects(NamedTuple):
+    """What `intensity.work` reads: objects, with the client of this process."""
 
+    s3: S3Client
+    ahead: int = READ_AHEAD
 
-def size(listed: S3Object) -> int:
-    """Return how many bytes an object may have in memory."""
-    return READ_AHEAD_BYTES if listed.size is None else listed.size
+    def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
+        def read(found: Found, most: int) -> Content:
+            listed = read_name(found.path)._replace(etag=found.etag, size=found.size)
+            try:
+                return content(self.s3, listed, most, reads_on)
+            except ReadProblem as problem:
+                if problem.code == PROCESSOR_FAILED:
+                    # S3 is in trouble and not the object: no row may say so for good.
+                    raise SourceError(problem.detail) from problem
+                raise
 
-
-def read(s3: S3Client, listed: S3Object, work: Work) -> Read:
-    """Read an object. Raises ReadProblem where S3 is in trouble and not the object: no row may say so for good."""
-    try:
-        return Read(listed, content(s3, listed, work.max_bytes, work.reads_on), None)
-    except ReadProblem as problem:
-        if problem.code == PROCESSOR_FAILED:
-            raise
-        return Read(listed, Content(b"", 0), problem)
+        return read
 
 
 def write(s3: S3Client, bucket: str, key: str, data: bytes, *, instead_of: str | None) -> bool:
