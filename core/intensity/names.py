@@ -24,7 +24,6 @@ def written(name: bytes) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """Return one character as its escape."""
     character = found[0]
     encoded = character.encode("utf-8", "surrogateescape")
     return SHORT.get(character) or "".join(f"\\x{byte:02x}" for byte in encoded)
@@ -36,7 +35,6 @@ def read(path: str) -> bytes:
 
 
 def _meant(found: re.Match[bytes]) -> bytes:
-    """Return the character of one escape."""
     if found[2]:
         return bytes.fromhex(found[2].decode())
     if not found[1]:

@@ -36,10 +36,7 @@ class OutputError(Exception):
 
 
 class Output:
-    """The results of one run."""
-
     def __init__(self, arguments: Arguments, method: Method) -> None:
-        """Nothing is opened yet."""
         self._arguments = arguments
         self._form = Form(arguments.layout, arguments.full, method)
         self._lines = lines(arguments.layout, full=arguments.full)
@@ -185,5 +182,4 @@ def locked(file: Path) -> int:
 
 
 def _has_content(file: Path) -> bool:
-    """Return whether this is a regular file that is not empty."""
     return file.is_file() and file.stat().st_size > 0

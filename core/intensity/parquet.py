@@ -65,7 +65,6 @@ def _file(file: Path) -> str:
 
 
 def _text(value: str) -> str:
-    """Return a quoted SQL text."""
     return "'" + value.replace("'", "''") + "'"
 
 

@@ -28,17 +28,14 @@ class Plan:
     """The files that need a row. Every method raises sqlite3.Error if the temporary folder is full."""
 
     def __init__(self) -> None:
-        """Open an empty plan."""
         # An empty name is a temporary database on disk.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(SCHEMA)
 
     def __enter__(self) -> Self:
-        """Return the plan itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove it."""
         self._database.close()
 
     def add(self, argument: int, found: Found) -> bool:
@@ -53,11 +50,9 @@ class Plan:
         return self._database.execute("UPDATE files SET done = 1 WHERE path = ? AND NOT done", (path,)).rowcount == 1
 
     def has(self, path: bytes) -> bool:
-        """Return whether a file is planned."""
         return self._database.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone() is not None
 
     def total(self) -> int:
-        """Return how many files are planned."""
         total: int = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
         return total
 

@@ -34,13 +34,10 @@ class Progress(Protocol):
 
 
 class NoProgress:
-    """Shows nothing."""
-
     def show(self, counts: Counts, *, last: bool = False) -> None:
         """Show nothing."""
 
     def aside(self) -> AbstractContextManager[None]:
-        """Do nothing: there is no bar."""
         return nullcontext()
 
 
@@ -48,11 +45,9 @@ class JsonLines(NoProgress):
     """Shows one JSON object each second, and one at the end."""
 
     def __init__(self) -> None:
-        """Start the clock."""
         self._begun = self._shown = time.monotonic()
 
     def show(self, counts: Counts, *, last: bool = False) -> None:
-        """Print a line if one is due."""
         now = time.monotonic()
         if not last and now - self._shown < JSON_SECONDS:
             return
@@ -84,7 +79,6 @@ class Bar:
         )
 
     def show(self, counts: Counts, *, last: bool = False) -> None:
-        """Move the bar."""
         if counts.problems:
             self._bar.set_postfix_str(f"{counts.problems:,} problems", refresh=False)
         self._bar.update(counts.done - self._bar.n)
@@ -94,7 +88,6 @@ class Bar:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Remove the bar while lines are written."""
         self._bar.clear()
         yield
         self._bar.refresh()

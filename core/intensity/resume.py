@@ -69,7 +69,6 @@ def take_up(file: Path, form: Form, plan: Plan, counts: Counts, *, retry: bool) 
 
 
 def _keep(saved: Saved, plan: Plan, counts: Counts) -> None:
-    """Count a row that stays."""
     if plan.settle(names.read(saved.path)):
         counts.add(saved.path, saved.code, saved.detail, before=True)
     else:
@@ -140,12 +139,10 @@ def _parsed(line: bytes, form: Form) -> Saved:
 
 
 def _other_detail(form: Form) -> str:
-    """Say that the rows have another detail."""
     return f"it was written {'without' if form.full else 'with'} --detail full"
 
 
 def _other_method(theirs: dict[str, str | None], ours: dict[str, str | None]) -> str:
-    """Say how the rows were measured in another way."""
     differences = [
         f"{name} {theirs[name] or 'none'} (this run: {ours[name] or 'none'})"
         for name in METHOD

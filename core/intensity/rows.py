@@ -89,7 +89,6 @@ BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"method", *DE
 
 
 def measured_row(path: str, measurement: Measurement, sha256: str, method: Method, *, full: bool) -> Row:
-    """Return the row of a file that was measured."""
     return Row(
         path=path,
         average_intensity=measurement.average_intensity,

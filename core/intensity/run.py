@@ -60,7 +60,6 @@ def run(arguments: Arguments, noun: str, fill: Callable[[Plan, Counts], None], s
 
 
 def complain(sentence: str) -> None:
-    """Write the error to standard error."""
     sys.stderr.write(f"intensity: {sentence}\n")
 
 
@@ -68,7 +67,6 @@ class Run:
     """One run: its command line, the counts so far, and whether a signal asked it to stop."""
 
     def __init__(self, arguments: Arguments, noun: str, source: Source, stop: Stop) -> None:
-        """Nothing is read or written yet."""
         self._arguments, self._source, self._stop = arguments, source, stop
         self._counts, self._begun = Counts(noun=noun), time.monotonic()
         method = installed_method(arguments.options)
@@ -149,7 +147,6 @@ class Run:
         return None
 
     def _report(self) -> None:
-        """Print the sums on standard error."""
         seconds = time.monotonic() - self._begun
         if self._arguments.progress == "json":
             sys.stderr.write(json.dumps({"summary": self._counts.values(seconds)}) + "\n")
@@ -157,5 +154,4 @@ class Run:
             sys.stderr.writelines(f"{line}\n" for line in self._counts.lines(seconds))
 
     def _stopped_by(self) -> str:
-        """Write what ended the run."""
         return f"stopped by {signal.Signals(self._stop.signal or 0).name}"

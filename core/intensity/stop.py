@@ -25,7 +25,6 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        """Nothing has been asked."""
         self.signal: int | None = None
         self.gentle = False
 
@@ -36,7 +35,6 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Receive the signals within this block."""
         before = {number: signal.signal(number, self._receive) for number in SIGNALS if not ignored(number)}
         try:
             yield
@@ -45,7 +43,6 @@ class Stop:
                 signal.signal(number, handler)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        """Note a signal."""
         if self.signal is not None:
             # The measuring processes notice that their parent is gone, and end, too.
             os._exit(128 + number)

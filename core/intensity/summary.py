@@ -46,7 +46,6 @@ class Counts:
     skipped: Counter[str] = field(default_factory=Counter)
 
     def add(self, path: str, code: str | None, detail: str | None, *, before: bool = False) -> None:
-        """Count one row."""
         if not code:
             self.measured += 1
             self.before += before
@@ -71,7 +70,6 @@ class Counts:
         return 0 < self.total == self.measured
 
     def values(self, seconds: float) -> dict[str, Any]:
-        """Return the counts as one JSON object."""
         return {
             "total": self.total,
             "measured": self.measured,
@@ -83,7 +81,6 @@ class Counts:
         }
 
     def lines(self, seconds: float) -> Iterator[str]:
-        """Yield the counts as lines for people."""
         yield self._first_line(seconds)
         if self.skipped:
             kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
@@ -98,7 +95,6 @@ class Counts:
             yield f"  and {self.problems - len(self.listed):,} more; each has a row in the results"
 
     def _first_line(self, seconds: float) -> str:
-        """Return the sum."""
         if not self.total:
             return "No images were found."
         parts = [f"{self.measured:,} measured" + (f" ({self.before:,} of them before)" if self.before else "")]

@@ -74,7 +74,6 @@ class Work:
         return detect(head) in self.limits.formats
 
     def row(self, name: str, content: Content) -> Row:
-        """Return the row of what was read."""
         known: dict[str, Any] = {"image_size_bytes": content.size}
         if len(content.data) == content.size:
             known["sha256"] = hashlib.sha256(content.data).hexdigest()

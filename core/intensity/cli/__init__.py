@@ -19,7 +19,6 @@ USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
     _open_streams()
     given = list(sys.argv[1:] if argv is None else argv)
     commands = {"bulk": _bulk, "runs": _runs}
@@ -40,7 +39,6 @@ def _open_streams() -> None:
 
 
 def _folders(argv: Sequence[str]) -> int:
-    """Measure files and folders."""
     given = arguments.folders(argv)
     if not _installed({"cli": "tqdm"}, given):
         return USAGE_ERROR
@@ -53,7 +51,6 @@ def _folders(argv: Sequence[str]) -> int:
 
 
 def _bulk(argv: Sequence[str]) -> int:
-    """Measure the objects of buckets."""
     given = arguments.buckets(argv)
     if not _installed({"cli": "tqdm", "s3": "botocore"}, given):
         return USAGE_ERROR
@@ -65,7 +62,6 @@ def _bulk(argv: Sequence[str]) -> int:
 
 
 def _runs(argv: Sequence[str]) -> int:
-    """Measure the objects of buckets on AWS."""
     given = runs_arguments.parse(argv)
     if not _installed({"cli": "tqdm", "s3": "botocore"}):
         return USAGE_ERROR

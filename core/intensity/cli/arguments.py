@@ -53,14 +53,11 @@ class Arguments:
 
     @property
     def parquet(self) -> bool:
-        """Whether the output is a Parquet file."""
         return self.output is not None and self.output.suffix.lower() == ".parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderArguments(Arguments):
-    """The command line of `intensity`."""
-
     paths: tuple[bytes, ...]
     name_list: str | None
     separator: bytes
@@ -70,8 +67,6 @@ class FolderArguments(Arguments):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkArguments(Arguments):
-    """The command line of `intensity bulk`."""
-
     prefixes: tuple[str, ...]
     lists: tuple[str, ...]
     url_encoded: bool
@@ -191,7 +186,6 @@ def _arguments(parser: argparse.ArgumentParser, given: argparse.Namespace, kind:
 
 
 def _layout(given: argparse.Namespace) -> Layout:
-    """Return how rows are written."""
     if given.output is not None:
         # Until a Parquet file can be made, its rows are JSON lines.
         return "csv" if given.output.suffix.lower() == ".csv" else "jsonl"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 def store(arguments: BulkArguments) -> Store:
-    """Return where objects are read."""
     return Store(endpoint_url=arguments.endpoint_url, profile=arguments.profile, anonymous=arguments.anonymous)
 
 

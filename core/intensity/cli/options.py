@@ -145,7 +145,6 @@ def output(text: str) -> Path:
 
 
 def address(text: str) -> str:
-    """Read the address of a bucket or prefix."""
     try:
         read_uri(text)
     except ValueError as error:

@@ -30,7 +30,6 @@ class ReadProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
     """Why a file or an object could not be read: a code and a sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
-        """Keep both."""
         super().__init__(detail)
         self.code = code
         self.detail = detail

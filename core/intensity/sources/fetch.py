@@ -127,7 +127,6 @@ def _check_size(size: int, max_bytes: int) -> None:
 
 
 def _refused(error: ClientError, listed: S3Object) -> ReadProblem | SourceError:
-    """Return what an answer of S3 means."""
     code = error.response.get("Error", {}).get("Code", "")
     if code == "InvalidArgument" and listed.version is not None:
         # So S3 answers a version that it cannot have given. Without a version, it means something else.

@@ -60,7 +60,6 @@ def _check(status: os.stat_result, most: int) -> None:
 
 
 def _unread(error: OSError, path: bytes) -> ReadProblem:
-    """Return why a file could not be opened or read."""
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         link = os.path.islink(path)
         return ReadProblem(FILE_MISSING, "This link leads to no file." if link else "There is no file of this name.")

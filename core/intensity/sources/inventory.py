@@ -82,7 +82,6 @@ def _rows(file_format: str, copy: IO[bytes], columns: Sequence[str]) -> Iterator
 
 
 def _parquet_rows(file: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a Parquet file."""
     try:
         import duckdb  # noqa: PLC0415 - only Parquet needs it
     except ImportError as error:

@@ -39,5 +39,4 @@ def prefix(s3: S3Client, uri: str, selection: Selection) -> Iterator[S3Object]:
 
 
 def _listed(bucket: str, entry: Mapping[str, Any]) -> S3Object:
-    """Return the object of an entry in a page."""
     return S3Object(bucket, entry["Key"], entry.get("VersionId"), bare_etag(entry.get("ETag")), entry.get("Size"))

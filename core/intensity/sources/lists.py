@@ -78,7 +78,6 @@ def opened(s3: S3Client, source: str, *, unpack: bool = True) -> Iterator[IO[byt
 
 @contextmanager
 def _raw(s3: S3Client, source: str) -> Iterator[IO[bytes]]:
-    """Open a file or an object as it is stored."""
     if not source.startswith("s3://"):
         with Path(source).open("rb") as file:
             yield file
@@ -168,7 +167,6 @@ def _object(values: Mapping[str, Any], decoded: Callable[[str], str]) -> S3Objec
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in one line."""
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
     return " ".join(str(error).split())

@@ -128,7 +128,6 @@ def listed(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
 
 
 def _checked(names: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the names that are not empty."""
     for name in names:
         if b"\0" in name:
             raise ListError("it has NUL bytes; --null reads names that are separated by them")

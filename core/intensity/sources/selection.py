@@ -67,5 +67,4 @@ class Selection:
 
 
 def _matches(key: str, patterns: tuple[str, ...]) -> bool:
-    """Return whether a key matches one of the patterns."""
     return any(fnmatchcase(key, pattern) for pattern in patterns)
