@@ -39,8 +39,8 @@ install = $(1) > $(INSTALL_LOG) 2>&1 || { sh infra/local/explain.sh $(INSTALL_LO
 help: ## Show what there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: .venv/run .venv-ministack/stamp ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
-	@MINISTACK="$(CURDIR)/.venv-ministack/bin/ministack" exec $(BIN)/python -m local_server
+run: .venv/run ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
+	@exec $(BIN)/python -m local_server
 
 test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
 	@$(PYTEST) $(ARGS)
@@ -129,7 +129,7 @@ $(UV): infra/tools/uv.txt
 	@$(call install,$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-corpus.txt)
 	@touch $@
 
-# S3 for `make run` (ministack), a stricter one for tests (localstack), the SAM and AWS CLIs (sam), a linter (checkov), what reads
+# S3 for tests (ministack) and a stricter one (localstack), the SAM and AWS CLIs (sam), a linter (checkov), what reads
 # the OpenAPI document (openapi) and Node.js (redocly), each apart: their pins conflict with the service's and each other's.
 .venv-%/stamp: infra/tools/%.txt | $(UV)
 	@echo "Installing $* (once)"

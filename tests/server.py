@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Not settings of ours, but they change what the server does.
 FOREIGN_PREFIXES = ("AWS_ENDPOINT_URL", "POWERTOOLS_")
 START_SECONDS = 60
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 class Server:
@@ -56,18 +56,28 @@ class Server:
         """The processes that it has started, and those that they have started, whose command has this part."""
         return [process for process in started_by(self.process.pid) if kind in command(process)]
 
+    def workers(self) -> list[int]:
+        """The processes of gunicorn that answer requests."""
+        return [process for process in children(self.process.pid) if "gunicorn" in command(process)]
+
     def interrupt(self) -> int:
         """Press Ctrl+C, and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_SECONDS)
 
 
-def started_by(process: int) -> list[int]:
-    """The processes that this one has started, and those that they have started."""
+def children(process: int) -> list[int]:
+    """The processes that the threads of this one have started."""
     try:
-        found = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        tasks = list(Path(f"/proc/{process}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def started_by(process: int) -> list[int]:
+    """The processes that this one has started, and those that they have started."""
+    found = children(process)
     return found + [each for child in found for each in started_by(child)]
 
 
@@ -101,7 +111,7 @@ def starting_server(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server: first by SIGTERM, so that it ends its storage and its reloading process, too."""
+    """End a server: first by SIGTERM, so that it ends its workers, too."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

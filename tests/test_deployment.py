@@ -19,8 +19,8 @@ from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
 from local_server.access import ASK_FOR_KEY, KEY_NEEDED
-from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
+from tests.local.measuring import InProcessProcessor
 from tests.support import names
 
 REPOSITORY = Path(__file__).parents[1]
@@ -173,7 +173,7 @@ def test_the_default_of_a_parameter_is_the_settings(name: str) -> None:
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 # Docker says where the gateway listens. The other two are for `make run`.
-OF_MAKE_RUN = {"HOST", "PORT", "MINISTACK", "RELOAD"}
+OF_MAKE_RUN = {"HOST", "PORT", "RELOAD", "WORKERS"}
 # Compose has its own queue and records for jobs.
 OF_AWS = {"JOB_FUNCTION_NAME", "JOB_TABLE"}
 
@@ -326,7 +326,7 @@ def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
     app = create_app(
         settings,
         cache=NoCache(),
-        processor=InProcessProcessor(make_logger(settings)),
+        processor=InProcessProcessor(),
         logger=make_logger(settings),
     )
     paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/docs/swagger-ui.css"]

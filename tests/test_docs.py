@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from intensity.cli.runs_arguments import STACK
-from tests.support import executable, ministack
+from tests.support import executable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +73,7 @@ def panorama(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """What `make run` serves."""
-    with serve(MINISTACK=ministack()) as address:
+    with serve() as address:
         yield address
 
 

@@ -156,8 +156,10 @@ STARTS = {
     "gateway": ("gateway.handler", ["PIL", "numpy", "simplejpeg", "processor", "local_server", "uvicorn", "fakeredis"]),
     "processor": ("processor.handler", ["fastapi", "pydantic", "redis", "boto3", "botocore", "gateway"]),
     "contract": ("contract.problems, contract.invocation, image_intensity", ["pydantic", "PIL", "numpy"]),
-    # The parent of a run and its HTTP workers. Only measuring processes have decoders; Compose's gateway has none.
-    "local_server": ("local_server.supervisor, local_server.worker", ["PIL", "numpy", "simplejpeg", "processor"]),
+    # The start of a run and its workers. Only measuring processes have decoders; Compose's gateway has none.
+    "local_server": ("local_server.start, local_server.app", ["PIL", "numpy", "simplejpeg", "processor"]),
+    # Measuring processes. There are several, and each would have its own copy of what it does not need.
+    "local_server.measuring": ("local_server.measuring", ["fastapi", "starlette", "pydantic", "botocore", "gateway"]),
     "runs": ("runs.plan, runs.reduce", ["PIL", "numpy", "tqdm", "intensity.cli", "contract", "gateway", "processor"]),
     "runs.measure": ("runs.measure", ["boto3", "duckdb", "tqdm", "intensity.cli", "contract", "gateway", "processor"]),
     "image_intensity": ("image_intensity.measuring", ["boto3", "botocore", "pydantic", "contract", "tqdm", "duckdb"]),

@@ -8,7 +8,7 @@ import pytest
 
 from contract.jobs import QUEUED_SECONDS
 from local_server.emulators import JOB_READ_SECONDS
-from local_server.measuring.pool import Bounds
+from local_server.processor import JOB_SECONDS
 from processor.job import RETRIES
 from tests.aws.translation import deployed
 from tests.test_deployment import COMPOSE
@@ -32,7 +32,7 @@ def test_lambda_tries_as_often_and_waits_as_long_as_the_record_says(on: Resource
 
 def test_a_job_has_the_same_time_everywhere(on: Resources) -> None:
     here = COMPOSE["services"]["processor-jobs"]["environment"]["AWS_LAMBDA_FUNCTION_TIMEOUT"]
-    assert {on["JobFunction"]["Properties"]["Timeout"], here, Bounds().job_measuring} == {900}
+    assert {on["JobFunction"]["Properties"]["Timeout"], here, JOB_SECONDS} == {900}
     # The emulator ends an invocation before the gateway stops waiting.
     assert here < JOB_READ_SECONDS
 

@@ -20,13 +20,10 @@ import httpx
 
 from tests.bench.slow_clients import chunk, png
 from tests.server import Server, command, starting_server
-from tests.support import ministack
 
 KINDS = {
-    "an HTTP worker": "local_server.worker",
-    "a measuring process": "measuring.child",
-    "the guard": "guard.py",
-    "MiniStack": "ministack",
+    "an HTTP worker": "gunicorn",
+    "a measuring process": "multiprocessing.spawn",
     "the parent": "",
 }
 CLIENTS = 8
@@ -89,7 +86,7 @@ def kill(server: Server, kind: str) -> tuple[Counter[str], float | None]:
 def row(name: str, kind: str) -> list[str]:
     """Kill a process of a kind; the cells of its row."""
     with TemporaryDirectory() as out, TemporaryDirectory() as temporary:
-        with starting_server(Path(out), TMPDIR=temporary, MINISTACK=ministack()) as server:
+        with starting_server(Path(out), TMPDIR=temporary) as server:
             server.wait_for_address()
             processes = server.processes()
             answers, replaced = kill(server, kind)

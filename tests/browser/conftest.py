@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
 from tests.browser.screen import Screen
-from tests.support import executable, ministack
+from tests.support import executable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def service(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a real service with a real storage beside it, and the inline ceiling that it has on AWS."""
-    with serve(MINISTACK=ministack(), MAX_CONTENT_LENGTH="4600000") as address:
+    with serve(MAX_CONTENT_LENGTH="4600000") as address:
         yield address
 
 

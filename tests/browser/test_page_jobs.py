@@ -13,7 +13,6 @@ from playwright.sync_api import Route, expect
 from image_intensity.measuring import measure
 from tests.local.test_jobs import process_for_jobs
 from tests.server import running_server
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 def running() -> Iterator[Server]:
     """A service whose limits for requests are low."""
     limits = {"MAX_CONTENT_LENGTH": "20000", "MAX_UPLOAD_BYTES": "100000", "MAX_UPLOAD_PIXELS": "20000"}
-    with running_server(MINISTACK=ministack(), **limits) as server:
+    with running_server(**limits) as server:
         yield server
 
 

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Locator, Request, expect
 
 from tests.browser.screen import Screen
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ SMALL = "50000"
 def server(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a service that wants a key. Files above 50 kB go to its storage first."""
     keys = sha256(KEY.encode()).hexdigest()
-    with serve(API_KEYS=keys, RATE_LIMIT_PER_KEY="0", MINISTACK=ministack(), MAX_CONTENT_LENGTH=SMALL) as address:
+    with serve(API_KEYS=keys, RATE_LIMIT_PER_KEY="0", MAX_CONTENT_LENGTH=SMALL) as address:
         yield address
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.compose import compose_up
 from tests.e2e.engines import RUNS, deployed, sam_local
 from tests.server import running_server
-from tests.support import executable, ministack, missing
+from tests.support import executable, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if name == "given":
         yield Engine(name, GIVEN, has_cache=False)
     elif name == "make run":
-        with running_server(MINISTACK=ministack()) as server:
+        with running_server() as server:
             yield Engine(name, server.address)
     elif name == "compose":
         yield Engine(name, request.getfixturevalue("compose").url)

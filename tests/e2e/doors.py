@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from tests.e2e.engines import AWS, deployed, run
 from tests.server import running_server
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,7 @@ def settings(*keys: str) -> dict[str, str]:
 @contextmanager
 def guarded_run() -> Iterator[Guarded]:
     keys = make_keys()
-    with running_server(MINISTACK=ministack(), **settings(*keys)) as server:
+    with running_server(**settings(*keys)) as server:
         yield Guarded(server.address, *keys)
 
 

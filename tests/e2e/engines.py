@@ -100,12 +100,10 @@ def sam_local(folder: Path) -> Iterator[str]:
     with ExitStack() as stack:
         stack.enter_context(container("--publish", f"{BRIDGE}:{valkey}:6379", VALKEY))
         script = f"{REPOSITORY}/infra/local/make_bucket.py:/docker-entrypoint-initaws.d/ready.d/make_bucket.py:ro"
-        package = f"{REPOSITORY}/infra/local/local_server:/local/local_server:ro"
         published = ("--publish", f"{BRIDGE}:{storage}:4566")
-        # It accepts only forms that are signed for its own region. The script imports the package from /local.
-        region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}", "--env", "PYTHONPATH=/local")
-        files = ("--volume", script, "--volume", package)
-        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", *files, MINISTACK))
+        # It accepts only forms that are signed for its own region.
+        region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}")
+        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", "--volume", script, MINISTACK))
         common = ("--config-env", "local", "--env-vars", str(settings), "--port")
         stack.enter_context(sam("start-lambda", *common, str(functions), "--host", BRIDGE))
         arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}")

@@ -18,10 +18,10 @@ from gateway.measuring.cache import RecordCache
 from gateway.measuring.records import Records, name_of
 from gateway.measuring.redis_store import RedisStore
 from image_intensity import DECODERS, OPTIONS, Options
-from local_server.processor import InProcessProcessor
 from local_server.settings import LocalSettings
 from tests.core.samples import encoded, pixels
 from tests.gateway.driver import SECRET_KEY
+from tests.local.measuring import InProcessProcessor
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def app(server: fakeredis.FakeServer) -> FastAPI:
     settings = LocalSettings.load({"SECRET_KEY": SECRET_KEY})
     logger = make_logger(settings)
     cache = RecordCache(RedisStore(lambda: fakeredis.FakeAsyncRedis(server=server)), settings, logger)
-    return create_app(settings, cache=cache, processor=InProcessProcessor(logger), logger=logger)
+    return create_app(settings, cache=cache, processor=InProcessProcessor(), logger=logger)
 
 
 def post(app: FastAPI, query: str = "") -> httpx.Response:

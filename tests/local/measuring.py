@@ -1,11 +1,10 @@
-"""A broker and its measuring processes in the hands of a test, and images that take them long."""
+"""The processor of the local run in the hands of a test, and images that take it long."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import os
-import signal
 import zlib
 from contextlib import asynccontextmanager
 from struct import pack
@@ -17,17 +16,14 @@ from PIL import Image
 from contract.invocation import Invocation, StoredImage
 from contract.problems import ProblemError
 from gateway.log import make_logger
+from gateway.measuring.processor_client import Answer
 from gateway.settings import Settings
-from local_server.measuring.broker import listening
-from local_server.measuring.client import BrokerProcessor
-from local_server.measuring.pool import Bounds, Pool
-from local_server.measuring.process import start
+from local_server.processor import SlotProcessor
+from processor.handler import measure_invocation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-    from local_server.measuring.process import Process, Start
 
 SECONDS = 20
 
@@ -35,10 +31,8 @@ SECONDS = 20
 class Measuring:
     """What a test works with. log: what was logged so far."""
 
-    def __init__(self, pool: Pool, path: Path, log: io.StringIO) -> None:
-        self.pool, self.log = pool, log
-        self.path = path
-        self.processor = BrokerProcessor(path, pool.logger)
+    def __init__(self, processor: SlotProcessor, log: io.StringIO) -> None:
+        self.processor, self.log = processor, log
 
     async def code(self, image: bytes | StoredImage) -> str:
         """`measured`, or the code of the problem that came instead."""
@@ -52,46 +46,30 @@ class Measuring:
         """Have an image measured meanwhile."""
         return asyncio.create_task(self.code(image))
 
-    async def ready(self) -> None:
-        """Wait until all processes are idle."""
-        await until(lambda: len(self.pool.idle) == self.pool.bounds.processes + 1)
-
-    @property
-    def general(self) -> list[Process]:
-        """The processes for images of any size."""
-        return [process for process in self.pool.processes if process.kind == "any"]
-
-    def stop(self) -> list[Process]:
-        """Stop the processes for images of any size: what they have under way hangs."""
-        for process in self.general:
-            os.kill(process.started.pid, signal.SIGSTOP)
-        return self.general
-
-    def go_on(self) -> None:
-        """Let them go on."""
-        for process in self.general:
-            os.kill(process.started.pid, signal.SIGCONT)
+    async def process(self) -> int:
+        """The process for images of any size, when it is ready."""
+        return await asyncio.wrap_future(self.processor.any.submit(os.getpid))
 
 
 @asynccontextmanager
-async def measuring(
-    folder: Path,
-    *,
-    ready: bool = True,
-    start: Start = start,
-    **bounds: Any,  # noqa: ANN401 - those of the pool
-) -> AsyncIterator[Measuring]:
-    """Run a broker with one measuring process for images of any size, unless told otherwise, and one for small ones."""
+async def measuring(folder: Path, seconds: float = SECONDS) -> AsyncIterator[Measuring]:
+    """The processor of a worker, whose images may take so long."""
     logger, log = make_logger(Settings.load({})), io.StringIO()
     for handler in logger.handlers:
         assert hasattr(handler, "setStream")
         handler.setStream(log)
-    pool = Pool(logger, None, start, Bounds(**{"processes": 1, **bounds}))
-    async with pool, listening(pool, folder) as broker:
-        running = Measuring(pool, broker.path, log)
-        if ready:
-            await running.ready()
-        yield running
+    processor = SlotProcessor(folder, logger, seconds)
+    try:
+        yield Measuring(processor, log)
+    finally:
+        processor.close()
+
+
+class InProcessProcessor:
+    """Measures in the process of the test."""
+
+    async def measure(self, invocation: Invocation) -> Answer:
+        return Answer(measure_invocation(invocation))
 
 
 async def until(condition: Callable[[], Any]) -> None:

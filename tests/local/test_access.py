@@ -6,16 +6,19 @@ import asyncio
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from gateway.settings import SettingsError
+from local_server import app as app_module
 from local_server.app import make_app
 from local_server.settings import LocalSettings
 from tests.gateway.driver import assert_problem, form, part
-from tests.local.measuring import picture
+from tests.local.measuring import InProcessProcessor, picture
 from tests.server import running_server
 
 if TYPE_CHECKING:
@@ -46,7 +49,14 @@ class Client:
 
 
 def client(address: str = "192.0.2.7", **settings: str) -> Client:
-    return Client(make_app({"MINISTACK": "", **settings}), address)
+    return Client(app_of(settings), address)
+
+
+def app_of(settings: dict[str, str]) -> FastAPI:
+    """The service, which measures in this process and keeps nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app_module, "make_processors", lambda *_: (InProcessProcessor(), None))
+        return make_app({"CACHE_TTL_SECONDS": "0", **settings}, Path(mkdtemp()))
 
 
 def at(known: Client, address: str) -> Client:
@@ -109,7 +119,7 @@ def test_everyone_enters_where_there_are_no_keys() -> None:
 
 
 def test_a_stranger_is_refused_before_the_body_is_read() -> None:
-    app = make_app({**KEYS, "MINISTACK": ""})
+    app = app_of(KEYS)
     scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
@@ -138,7 +148,7 @@ def test_a_stranger_is_refused_before_the_body_is_read() -> None:
 def test_the_log_says_which_key_it_was_and_has_no_key() -> None:
     with running_server(**KEYS) as server:
         for key in (KEY, OTHER, "a wrong key"):
-            httpx.post(f"{server.address}/intensity", files=NO_IMAGE, headers={"X-API-Key": key})
+            httpx.post(f"{server.address}/intensity", files=NO_IMAGE, headers={"X-API-Key": key}, timeout=60)
         server.interrupt()
         output = server.output("out") + server.output("err")
     callers = [json.loads(line)["extra_info"].get("caller") for line in output.splitlines() if '"request"' in line]

@@ -1,4 +1,4 @@
-"""The emulators of Compose: several workers share them, and no emulator ever has two invocations at a time."""
+"""The emulators of Compose: no emulator ever has two invocations at a time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from contract.invocation import Invocation, measurement_answer
 from contract.problems import ProblemError
 from gateway.log import make_logger
 from gateway.settings import Settings
-from local_server.emulators import BEGUN, EmulatorQueue, EmulatorTurns
-from local_server.measuring.broker import broker, listening
-from local_server.measuring.request import written
+from local_server import emulators as emulators_module
+from local_server.app import make_processors
+from local_server.emulators import EmulatorQueue
 from local_server.settings import LocalSettings
+from local_server.start import prepared
 from processor.handler import measure_invocation
 from tests.local.measuring import invocation, picture, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from contract.jobs import Progress
 
 pytestmark = pytest.mark.anyio
 
@@ -105,17 +108,13 @@ def emulators() -> Iterator[list[Emulator]]:
 
 
 @asynccontextmanager
-async def queues(
-    folder: Path, emulators: list[Emulator], number: int = 3, **seconds: float
-) -> AsyncIterator[list[EmulatorQueue]]:
-    """What so many workers measure with, and a broker for them."""
-    logger, endpoints = make_logger(Settings.load({})), tuple(each.address for each in emulators)
-    async with listening(EmulatorTurns(len(emulators), for_jobs=None, **seconds), folder) as running:
-        made = [EmulatorQueue(running.path, endpoints, "function", logger) for _ in range(number)]
-        yield made
-        for queue in made:
-            for emulator in queue.emulators:
-                emulator.client.close()
+async def queue_for(emulators: list[Emulator]) -> AsyncIterator[EmulatorQueue]:
+    """What a gateway measures with."""
+    queue = EmulatorQueue(tuple(each.address for each in emulators), "function", make_logger(Settings.load({})))
+    clients = [each.client for each in queue.turns.idle]
+    yield queue
+    for client in clients:
+        client.close()
 
 
 async def code(queue: EmulatorQueue) -> str:
@@ -127,112 +126,78 @@ async def code(queue: EmulatorQueue) -> str:
     return "measured"
 
 
-async def turn_of(worker: EmulatorQueue) -> asyncio.StreamWriter:
-    """Ask the broker as a worker does, and return the connection when it is the turn with the only emulator."""
-    reader, writer = await asyncio.open_unix_connection(worker.path)
-    writer.write(written({}))
-    assert await reader.read(100) == b"0"
-    return writer
-
-
-async def test_each_emulator_has_one_invocation_at_a_time(tmp_path: Path, emulators: list[Emulator]) -> None:
-    async with queues(tmp_path, emulators) as workers:
-        outcomes = await asyncio.gather(*[code(worker) for worker in workers for _ in range(10)])
+async def test_each_emulator_has_one_invocation_at_a_time(emulators: list[Emulator]) -> None:
+    async with queue_for(emulators) as queue:
+        outcomes = await asyncio.gather(*[code(queue) for _ in range(30)])
     assert set(outcomes) == {"measured"}
     assert sum(each.count for each in emulators) == 30
     assert all(each.count for each in emulators)
 
 
 async def test_a_request_that_waits_too_long_is_told_that_all_are_busy(
-    tmp_path: Path, emulators: list[Emulator]
+    emulators: list[Emulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with queues(tmp_path, emulators, waiting=0.2) as [worker, *_]:
+    monkeypatch.setattr(emulators_module, "QUEUE_SECONDS", 0.2)
+    async with queue_for(emulators) as queue:
         for each in emulators:
             each.let_go.clear()
-        under_way = [asyncio.create_task(code(worker)) for _ in range(2)]
+        under_way = [asyncio.create_task(code(queue)) for _ in range(2)]
         await until(lambda: all(each.under_way for each in emulators))
-        assert await code(worker) == "processor_busy"
+        assert await code(queue) == "processor_busy"
         for each in emulators:
             each.let_go.set()
         assert await asyncio.gather(*under_way) == ["measured"] * 2
-        assert await code(worker) == "measured"
+        assert await code(queue) == "measured"
 
 
-async def test_an_emulator_that_has_failed_comes_last(tmp_path: Path, emulators: list[Emulator]) -> None:
-    async with queues(tmp_path, emulators) as [worker, other, *_]:
+async def test_an_emulator_that_has_failed_comes_last(emulators: list[Emulator]) -> None:
+    async with queue_for(emulators) as queue:
         for each in emulators:
             each.failing = True
-        assert await code(worker) == "processor_failed"
+        assert await code(queue) == "processor_failed"
         [failed] = [each for each in emulators if each.count]
         [fit] = [each for each in emulators if not each.count]
         fit.failing = False
-        assert [await code(other) for _ in range(5)] == ["measured"] * 5
+        assert [await code(queue) for _ in range(5)] == ["measured"] * 5
         assert (failed.count, fit.count) == (1, 5)
 
 
 async def test_an_invocation_whose_request_is_cancelled_is_finished_before_the_next_one(
-    tmp_path: Path, emulators: list[Emulator]
+    emulators: list[Emulator],
 ) -> None:
     [emulator, _] = emulators
-    async with queues(tmp_path, [emulator]) as [worker, *_]:
+    async with queue_for([emulator]) as queue:
         emulator.let_go.clear()
-        request = asyncio.create_task(code(worker))
+        request = asyncio.create_task(code(queue))
         await until(lambda: emulator.under_way)
         request.cancel()
         await asyncio.wait([request])
-        another = asyncio.create_task(code(worker))
+        another = asyncio.create_task(code(queue))
         await asyncio.sleep(0.2)
         emulator.let_go.set()
         assert await another == "measured"
         assert not emulator.broken
 
 
-async def test_an_emulator_whose_worker_died_rests_as_long_as_its_invocation_can_take(
-    tmp_path: Path, emulators: list[Emulator]
-) -> None:
-    [emulator, _] = emulators
-    async with queues(tmp_path, [emulator], longest=0.5) as [worker, *_]:
-        writer = await turn_of(worker)
-        writer.write(BEGUN)
-        await writer.drain()
-        writer.close()
-        begun = asyncio.get_running_loop().time()
-        assert await code(worker) == "measured"
-        assert asyncio.get_running_loop().time() - begun >= 0.4
-
-
-async def test_an_emulator_whose_worker_gave_up_before_its_invocation_is_given_to_the_next_one_at_once(
-    tmp_path: Path, emulators: list[Emulator]
-) -> None:
-    [emulator, _] = emulators
-    # If it rested, the next request would wait too long for its turn.
-    async with queues(tmp_path, [emulator], longest=600) as [worker, *_]:
-        writer = await turn_of(worker)
-        writer.close()
-        assert await code(worker) == "measured"
-
-
-async def test_requests_that_are_cancelled_at_any_moment_leave_no_emulator_resting(
-    tmp_path: Path, emulators: list[Emulator]
-) -> None:
+async def test_requests_that_are_cancelled_at_any_moment_leave_no_emulator_resting(emulators: list[Emulator]) -> None:
     """A client that goes has its request cancelled. When its turn comes in that moment, nothing is invoked."""
     moments = random.Random(1)
-    async with queues(tmp_path, emulators, longest=600) as workers:
+    async with queue_for(emulators) as queue:
         for _ in range(40):
-            requests = [asyncio.create_task(code(worker)) for worker in workers for _ in range(3)]
+            requests = [asyncio.create_task(code(queue)) for _ in range(9)]
             for request in requests:
                 await asyncio.sleep(moments.uniform(0, 0.004))
                 request.cancel()
             await asyncio.wait(requests)
-        assert await asyncio.gather(*[code(workers[0]) for _ in range(4)]) == ["measured"] * 4
+        assert await asyncio.gather(*[code(queue) for _ in range(4)]) == ["measured"] * 4
         assert not any(each.broken for each in emulators)
 
 
-async def test_a_request_that_is_cancelled_gives_up_its_place(tmp_path: Path, emulators: list[Emulator]) -> None:
+async def test_a_request_that_is_cancelled_gives_up_its_place(emulators: list[Emulator]) -> None:
     [emulator, _] = emulators
-    async with queues(tmp_path, [emulator]) as [worker, *_]:
+    async with queue_for([emulator]) as queue:
         emulator.let_go.clear()
-        requests = [asyncio.create_task(code(worker)) for _ in range(3)]
+        requests = [asyncio.create_task(code(queue)) for _ in range(3)]
         await until(lambda: emulator.under_way)
         requests[1].cancel()
         await asyncio.wait([requests[1]])
@@ -241,14 +206,20 @@ async def test_a_request_that_is_cancelled_gives_up_its_place(tmp_path: Path, em
     assert emulator.count == 2
 
 
-async def test_the_broker_gives_turns_where_the_settings_name_emulators(
-    tmp_path: Path, emulators: list[Emulator]
+async def test_a_gateway_with_emulators_has_one_worker_and_jobs_an_emulator_of_their_own(
+    emulators: list[Emulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoints = ",".join(each.address for each in emulators)
-    settings = LocalSettings.load({"PROCESSOR_ENDPOINTS": endpoints})
-    logger = make_logger(settings)
-    async with broker(settings, None, logger, tmp_path) as running:
-        queue = EmulatorQueue(running.path, settings.processor_endpoints, "function", logger)
-        assert await code(queue) == "measured"
-        for emulator in queue.emulators:
-            emulator.client.close()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    job_endpoint = {"JOB_ENDPOINT": emulators[1].address}
+    settings = LocalSettings.load({"PROCESSOR_ENDPOINTS": emulators[0].address, "WORKERS": "4", **job_endpoint})
+    assert prepared(settings)["WORKERS"] == "1"
+    processor, for_jobs = make_processors(settings, tmp_path, make_logger(settings))
+    assert isinstance(for_jobs, EmulatorQueue)
+    told: list[Progress] = []
+    answer = await for_jobs.measure_job(invocation(IMAGE), told.append)
+    assert (answer.measurement.pixel_count, told[0].step) == (64 * 48, "reading")
+    assert [each.count for each in emulators] == [0, 1]
+    for queue in (processor, for_jobs):
+        assert isinstance(queue, EmulatorQueue)
+        await until(lambda queue=queue: queue.turns.idle)  # type: ignore[misc]
+        queue.turns.idle[0].client.close()

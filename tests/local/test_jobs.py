@@ -12,26 +12,26 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from contract.invocation import StoredImage
 from contract.jobs import SILENCE_SECONDS, Job, Progress
-from contract.problems import ProblemError
 from gateway.log import make_logger
 from gateway.measuring.processor_client import Answer
 from gateway.measuring.redis_store import RedisStore, connect
 from gateway.settings import Settings
-from image_intensity import Options
+from image_intensity import Measurement, Options
 from image_intensity.measuring import measure
-from local_server.file_store import FileStore
+from local_server import measuring as in_slots
+from local_server.cache import FileStore, prepare_database
 from local_server.jobs import SignedStore, TaskQueue
-from local_server.measuring.client import heard
 from tests.e2e.uploads import announce, redeem, send
 from tests.gateway.driver import measurement
 from tests.gateway.redis_server import redis_server
 from tests.local.measuring import black, invocation, measuring, picture
-from tests.local.test_measuring_run import CHILD, outcome
+from tests.local.test_processes import SLOT
+from tests.local.test_processes import measure as status_of
 from tests.server import running_server
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running_server(MINISTACK=ministack()) as running:
+    with running_server(WORKERS="1") as running:
         yield running
 
 
@@ -85,7 +85,7 @@ def status(address: str) -> str:
 
 def process_for_jobs(server: Server) -> int:
     """The measuring process for jobs, which lets all others go first. It is there after the first job."""
-    return max(server.processes(CHILD), key=lambda process: os.getpriority(os.PRIO_PROCESS, process))
+    return max(server.processes(SLOT), key=lambda process: os.getpriority(os.PRIO_PROCESS, process))
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def stopped_for_jobs(server: Server) -> Iterator[int]:
     try:
         yield child
     finally:
-        if child in server.processes(CHILD):
+        if child in server.processes(SLOT):
             os.kill(child, signal.SIGCONT)
 
 
@@ -150,9 +150,9 @@ def test_an_image_that_no_request_may_measure_is_measured_by_a_job(server: Serve
 def test_jobs_hold_up_no_request_and_wait_for_each_other(server: Server) -> None:
     with stopped_for_jobs(server):
         addresses = [start(server.address, uploaded(server.address, picture(seed=seed))) for seed in (20, 21)]
-        assert outcome(server.address, picture(seed=22)) == "measured"
-        assert outcome(server.address, picture((1200, 1000), seed=23)) == "measured"
-        assert [status(address) for address in addresses] == ["queued", "queued"]
+        assert status_of(server.address, picture(seed=22)) == 200
+        assert status_of(server.address, picture((1200, 1000), seed=23)) == 200
+        assert status(addresses[1]) == "queued"
     assert {finished(address).status_code for address in addresses} == {200}
 
 
@@ -160,34 +160,34 @@ def test_a_killed_measuring_process_costs_its_job_and_the_same_ticket_begins_it_
     with stopped_for_jobs(server) as child:
         ticket = uploaded(server.address, picture(seed=24))
         address = start(server.address, ticket)
-        assert status(address) == "queued"
-        # The broker has given it the job, before it answered to anything that came later.
-        assert outcome(server.address, picture(seed=25)) == "measured"
+        # The process has the job before it measures anything that came later.
+        assert status_of(server.address, picture(seed=25)) == 200
         os.kill(child, signal.SIGKILL)
     assert finished(address).json()["code"] == "processor_failed"
     assert start(server.address, ticket) == address
     assert finished(address).json()["result"]["pixel_count"] == 64 * 48
 
 
-async def test_the_file_counts_as_memory_of_a_job(tmp_path: Path) -> None:
+async def test_the_file_counts_as_memory_of_a_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # One bit for each pixel in the file, and as Pillow decodes it, a byte.
     image = black(4000)
-    async with measuring(tmp_path, decoded_bytes=16_100_000 + len(image)) as running:
+    monkeypatch.setattr(in_slots, "most_bytes", lambda: 16_100_000 + len(image))
+    answer = in_slots.measure_job(invocation(image), tmp_path)
+    assert isinstance(answer, Measurement)
+    assert answer.pixel_count == 16_000_000
+    monkeypatch.setattr(in_slots, "most_bytes", lambda: 15_900_000 + len(image))
+    assert getattr(in_slots.measure_job(invocation(image), tmp_path), "code", None) == "too_many_pixels"
+
+
+async def test_one_job_is_measured_at_a_time_on_the_whole_machine(tmp_path: Path) -> None:
+    async with measuring(tmp_path) as running:
         told: list[Progress] = []
-        answer = await running.processor.measure_job(invocation(image), told.append)
-        assert answer.measurement.pixel_count == 16_000_000
-    async with measuring(tmp_path, decoded_bytes=15_900_000 + len(image)) as running:
-        with pytest.raises(ProblemError, match="too_many_pixels"):
-            await running.processor.measure_job(invocation(image), told.append)
-
-
-def test_lines_of_progress_are_told_apart_from_the_answer() -> None:
-    told: list[Progress] = []
-    rest = heard(b'reading 0.25\nmeasuring 1.00\n{"measurement"', told.append)
-    assert rest == b'{"measurement"'
-    assert [(progress.step, progress.share) for progress in told] == [("reading", 0.25), ("measuring", 1.0)]
-    assert heard(b"reading 0.5", told.append) == b"reading 0.5"
-    assert len(told) == 2
+        with FileLock(tmp_path / "job"):
+            job = asyncio.create_task(running.processor.measure_job(invocation(picture()), told.append))
+            await asyncio.sleep(0.5)
+            assert not told
+        assert (await job).measurement.pixel_count == 64 * 48
+        assert [each.step for each in told] == ["measuring"]
 
 
 class Work:
@@ -206,11 +206,17 @@ class Work:
         return Answer(measurement())
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    prepare_database(tmp_path / "jobs.sqlite")
+    return FileStore(tmp_path / "jobs.sqlite")
+
+
 class Queue:
     """A queue with a worker and a store of the test, and one job in it."""
 
-    def __init__(self, store: Any = None) -> None:  # noqa: ANN401 - any store
-        self.work, self.store = Work(), store or FileStore(None)
+    def __init__(self, store: Any) -> None:  # noqa: ANN401 - any store
+        self.work, self.store = Work(), store
         self.queue = TaskQueue(self.store, self.work, make_logger(Settings.load({})), beat_seconds=0.02)
 
     async def send(self) -> None:
@@ -228,8 +234,8 @@ class Queue:
         return job
 
 
-async def test_a_worker_says_all_the_time_that_it_lives() -> None:
-    queue = Queue()
+async def test_a_worker_says_all_the_time_that_it_lives(store: FileStore) -> None:
+    queue = Queue(store)
     await queue.send()
     waiting = await queue.until(lambda job: job.status == "queued")
     await queue.until(lambda job: job.until > waiting.until)
@@ -240,8 +246,8 @@ async def test_a_worker_says_all_the_time_that_it_lives() -> None:
     assert (await queue.until(lambda job: job.status == "finished")).answer
 
 
-async def test_a_worker_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = Queue()
+async def test_a_worker_that_is_gone_is_noticed(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(store)
     await queue.send()
     queue.work.begun.set()
     await queue.until(lambda job: job.status == "running")
@@ -256,8 +262,8 @@ async def test_a_worker_that_is_gone_is_noticed(monkeypatch: pytest.MonkeyPatch)
     assert job.is_dead
 
 
-async def test_any_fault_of_a_worker_ends_the_job() -> None:
-    queue = Queue()
+async def test_any_fault_of_a_worker_ends_the_job(store: FileStore) -> None:
+    queue = Queue(store)
     queue.work.error = RuntimeError("secret")
     await queue.send()
     queue.work.begun.set()
@@ -285,8 +291,7 @@ async def test_an_answer_survives_a_store_that_is_away(tmp_path: Path) -> None:
         await store.close()
 
 
-async def test_a_record_that_somebody_else_has_written_is_not_there() -> None:
-    store = FileStore(None)
+async def test_a_record_that_somebody_else_has_written_is_not_there(store: FileStore) -> None:
     signed = SignedStore(store, "secret")
     await signed.write("a", b"value", 60, replace=True)
     assert await signed.read("a") == b"value"

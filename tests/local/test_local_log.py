@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import logging
 import os
 import pty
+import queue
 import re
 import select
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from gateway.log import make_logger
-from gateway.settings import Settings
-from local_server.local_log import LinesForPrograms, LinesTogether
+from local_server.local_log import CountingHandler, DescriptorHandler
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
 
@@ -89,96 +85,44 @@ def test_elsewhere_the_lines_are_json_and_long_paths_are_cut_there_and_in_answer
     assert answer.json()["code"] == "not_found"
 
 
-def test_the_line_of_a_request_is_the_one_that_the_gateway_writes_on_lambda() -> None:
-    logger = make_logger(Settings.load({}))
-    gateways = logger.handlers[0].formatter
-    assert gateways
-    request = record("request")
-    request.extra_info = {"path": "/\u00e9", "duration_ms": 1.5, "cache": None}
-    logger.thread_safe_append_keys(request_id="the-id")
-    try:
-        line = LinesForPrograms(logger.service).format(request)
-        assert line == gateways.format(request)
-    finally:
-        logger.thread_safe_clear_keys()
-    assert json.loads(line)["request_id"] == "the-id"
-
-
-class CountingStream(io.StringIO):
-    """A stream that counts how often it is flushed."""
-
-    flushed = 0
-
-    def flush(self) -> None:
-        """Count."""
-        self.flushed += 1
-
-
-def test_lines_of_one_turn_of_the_loop_are_written_together_and_others_at_once() -> None:
-    stream = CountingStream()
-    handler = LinesTogether(stream)
-
-    async def turn() -> None:
-        for number in range(3):
-            handler.handle(record(f"line {number}"))
-        assert stream.flushed == 0
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert stream.flushed == 1
-    handler.handle(record("the last one"))
-    assert stream.flushed == 2
-    assert stream.getvalue().splitlines() == ["line 0", "line 1", "line 2", "the last one"]
-
-
-class NotingStream(io.StringIO):
-    """A stream that notes what is written by each flush."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[str] = []
-
-    def flush(self) -> None:
-        """Take what is there."""
-        if self.getvalue():
-            self.writes.append(self.getvalue())
-            self.seek(0)
-            self.truncate()
-
-
-def test_lines_of_several_workers_in_one_pipe_are_not_mixed_up() -> None:
-    """POSIX promises it for writes of up to PIPE_BUF bytes."""
-    stream = NotingStream()
-    handler = LinesTogether(stream)
-
-    async def turn() -> None:
-        for _ in range(100):
-            handler.handle(record("ä" * 100))
-        await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    assert all(len(written.encode()) <= select.PIPE_BUF and written.endswith("\n") for written in stream.writes)
-    assert "".join(stream.writes).splitlines() == 100 * ["ä" * 100]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
-@pytest.mark.parametrize("buffering", [1, -1], ids=["fails with the line", "fails at the end of the turn"])
-def test_a_full_disk_is_told_once_and_raises_nothing(buffering: int, capfd: pytest.CaptureFixture[str]) -> None:
-    stream = Path("/dev/full").open("w", buffering=buffering)  # noqa: SIM115 - to close it fails
-    handler = LinesTogether(stream)
-
-    async def turn() -> None:
-        for _ in range(3):
-            handler.handle(record("lost"))
-            await asyncio.sleep(0)
-
-    asyncio.run(turn())
-    handler.handle(record("lost"))
-    assert capfd.readouterr().err == "The log cannot be written: [Errno 28] No space left on device\n"
-    with suppress(OSError):
-        stream.close()
-
-
 def record(message: str) -> logging.LogRecord:
     """A record of this message."""
     return logging.LogRecord("gateway", logging.INFO, "", 0, message, None, None)
+
+
+def test_a_reader_that_stalls_holds_up_nothing_and_hears_how_many_lines_it_has_missed() -> None:
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(3)
+    handler = CountingHandler(lines)
+    for number in range(10):
+        handler.handle(record(f"line {number}"))
+    assert [lines.get().getMessage() for _ in range(3)] == ["line 0", "line 1", "line 2"]
+    handler.handle(record("the next one"))
+    assert [lines.get().getMessage() for _ in range(2)] == ["7 lines were dropped: nobody took them", "the next one"]
+    assert lines.empty()
+
+
+def test_the_service_goes_on_while_nobody_reads_its_log() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local_server"], env=environment(WORKERS="1"), stdout=subprocess.PIPE
+    )
+    assert process.stdout
+    try:
+        address = process.stdout.readline().split()[3].decode()
+        # A pipe takes some hundred lines.
+        with httpx.Client(base_url=address, timeout=10) as client:
+            assert {client.get("/nothing").status_code for _ in range(1500)} == {404}
+        process.send_signal(2)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_a_full_disk_is_told_once_and_raises_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        handler = DescriptorHandler(full.fileno())
+        for _ in range(3):
+            handler.handle(record("lost"))
+    assert capfd.readouterr().err == "The log cannot be written: [Errno 28] No space left on device\n"

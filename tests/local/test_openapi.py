@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import ministack, missing
+from tests.support import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def run(*command: str, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
     """What `make run` serves."""
-    with serve(MINISTACK=ministack()) as address:
+    with serve() as address:
         yield address
 
 

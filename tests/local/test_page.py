@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from tests.server import running_server
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ PATHS = ["/", "/app.js", "/style.css", "/favicon.svg", "/docs", "/openapi.json"]
 def test_a_browser_gets_a_file_once_and_compressed(server: str, path: str) -> None:
     first = httpx.get(server + path)
     assert (first.status_code, first.headers["content-encoding"]) == (200, "gzip")
-    assert int(first.headers["content-length"]) < len(first.content)
+    assert first.num_bytes_downloaded < len(first.content)
     again = httpx.get(server + path, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     head = httpx.head(server + path)
@@ -56,13 +55,10 @@ def connect_sources(address: str) -> list[str]:
     return str(sources).split()
 
 
-def test_the_page_may_connect_to_its_api_and_its_storage_only(
-    server: str, serve: Callable[..., AbstractContextManager[str]]
-) -> None:
+def test_the_page_may_connect_to_its_own_server_only(server: str) -> None:
     assert connect_sources(server) == ["'self'"]
-    with serve(MINISTACK=ministack()) as address:
-        form = urlsplit(httpx.post(f"{address}/uploads", json=ANNOUNCEMENT).json()["url"])
-        assert connect_sources(address) == ["'self'", f"{form.scheme}://{form.netloc}"]
+    form = httpx.post(f"{server}/uploads", json=ANNOUNCEMENT).json()["url"]
+    assert form == f"{server}/uploads/file"
 
 
 def test_a_bucket_on_aws_is_named_by_its_own_host(serve: Callable[..., AbstractContextManager[str]]) -> None:

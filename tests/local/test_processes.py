@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import signal
-import sys
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,146 +16,160 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from local_server.children import Children
-from tests.core.samples import encoded, pixels
+from tests.local.measuring import black, picture
 from tests.server import command, running_server, starting_server
-from tests.support import ministack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PATIENCE = 30
-IMAGE = encoded(pixels("RGB"), "PNG")
+    from tests.server import Server
+
+WAIT_SECONDS = 60
+IMAGE = picture()
+SLOT = "multiprocessing.spawn"
 
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """The folder for temporary files. A folder of pytest's has too long a path for sockets."""
+    """The folder for temporary files."""
     with TemporaryDirectory() as folder:
         yield Path(folder)
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
-def measure(address: str) -> int:
+def measure(address: str, image: bytes = IMAGE) -> int:
     """The status of an answer; 0 if the connection broke."""
     try:
-        return httpx.post(f"{address}/intensity", files={"image": ("a.png", IMAGE)}, timeout=PATIENCE).status_code
+        return httpx.post(f"{address}/intensity", files={"image": ("a.png", image)}, timeout=WAIT_SECONDS).status_code
     except httpx.TransportError:
         return 0
 
 
+def slots(server: Server) -> list[int]:
+    return server.processes(SLOT)
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[list[int]]:
+    """Stop all measuring processes meanwhile: what they have under way hangs."""
+    wait_for(lambda: len(slots(server)) == 2 * len(server.workers()))
+    # From now on, all are ready.
+    assert measure(server.address, picture(seed=99)) == 200
+    time.sleep(1)
+    children = slots(server)
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    try:
+        yield children
+    finally:
+        for child in set(children) & set(slots(server)):
+            os.kill(child, signal.SIGCONT)
+
+
 def test_there_is_a_worker_for_each_core_or_as_many_as_the_setting_says() -> None:
     with running_server() as server:
-        assert len(server.processes("local_server.worker")) == len(os.sched_getaffinity(0))
+        wait_for(lambda: len(server.workers()) == len(os.sched_getaffinity(0)))
     with running_server(WORKERS="3") as server:
-        assert len(server.processes("local_server.worker")) == 3
+        wait_for(lambda: len(server.workers()) == 3)
 
 
-@pytest.mark.parametrize("kind", ["local_server.worker", "measuring.child", "guard.py", "ministack"])
+@pytest.mark.parametrize("kind", ["worker", "slot"])
 def test_a_process_that_is_killed_is_replaced_and_the_service_goes_on(temporary: Path, kind: str) -> None:
-    with running_server(MINISTACK=ministack(), TMPDIR=str(temporary), WORKERS="2") as server:
-        before = server.processes(kind)
+    with running_server(TMPDIR=str(temporary), WORKERS="2") as server:
+        wait_for(lambda: len(slots(server)) == 4)
+        found = server.workers if kind == "worker" else lambda: slots(server)
+        before = found()
         os.kill(before[0], signal.SIGKILL)
         # Clients of another worker notice nothing; those of this one see their connection broken.
         statuses = [measure(server.address) for _ in range(20)]
         assert set(statuses) <= {200, 0}
         assert statuses[-1] == 200
-        wait_for(lambda: len(server.processes(kind)) == len(before) and before[0] not in server.processes(kind))
-        assert [measure(server.address) for _ in range(5)] == [200] * 5
+        wait_for(lambda: len(found()) >= len(before) - (kind == "slot") and before[0] not in found())
+        assert [measure(server.address, picture(seed=seed)) for seed in range(2, 7)] == [200] * 5
         assert server.interrupt() == 0
         assert "Traceback" not in server.output("err")
     assert list(temporary.iterdir()) == []
 
 
-def test_a_worker_is_replaced_though_the_files_of_the_run_were_removed(temporary: Path) -> None:
-    """As a program does that removes old files from the folder for temporary ones."""
-    with running_server(TMPDIR=str(temporary), WORKERS="2") as server:
-        [folder] = temporary.iterdir()
-        for file in folder.iterdir():
-            if file.is_file():
-                file.unlink()
-        before = server.processes("local_server.worker")
-        os.kill(before[0], signal.SIGKILL)
-        wait_for(lambda: len(server.processes("local_server.worker")) == 2 and before[0] not in server.processes())
-        os.kill(before[1], signal.SIGKILL)
+def test_a_worker_that_hangs_is_replaced() -> None:
+    with running_server(WORKERS="2") as server:
+        wait_for(lambda: len(slots(server)) == 4)
+        # It says now and then that it lives, for the first time when it begins to serve.
+        time.sleep(3)
+        hanging = server.workers()[0]
+        os.kill(hanging, signal.SIGSTOP)
+        wait_for(lambda: hanging not in server.workers() and len(server.workers()) == 2)
         wait_for(lambda: measure(server.address) == 200)
-        assert "Traceback" not in server.output("err")
 
 
-def test_a_run_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path, temporary: Path) -> None:
-    with starting_server(tmp_path, MINISTACK=ministack(), TMPDIR=str(temporary)) as server:
+def test_a_run_that_is_killed_leaves_no_process_and_the_next_start_removes_its_files(
+    tmp_path: Path, temporary: Path
+) -> None:
+    with starting_server(tmp_path, TMPDIR=str(temporary)) as server:
         server.wait_for_address()
         processes = server.processes()
-        assert len(processes) >= 3
+        assert len(processes) >= 2
         server.process.kill()
         wait_for(lambda: not any(map(command, processes)))
-        wait_for(lambda: not list(temporary.iterdir()))
-
-
-def test_a_start_sweeps_what_a_run_left_that_was_killed_with_its_guard(tmp_path: Path, temporary: Path) -> None:
-    settings = {"MINISTACK": ministack(), "TMPDIR": str(temporary)}
-    with starting_server(tmp_path, **settings) as server:
-        server.wait_for_address()
-        processes = server.processes()
-        for process in [*server.processes("guard.py"), server.process.pid]:
-            os.kill(process, signal.SIGKILL)
-        # The workers notice by themselves. Only the storage, which is not our program, is left.
-        wait_for(lambda: all("ministack" in command(process) for process in processes if command(process)))
-        assert any(map(command, processes))
-        assert list(temporary.iterdir())
-    with running_server(**settings) as other:
-        wait_for(lambda: not any(map(command, processes)))
+        assert len(list(temporary.iterdir())) == 1
+    with running_server(TMPDIR=str(temporary)) as other:
         assert len(list(temporary.iterdir())) == 1
         assert other.interrupt() == 0
     assert list(temporary.iterdir()) == []
 
 
-def test_two_runs_at_a_time_do_not_sweep_each_other(temporary: Path) -> None:
+def test_two_runs_at_a_time_do_not_remove_each_others_files(temporary: Path) -> None:
     with running_server(TMPDIR=str(temporary)) as first, running_server(TMPDIR=str(temporary)) as second:
         assert len(list(temporary.iterdir())) == 2
         assert [measure(each.address) for each in (first, second)] == [200, 200]
 
 
-def test_a_long_path_of_the_temporary_folder_does_not_matter(tmp_path: Path) -> None:
-    deep = tmp_path / ("x" * 100)
-    deep.mkdir()
-    with running_server(TMPDIR=str(deep)) as server:
+def test_images_that_are_measured_hold_up_nothing_else() -> None:
+    with running_server(WORKERS="1") as server, ThreadPoolExecutor(12) as threads:
+        with stopped(server):
+            images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 6)]
+            for _ in range(5):
+                assert httpx.get(f"{server.address}/health", timeout=WAIT_SECONDS).is_success
+            assert not any(image.done() for image in images)
+        assert {image.result() for image in images} == {200}
+
+
+def test_an_image_whose_client_has_gone_is_not_waited_for() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + IMAGE + b"\r\n--b--\r\n"
+    head = f"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+    with running_server(WORKERS="1", CACHE_TTL_SECONDS="0") as server:
+        with stopped(server), ThreadPoolExecutor(4) as threads:
+            # Each slot has one, and the others wait.
+            images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 4)]
+            time.sleep(1)
+            port = int(server.address.rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as client:
+                client.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
+                time.sleep(1)
+            wait_for(lambda: 499 in statuses_logged(server))
+            for child in slots(server):
+                os.kill(child, signal.SIGCONT)
+        assert {image.result() for image in images} == {200}
         assert measure(server.address) == 200
 
 
-def test_a_worker_that_cannot_start_ends_the_run(tmp_path: Path) -> None:
-    """Python finds another module under the name of one that only the workers need."""
-    (tmp_path / "uvicorn.py").write_text("raise SystemExit('this is broken')")
-    with starting_server(tmp_path, PYTHONPATH=str(tmp_path), WORKERS="1") as server:
-        assert server.process.wait(PATIENCE) == 1
-        lines = server.output("err").splitlines()
-    assert lines == ["this is broken", "Cannot start: a worker has ended with status 1"]
+def statuses_logged(server: Server) -> list[int]:
+    lines = [json.loads(line) for line in server.output("out").splitlines()[1:]]
+    return [line["extra_info"]["status_code"] for line in lines if line["message"] == "request"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
-def test_a_full_disk_does_not_keep_a_program_from_being_started(tmp_path: Path) -> None:
-    (tmp_path / "processes").symlink_to("/dev/full")
-
-    async def start() -> int:
-        children = Children(tmp_path)
-        process = await children.start(sys.executable, "-c", "", variables={})
-        await asyncio.gather(*children.tasks)
-        return await process.wait()
-
-    assert asyncio.run(start()) == 0
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
-def test_a_run_that_cannot_say_what_has_happened_goes_on(tmp_path: Path) -> None:
-    """For example because its terminal was closed."""
-    (tmp_path / "err").symlink_to("/dev/full")
-    with starting_server(tmp_path, WORKERS="1") as server:
-        server.wait_for_address()
-        os.kill(server.processes("local_server.worker")[0], signal.SIGKILL)
-        wait_for(lambda: measure(server.address) == 200)
+def test_a_small_image_is_measured_before_large_ones_that_came_earlier() -> None:
+    large = black(8000)
+    with running_server(WORKERS="1") as server, ThreadPoolExecutor(12) as threads:
+        # No two are the same file, so that the cache knows none.
+        images = [threads.submit(measure, server.address, large + bytes(number)) for number in range(1, 13)]
+        wait_for(lambda: any(image.done() for image in images))
+        assert measure(server.address) == 200
+        assert not all(image.done() for image in images)
+        assert {image.result() for image in images} == {200}

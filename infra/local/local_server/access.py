@@ -10,15 +10,14 @@ import hmac
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
-from starlette.middleware import Middleware
 
 from contract.problems import ProblemCode
 from gateway.http.problems import problem_response
 from local_server.settings import OFF
+from local_server.uploads import PATH as UPLOAD_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from aws_lambda_powertools import Logger
     from starlette.responses import Response
@@ -38,7 +37,6 @@ class Keys:
     """The API keys that are valid, of which only the SHA-256 is known."""
 
     def __init__(self, digests: Iterable[str]) -> None:
-        """Know keys by their `digests` (hexadecimal)."""
         self.digests = [bytes.fromhex(digest) for digest in digests]
 
     def name_of(self, key: str) -> str | None:
@@ -50,7 +48,10 @@ class Keys:
 
 
 class AccessMiddleware:
-    """Lets a POST in or refuses it, before its body is read. All other requests pass: they cost next to nothing."""
+    """Lets a POST in or refuses it, before its body is read. All other requests pass: they cost next to nothing.
+
+    So do forms of uploads, which were given to somebody who was let in.
+    """
 
     def __init__(self, app: ASGIApp, keys: Keys | None, rate_limits: RateLimits | None) -> None:
         """Wrap `app`. Without `keys`, everyone may enter; without `rate_limits`, at any rate."""
@@ -59,8 +60,7 @@ class AccessMiddleware:
         self.rate_limits = rate_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] != UPLOAD_PATH:
             refusal = await self.refusal(scope)
             if refusal:
                 await refusal(scope, receive, send)
@@ -68,7 +68,6 @@ class AccessMiddleware:
         await self.app(scope, receive, send)
 
     async def refusal(self, scope: Scope) -> Response | None:
-        """Return the answer to a request that may not enter."""
         log: RequestLog = scope["state"]["log"]
         if self.keys:
             log.caller = self.keys.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
@@ -83,18 +82,12 @@ class AccessMiddleware:
         return None
 
 
-def make_door(settings: LocalSettings, folder: Path | None, logger: Logger) -> Middleware | None:
-    """Return the layer for the API keys and rate limits of the settings; None if there are neither.
-
-    folder: of the run, where its workers count together; without it, this application counts alone.
-    """
+def access(app: ASGIApp, settings: LocalSettings, logger: Logger) -> ASGIApp:
+    """Return `app` behind the API keys and rate limits of the settings, if there are any."""
     keys = Keys(settings.api_keys) if settings.api_keys else None
-    per_key = settings.rate_limit_per_key if keys else OFF
-    if per_key == settings.rate_limit_per_address == OFF:
-        return Middleware(AccessMiddleware, keys, None) if keys else None
+    if settings.rate_limit_per_address == OFF and (not keys or settings.rate_limit_per_key == OFF):
+        return AccessMiddleware(app, keys, None) if keys else app
     # Not at the top of the file: the libraries take 80 ms, and most runs have no limits.
-    from local_server.counters import Counters  # noqa: PLC0415
-    from local_server.rate_limits import RateLimits, redis_storage  # noqa: PLC0415
+    from local_server.rate_limits import RateLimits  # noqa: PLC0415
 
-    storage = redis_storage(settings) if settings.redis_host else Counters(folder and folder / "counters.sqlite")
-    return Middleware(AccessMiddleware, keys, RateLimits(storage, per_key, settings.rate_limit_per_address, logger))
+    return AccessMiddleware(app, keys, RateLimits(settings, logger, keys=bool(keys)))

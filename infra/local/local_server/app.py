@@ -2,109 +2,122 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.app import create_app
 from gateway.measuring.cache import RecordCache, make_cache
-from gateway.measuring.direct_uploads import make_uploads, signing_config
-from local_server.access import make_door
-from local_server.bucket import BUCKET
-from local_server.emulators import JOB_READ_SECONDS, EmulatorQueue
-from local_server.file_store import FileStore
+from gateway.measuring.direct_uploads import make_uploads
+from local_server.access import access
+from local_server.bodies import BodyMiddleware
+from local_server.cache import FileStore
+from local_server.emulators import EmulatorQueue
 from local_server.jobs import make_local_jobs
-from local_server.local_log import make_local_logger
-from local_server.measuring.client import BrokerProcessor
+from local_server.local_log import LocalLog
 from local_server.page import add_page
-from local_server.settings import REPOSITORY, LocalSettings
+from local_server.processor import SlotProcessor
+from local_server.settings import FOLDER, REPOSITORY, LocalSettings
+from local_server.uploads import AddressMiddleware, FolderUploads, upload_router
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Mapping
 
     from aws_lambda_powertools import Logger
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from gateway.measuring.direct_uploads import DirectUploads
     from local_server.jobs import JobProcessor
-    from local_server.processor import InProcessProcessor
-    from local_server.storage import Storage
-
-    LocalProcessor = EmulatorQueue | BrokerProcessor | InProcessProcessor
 
 
-def make_app(
-    environment: Mapping[str, str],
-    storage: Storage | None = None,
-    folder: Path | None = None,
-    broker: Path | None = None,
-) -> FastAPI:
+def run() -> FastAPI:
+    """Return the service of a worker, which the server asks for."""
+    return make_app(os.environ, Path(os.environ[FOLDER]))
+
+
+def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
     """Return the service with the page at its root.
 
-    environment: the variables with the settings. storage: where direct uploads go, if not to the bucket in the
-    settings. folder: of the run, where its workers share the embedded cache and the counters of requests; without it,
-    this application has its own. broker: the socket of the broker that has images measured; without it, this process
-    measures. Raises SettingsError.
+    environment: the variables with the settings. folder: of the run, which its workers share. Raises SettingsError.
     """
-    settings = LocalSettings.load({**environment, "UPLOAD_BUCKET": BUCKET} if storage else environment)
-    logger = make_local_logger(settings)
+    settings = LocalSettings.load(environment)
+    log = LocalLog(settings)
+    logger = log.logger
+    store = FileStore(folder / "cache.sqlite")
     cache = make_cache(settings, logger)
     if not settings.redis_host and settings.cache_ttl_seconds:
-        cache = RecordCache(FileStore(folder / "cache.sqlite" if folder else None), settings, logger)
-    store = cache.store if isinstance(cache, RecordCache) else FileStore(folder / "jobs.sqlite" if folder else None)
-    uploads = make_uploads(settings, (lambda: storage.client(signing_config())) if storage else None)
-    processor = make_processor(settings, storage, broker, logger)
-    for_jobs = make_job_processor(settings, processor, broker, logger)
+        cache = RecordCache(store, settings, logger)
+    job_store = cache.store if isinstance(cache, RecordCache) else store
+    uploads = make_uploads(settings)
+    if not uploads and not settings.processor_endpoints:
+        uploads = FolderUploads(folder, settings.secret_key.get_secret_value())
+    processor, for_jobs = make_processors(settings, folder, logger)
+    jobs = make_local_jobs(settings, job_store, for_jobs, logger) if uploads and for_jobs else None
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if isinstance(processor, SlotProcessor):
+            # The first image finds its process started.
+            _ = processor.turns
+        yield
+        if isinstance(processor, SlotProcessor):
+            processor.close()
+        log.close()
+
     app = create_app(
         settings,
         cache=cache,
         processor=processor,
         uploads=uploads,
-        jobs=make_local_jobs(settings, store, for_jobs, logger) if uploads and for_jobs else None,
+        jobs=jobs,
         logger=logger,
-        door=make_door(settings, folder, logger),
+        door=Middleware(partial(entrance, settings=settings, logger=logger)),
         allowed_hosts=settings.hosts,
     )
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
-    add_page(app, REPOSITORY / "static_site", lambda: upload_origin(uploads, storage))
+    app.include_router(APIRouter(lifespan=lifespan))
+    add_page(app, REPOSITORY / "static_site", upload_origin(uploads))
+    if isinstance(uploads, FolderUploads):
+        most = max(settings.max_upload_bytes, settings.max_job_bytes)
+        app.include_router(upload_router(uploads, most))
     return app
 
 
-def upload_origin(uploads: DirectUploads | None, storage: Storage | None) -> str:
-    """Return where the page uploads large images; empty if that is nowhere."""
-    if storage:
-        return storage.address
+def entrance(app: ASGIApp, settings: LocalSettings, logger: Logger) -> ASGIApp:
+    """Return `app` behind what bounds requests here, where no API Gateway stands before it."""
+    return BodyMiddleware(access(AddressMiddleware(app), settings, logger), settings.max_content_length)
+
+
+def upload_origin(uploads: DirectUploads | None) -> str:
+    """Return where the page uploads large images, if that is not this server; empty if that is nowhere."""
+    if not uploads or isinstance(uploads, FolderUploads):
+        return ""
     try:
-        return uploads.origin() if uploads else ""
+        return uploads.origin()
     except (BotoCoreError, AttributeError, ValueError):
         # There is no region, or no key, which botocore says in all these ways. The page works without uploads.
         return ""
 
 
-def make_job_processor(
-    settings: LocalSettings, processor: LocalProcessor, broker: Path | None, logger: Logger
-) -> JobProcessor | None:
-    """Return what measures jobs; None if there are emulators, and none for jobs."""
-    if not broker or not isinstance(processor, EmulatorQueue):
-        return processor
-    if not settings.job_endpoint:
-        return None
-    endpoints = (settings.job_endpoint,)
-    return EmulatorQueue(broker, endpoints, settings.processor_function_name, logger, JOB_READ_SECONDS)
+def make_processors(
+    settings: LocalSettings, folder: Path, logger: Logger
+) -> tuple[SlotProcessor | EmulatorQueue, JobProcessor | None]:
+    """Return what measures images, and jobs: processes here, or emulators of the Lambda function.
 
-
-def make_processor(
-    settings: LocalSettings, storage: Storage | None, broker: Path | None, logger: Logger
-) -> LocalProcessor:
-    """Return what asks the broker: for a measurement, or for a turn with an emulator of the real processor."""
-    if broker and settings.processor_endpoints:
-        return EmulatorQueue(broker, settings.processor_endpoints, settings.processor_function_name, logger)
-    if broker:
-        return BrokerProcessor(broker, logger)
-    # Not at the top of the file: the gateway's container and the HTTP workers have no decoder.
-    from local_server.processor import InProcessProcessor  # noqa: PLC0415
-
-    return InProcessProcessor(logger, storage)
+    There is nothing for jobs if there are emulators, and none for jobs.
+    """
+    if not settings.processor_endpoints:
+        slots = SlotProcessor(folder, logger)
+        return slots, slots
+    name = settings.processor_function_name
+    job_endpoints = (settings.job_endpoint,) if settings.job_endpoint else ()
+    for_jobs = EmulatorQueue(job_endpoints, name, logger, for_jobs=True) if job_endpoints else None
+    return EmulatorQueue(settings.processor_endpoints, name, logger), for_jobs

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +18,7 @@ from contract.jobs import BEAT_SECONDS, KEPT_SECONDS, Progress
 from contract.problems import ProblemError
 from gateway.measuring.jobs import Jobs
 from gateway.measuring.processor_client import failure
-from local_server.connection import current
+from local_server.bodies import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,33 +39,25 @@ class SignedStore:
     """Values in another store, each with a signature of itself and of its name. What has none is not there."""
 
     def __init__(self, store: Store, secret_key: str) -> None:
-        """Keep values in `store`, signed with keys that are derived from `secret_key`."""
         self.store, self.secret_key = store, secret_key
 
     async def read(self, name: str) -> bytes:
-        """Return the value; nothing if there is none of ours. Raises what the store raises."""
         try:
             return self.signer(name).unsign(await self.store.read(name))
         except BadSignature:
             return b""
 
     async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
-        """Keep a value for some seconds, and return whether it is kept. Raises what the store raises."""
         return await self.store.write(name, self.signer(name).sign(content), seconds, replace=replace)
 
     def signer(self, name: str) -> Signer:
-        """Return the signer for one name."""
         return Signer(self.secret_key, salt=f"job {name}", digest_method=hashlib.sha256)
 
 
 class JobProcessor(Protocol):
-    """Measures the images of jobs: a broker's process, an emulator, or this process."""
+    """Measures the images of jobs: a slot, or an emulator. It calls `progress` when the image's turn has come."""
 
-    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer:
-        """Return the measurement, and call `progress` when the image's turn has come, and at times after that.
-
-        Raises ProblemError.
-        """
+    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer: ...
 
 
 class TaskQueue:
@@ -81,7 +72,6 @@ class TaskQueue:
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, name: str, job: Job, invocation: Invocation) -> None:
-        """Begin a job."""
         context = copy_context()
         # It goes on when the client of this request has gone.
         context.run(current.set, None)
@@ -90,15 +80,25 @@ class TaskQueue:
         task.add_done_callback(self.tasks.discard)
 
     async def work(self, name: str, job: Job, invocation: Invocation) -> None:
-        """Measure, and say so in the record, until it has the answer."""
-        running = Running(job)
-        beating = asyncio.create_task(self.beat(name, running))
+        """Measure, and say in the record every few seconds that this worker lives, until it has the answer."""
+        running, begun = Progress(step="reading", share=0.0), asyncio.Event()
+
+        def went_on(progress: Progress) -> None:
+            nonlocal job, running
+            job, running = job if begun.is_set() else job.taken(), progress
+            begun.set()
+
+        measuring = asyncio.create_task(self.answer(invocation, went_on))
+        waiting_for = [measuring, asyncio.create_task(begun.wait())]
         try:
-            answer = await self.answer(invocation, running.went_on)
+            while not measuring.done():
+                await self.keep(name, job.alive(running) if begun.is_set() else job.waiting())
+                await asyncio.wait(waiting_for, timeout=self.beat_seconds, return_when="FIRST_COMPLETED")
+                waiting_for = [measuring] if begun.is_set() else waiting_for
         finally:
-            beating.cancel()
-            await asyncio.wait({beating})
-        finished = running.job.finished(answer)
+            for task in waiting_for:
+                task.cancel()
+        finished = job.finished(measuring.result())
         # The answer took minutes. A store that is away for a moment must not lose it.
         for _ in range(LAST_WRITES):
             if await self.keep(name, finished):
@@ -114,15 +114,6 @@ class TaskQueue:
         except Exception as error:  # noqa: BLE001 - nobody waits who could be told
             return problem_answer(failure(f"{type(error).__name__}: {error}", self.logger))
 
-    async def beat(self, name: str, running: Running) -> None:
-        """Say every few seconds, and when the turn of the job comes, that this worker lives."""
-        while True:
-            await self.keep(name, running.alive())
-            running.news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.beat_seconds):
-                    await running.news.wait()
-
     async def keep(self, name: str, job: Job) -> bool:
         """Write a record, and return whether that went well."""
         try:
@@ -132,28 +123,7 @@ class TaskQueue:
             return False
 
 
-class Running:
-    """A job that this worker has, and how far it is. news: is set when it has begun."""
-
-    def __init__(self, job: Job) -> None:
-        """Begin with a job that waits."""
-        self.job, self.progress = job, Progress(step="reading", share=0.0)
-        self.news = asyncio.Event()
-
-    def went_on(self, progress: Progress) -> None:
-        """Note how far the job is."""
-        self.progress = progress
-        if self.job.status == "queued":
-            self.job = self.job.taken()
-            self.news.set()
-
-    def alive(self) -> Job:
-        """Return the record as it is to be kept now."""
-        return self.job.waiting() if self.job.status == "queued" else self.job.alive(self.progress)
-
-
 def make_local_jobs(settings: Settings, store: Store, processor: JobProcessor, logger: Logger) -> Jobs:
-    """Return the jobs of this server."""
     secret = settings.secret_key.get_secret_value()
     signed = SignedStore(store, secret)
     queue = TaskQueue(signed, processor, logger)

@@ -1,71 +1,113 @@
-"""The processor in this process: the code of the Lambda, without the network. For Windows, which has no broker."""
+"""The processor of the local run: each worker has a slot for any image, one for small images, and one for jobs."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from dataclasses import replace
-from threading import BoundedSemaphore
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from contract.jobs import Progress
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.processor_client import BUSY_DETAIL, FAILED_DETAIL, Answer
-from processor.handler import measure_invocation
-from processor.storage import client, client_config, content
+from gateway.measuring.processor_client import BUSY_DETAIL, TIMEOUT_DETAIL, Answer, TimeUsedUpError, failure
+from image_intensity.slots import Slot, SlotError, TimeLimitError
+from local_server.measuring import Problem, load, load_for_jobs, measure, measure_job
+from local_server.small import is_small
+from local_server.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
 
     from aws_lambda_powertools import Logger
 
     from contract.invocation import Invocation
-    from local_server.storage import Storage
+    from image_intensity import Measurement
 
-# A request may wait this long for its turn. On Lambda, the gateway allows the same time for waiting and measuring.
-QUEUE_SECONDS = 25
-# So many measurements wait or run at a time.
-THREADS = 40
+# An image may take so long, and wait so long for its turn.
+MEASURING_SECONDS, WAITING_SECONDS = 25.0, 25.0
+# As long as on AWS.
+JOB_SECONDS = 900.0
+LOOK_SECONDS = 0.25
 
 
-class InProcessProcessor:
-    """Measures on threads, as many images at a time as there are cores.
+class SlotProcessor:
+    """Measures in processes that can be ended: a crash, or too much time, costs one image."""
 
-    Decoding a JPEG releases Python's lock. Decoding a PNG with 8 bits per sample does not, and everything else waits.
-    """
+    def __init__(self, folder: Path, logger: Logger, seconds: float = MEASURING_SECONDS) -> None:
+        """folder: of the run. seconds: the most time for an image. The first one starts the processes."""
+        self.folder, self.logger, self.seconds = folder, logger, seconds
+        self.jobs_in_order = asyncio.Lock()
 
-    def __init__(self, logger: Logger, storage: Storage | None = None) -> None:
-        """Read uploaded images from `storage`; without it, from AWS or the address in AWS_ENDPOINT_URL_S3."""
-        self.logger = logger
-        self.connect = (lambda: storage.client(client_config())) if storage else client
-        # More at a time would not be faster, and each takes its memory.
-        self.turns = BoundedSemaphore(os.cpu_count() or 1)
-        self.threads = ThreadPoolExecutor(THREADS)
+    @cached_property
+    def any(self) -> Slot:
+        return Slot(self.seconds, load)
+
+    @cached_property
+    def small(self) -> Slot:
+        return Slot(self.seconds, load)
+
+    @cached_property
+    def turns(self) -> Turns[Slot]:
+        return Turns([self.small, self.any], WAITING_SECONDS)
+
+    @cached_property
+    def for_jobs(self) -> Slot:
+        return Slot(JOB_SECONDS, load_for_jobs)
+
+    def close(self) -> None:
+        for slot in list(self.__dict__.values()):
+            if isinstance(slot, Slot):
+                slot.kill()
 
     async def measure(self, invocation: Invocation) -> Answer:
-        """Measure one image. Raises ProblemError: what is wrong with it, processor_busy or processor_failed."""
-        run = copy_context().run
-        return await asyncio.get_running_loop().run_in_executor(self.threads, run, self.measure_now, invocation)
+        """Measure one image. Raises ProblemError: what is wrong with it, or processor_busy, _failed or _timeout.
+
+        Raises ClientDisconnect if the client of the request has gone before it is the image's turn.
+        """
+        small = isinstance(invocation.image, bytes) and is_small(invocation.image)
+        slot = await self.turns.take(*([self.small] if small else []), self.any)
+        result = slot.submit(measure, invocation, self.folder, self.seconds)
+        loop = asyncio.get_running_loop()
+        # Not when this request ends, which may be earlier.
+        result.add_done_callback(lambda _: loop.call_soon_threadsafe(self.turns.give_back, slot))
+        return await self.answer(result)
 
     async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer:
-        """Measure the image of a job, as any other. Raises ProblemError as `measure` does."""
-        progress(Progress(step="measuring", share=0.0))
-        return await self.measure(invocation)
+        """Measure the image of a job, when no other job is measured on this machine. Raises ProblemError."""
+        async with self.jobs_in_order:
+            lock = FileLock(self.folder / "job", timeout=0)
+            while not acquired(lock):  # noqa: ASYNC110 - other processes have it
+                await asyncio.sleep(LOOK_SECONDS)
+            try:
+                progress(Progress(step="measuring", share=0.0))
+                return await self.answer(self.for_jobs.submit(measure_job, invocation, self.folder))
+            finally:
+                lock.release()
 
-    def measure_now(self, invocation: Invocation) -> Answer:
-        """Measure one image on this thread."""
-        if not self.turns.acquire(timeout=QUEUE_SECONDS):
-            raise ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
+    async def answer(self, result: Future[Measurement | Problem]) -> Answer:
+        """Return what a process has measured. Raises ProblemError."""
         try:
-            image = content(invocation.image, self.connect)
-            return Answer(measure_invocation(replace(invocation, image=image)))
-        except ProblemError:
-            raise
+            measured = await asyncio.wrap_future(result)
+        except TimeLimitError as error:
+            if error.used_up:
+                raise TimeUsedUpError from error
+            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
+        except SlotError as error:
+            raise failure(f"the measuring process {error}", self.logger) from error
         except Exception as error:
-            # On Lambda, this would be a FunctionError.
-            self.logger.exception("processor failed")
-            raise ProblemError(ProblemCode.PROCESSOR_FAILED, FAILED_DETAIL) from error
-        finally:
-            self.turns.release()
+            raise failure(f"{type(error).__name__}: {error}", self.logger) from error
+        if isinstance(measured, Problem):
+            raise ProblemError(measured.code, measured.detail or BUSY_DETAIL)
+        return Answer(measured)
+
+
+def acquired(lock: FileLock) -> bool:
+    """Acquire a lock, and return whether that was possible now. It ends with this process, however that ends."""
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""How many requests a key and an address may make, counted in Redis or, without one, in a file of this machine."""
+"""How many requests a key and an address may make, counted in Redis or, without one, in each worker."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import RedisClusterStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, RedisClusterStorage, RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 
 from gateway.measuring.breaker import Breaker
 from local_server.settings import OFF
@@ -28,19 +32,25 @@ DEADLINE_SECONDS = 1
 IPV6_NETWORK_BITS = 64
 
 
-def parse_rates(text: str) -> list[RateLimitItem]:
-    """Return the limits in a text such as `10/second; 10000/day`, shortest window first. Raises ValueError."""
-    return [] if text == OFF else sorted(parse_many(text), key=RateLimitItem.get_expiry)
+def parse_rates(text: str, workers: int = 1) -> list[RateLimitItem]:
+    """Return the limits in a text such as `10/second; 10000/day`, shortest window first. Raises ValueError.
+
+    workers: how many count for themselves. Each admits its share of a limit, which is at least one request.
+    """
+    limits = [] if text == OFF else sorted(parse_many(text), key=RateLimitItem.get_expiry)
+    return [type(each)(math.ceil(each.amount / workers), each.multiples) for each in limits]
 
 
 class RateLimits:
     """The limits, and who has used how much of them. If the requests cannot be counted, everyone may enter."""
 
-    def __init__(self, storage: Storage, per_key: str, per_address: str, logger: Logger) -> None:
-        """Count in `storage`. per_key and per_address: see `parse_rates`."""
+    def __init__(self, settings: LocalSettings, logger: Logger, *, keys: bool) -> None:
+        """Count as the settings say. keys: whether there are keys to count for."""
+        storage = redis_storage(settings) if settings.redis_host else MemoryStorage()
+        workers = 1 if settings.redis_host else settings.workers or 1
         self.limiter = FixedWindowRateLimiter(storage)
-        self.per_key = parse_rates(per_key)
-        self.per_address = parse_rates(per_address)
+        self.per_key = parse_rates(settings.rate_limit_per_key if keys else OFF, workers)
+        self.per_address = parse_rates(settings.rate_limit_per_address, workers)
         self.breaker = Breaker("counting requests", logger)
 
     async def seconds_to_wait(self, key: str | None, address: str) -> int:
@@ -88,9 +98,11 @@ def network_of(address: str) -> str:
 def redis_storage(settings: LocalSettings) -> Storage:
     """Return the counters in the Redis or Valkey of the settings. It connects when it is first used."""
     password = settings.redis_password
+    # As the cache has it: a connection to what has become a replica is closed, and a new one is tried.
     credentials: dict[str, Any] = {
         "username": settings.redis_username,
         "password": password.get_secret_value() if password else None,
+        "retry": Retry(NoBackoff(), 1, (RedisConnectionError, ReadOnlyError)),
     }
     address = f"{settings.redis_host}:{settings.redis_port}"
     if settings.redis_cluster:

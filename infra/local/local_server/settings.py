@@ -15,14 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPOSITORY = Path(__file__).parents[3]
-# Ctrl+C waits this long for the requests under way.
-SHUTDOWN_SECONDS = 5
-
-
-class StartError(Exception):
-    """The service cannot start. The message is one line."""
-
-
+# The variable with the private folder of the run, which its start has made.
+FOLDER = "IMAGE_INTENSITY_RUN"
 SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 # No limit.
 OFF = "0"
@@ -45,7 +39,6 @@ class LocalSettings(Settings):
     trusted_proxies: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     processor_endpoints: Annotated[tuple[str, ...], BeforeValidator(split)] = ()
     job_endpoint: str = ""
-    ministack: str = ""
     reload: bool = False
 
     @field_validator("api_keys")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-# An image up to this size has a turn of its own. Measuring it takes some 20 ms. A progressive JPEG with as many scans
+# An image up to this size has a slot of its own. Measuring it takes some 20 ms. A progressive JPEG with as many scans
 # as the core allows takes 150 ms.
 SMALL_PIXELS, SMALL_BYTES = 1 << 20, 1 << 20
 # What comes before the frame header of a JPEG: a preview (64 KB), an ICC profile, texts. Each segment costs a turn.

@@ -1,0 +1,114 @@
+"""What the processes of the slots do: the code of the Lambda function, on files of this machine.
+
+They import this module, and so it has nothing of the gateway.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from contract.invocation import StoredImage
+from contract.problems import ProblemCode, ProblemError
+from image_intensity.slots import limit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contract.invocation import Invocation
+    from image_intensity import Measurement
+
+# Of the images that decode into more bytes than this, one is measured at a time on the whole machine.
+LARGE_BYTES = 256_000_000
+# Not the name of a bucket: these files are in the folder of the run.
+BUCKET = "(this machine)"
+MISSING_DETAIL = "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST /uploads for a form."
+CONTAINER_LIMIT = "/sys/fs/cgroup/memory.max"
+# Of a process for jobs. Whoever waits for an answer comes first.
+JOB_NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A ProblemError, for another process: exceptions with two arguments do not survive pickling."""
+
+    code: ProblemCode
+    detail: str
+
+
+def load() -> None:
+    """Load NumPy and the decoders."""
+    import processor.handler  # noqa: F401, PLC0415 - only measuring processes have them
+
+
+def load_for_jobs() -> None:
+    with suppress(AttributeError):
+        os.nice(JOB_NICENESS)
+    load()
+
+
+def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement | Problem:
+    """Measure one image, for at most so many seconds. folder: of the run."""
+    from processor.handler import measure_invocation  # noqa: PLC0415
+
+    turn = FileLock(folder / "large", timeout=seconds)
+
+    def reserve(size: int) -> None:
+        """Wait until no other image on this machine is large: that time is not this image's."""
+        if size > LARGE_BYTES:
+            limit(None)
+            turn.acquire()
+            limit(seconds)
+
+    try:
+        image = content(invocation.image, folder)
+        return measure_invocation(replace(invocation, image=image), reserve)
+    except ProblemError as problem:
+        return Problem(problem.code, problem.detail)
+    except Timeout:
+        # Who asked has the sentence.
+        return Problem(ProblemCode.PROCESSOR_BUSY, "")
+    finally:
+        turn.release()
+
+
+def measure_job(invocation: Invocation, folder: Path) -> Measurement | Problem:
+    """Measure the image of a job, in as much memory as half of the machine's."""
+    from processor.large import measure_large  # noqa: PLC0415
+
+    try:
+        image = content(invocation.image, folder)
+        return measure_large(replace(invocation, image=image), most_bytes(), lambda _: None)
+    except ProblemError as problem:
+        return Problem(problem.code, problem.detail)
+
+
+def content(image: bytes | StoredImage, folder: Path) -> bytes:
+    """Return the bytes of an image: of the request, of an upload here, or in S3. Raises ProblemError."""
+    if isinstance(image, StoredImage) and image.bucket == BUCKET:
+        try:
+            return path_of(folder, image.key).read_bytes()
+        except FileNotFoundError as error:
+            raise ProblemError(ProblemCode.UPLOAD_MISSING, MISSING_DETAIL) from error
+    from processor.storage import content as stored  # noqa: PLC0415
+
+    return stored(image)
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """Return where a run keeps the upload with this key, which is from a signed form or ticket."""
+    return folder / "uploads" / key.rpartition("/")[2]
+
+
+def most_bytes() -> int:
+    """Return half of the memory that this machine has, or that the container may use."""
+    sizes = []
+    with suppress(AttributeError, ValueError, OSError):
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(ValueError, OSError), open(CONTAINER_LIMIT) as file:  # noqa: PTH123 - one line of another's
+        sizes.append(int(file.read()))
+    return min(sizes, default=8 << 30) // 2

@@ -1,0 +1,168 @@
+"""The start of a run: what is checked and made before there are workers, and the servers that there are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import gettempdir, mkdtemp
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gateway.settings import SettingsError
+from image_intensity.slots import cores
+from local_server.cache import prepare_database
+from local_server.settings import FOLDER, REPOSITORY
+
+if TYPE_CHECKING:
+    from local_server.settings import LocalSettings
+
+PREFIX = "image-intensity-"
+LOCK = "lock"
+CODE = ("core", "functions", "infra/local", "layers")
+# As on Lambda: see docs/decisions/start-and-memory.md. The C library reads them when a process starts.
+KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432")
+# Longer than nginx keeps a connection to us.
+IDLE_SECONDS = 30
+# What is left of a head may have so many bytes before the rest of it arrives.
+HEAD_BYTES = 32 * 1024
+# uvicorn's settings for each way of starting it. h11 reads what Java's client sends with `Upgrade: h2c`, httptools
+# loses its body (docs/decisions/local-runs.md).
+UVICORN: dict[str, Any] = {
+    "http": "h11",
+    "ws": "none",
+    "lifespan": "on",
+    "access_log": False,
+    "server_header": False,
+    # Who sent a request is whoever is connected. Only make_app knows proxies that may say otherwise.
+    "proxy_headers": False,
+    "h11_max_incomplete_event_size": HEAD_BYTES,
+    "timeout_keep_alive": IDLE_SECONDS,
+}
+
+
+def prepared(settings: LocalSettings) -> dict[str, str]:
+    """Return the environment of the workers, when all is there that they share. Raises SettingsError."""
+    if settings.unix_socket:
+        check_socket(settings.unix_socket)
+    port = settings.port if settings.unix_socket else free_port(settings.host, settings.port)
+    folder = private_folder()
+    prepare_database(folder / "cache.sqlite")
+    alone = sys.platform == "win32" or settings.reload or settings.processor_endpoints
+    return {
+        # CloudWatch's metric records are of no use on a terminal. Powertools reads this variable itself.
+        "POWERTOOLS_METRICS_DISABLED": "true",
+        **KEEP_MEMORY,
+        **os.environ,
+        # Without one, each worker would make its own, and know nothing of what another has signed.
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "PORT": str(port),
+        # The emulators have one queue, which is in the process that serves.
+        "WORKERS": "1" if alone else str(settings.workers or cores()),
+        FOLDER: str(folder),
+    }
+
+
+def check_socket(path: str) -> None:
+    """Check that there can be a Unix socket at the path. An earlier run may have left one. Raises SettingsError."""
+    try:
+        if Path(path).is_socket():
+            Path(path).unlink()
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(path)
+    except OSError as error:
+        raise SettingsError(f"UNIX_SOCKET={path}: {error.strerror or error}") from error
+
+
+def free_port(host: str, port: int) -> int:
+    """Return the port if it is free, or for 0 any that is. Raises SettingsError.
+
+    The workers share their port with whoever asks for that (`SO_REUSEPORT`), and so a second start would be no error.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError comes from a host name with an empty or too long part.
+        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
+        raise SettingsError(f"HOST={host}: {reason}") from error
+    try:
+        with socket.socket(family, kind, protocol) as probe:
+            if sys.platform != "win32":
+                # Without this, the port of a server that has just stopped is in use for another minute.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise SettingsError(f"HOST={host}: not an address of this machine") from error
+        message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
+        raise SettingsError(message) from error
+
+
+def private_folder() -> Path:
+    """Return a new folder for the cache and uploads, and remove those of runs that were killed.
+
+    A run holds a lock on a file in its folder, and so do its workers: all inherit the open file.
+    """
+    if sys.platform == "win32":
+        return Path(mkdtemp(prefix=PREFIX))
+    import fcntl  # noqa: PLC0415 - Windows has none
+
+    for left in Path(gettempdir()).glob(f"{PREFIX}*"):
+        # Somebody else's, or of a run that lives.
+        with suppress(OSError), (left / LOCK).open("r+") as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    # It gets the name that others look for when it is locked.
+    unlocked = Path(mkdtemp(prefix=f".{PREFIX}"))
+    lock = os.open(unlocked / LOCK, os.O_CREAT | os.O_RDWR)
+    os.set_inheritable(lock, True)  # noqa: FBT003 - it is positional
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return unlocked.rename(unlocked.with_name(unlocked.name[1:]))
+
+
+def serve(settings: LocalSettings, environment: dict[str, str]) -> None:
+    """Serve until a signal ends that."""
+    if sys.platform == "win32" or settings.reload:
+        serve_alone(settings, environment)
+    else:
+        become_gunicorn(environment)
+
+
+def become_gunicorn(environment: dict[str, str]) -> NoReturn:
+    """Replace this program by gunicorn: the same process, with another environment from its first moment on."""
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:local_server.gunicorn", "local_server.app:run()"]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - there is nothing to escape
+
+
+def serve_alone(settings: LocalSettings, environment: dict[str, str]) -> None:
+    """Serve with uvicorn in one process, and with RELOAD=1 start that anew when the code has changed."""
+    import uvicorn  # noqa: PLC0415 - gunicorn loads it by itself
+
+    os.environ.update(environment)
+    place: dict[str, Any] = {"uds": settings.unix_socket} if settings.unix_socket else {"host": settings.host}
+    announce(settings, environment)
+    try:
+        uvicorn.run(
+            "local_server.app:run",
+            factory=True,
+            log_level="error",
+            port=int(environment["PORT"]),
+            reload=settings.reload,
+            reload_dirs=[str(REPOSITORY / each) for each in CODE] if settings.reload else None,
+            **place,
+            **UVICORN,
+        )
+    finally:
+        shutil.rmtree(environment[FOLDER], ignore_errors=True)
+
+
+def announce(settings: LocalSettings, environment: dict[str, str]) -> None:
+    """Print the address for a person to open."""
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    name = "localhost" if name == "127.0.0.1" else name
+    address = f"unix:{settings.unix_socket}" if settings.unix_socket else f"http://{name}:{environment['PORT']}"
+    print(f"Image Intensity Service: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - for a person
