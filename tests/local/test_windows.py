@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.core.samples import encoded, pixels
+from tests.local.test_processes import wait_for
+from tests.local.test_run import answers as is_answering
 from tests.server import environment
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def test_it_serves_and_measures_and_ends_with_ctrl_c(tmp_path: Path) -> None:
             assert process.poll() is None, said
             assert time.monotonic() < end, said
             time.sleep(0.05)
+        # uvicorn listens a moment after the address was printed.
+        wait_for(lambda: is_answering(said.split()[3]))
         files = {"image": ("a.png", encoded(pixels("RGB"), "PNG"))}
         answers = [httpx.post(f"{said.split()[3]}/intensity", files=files, timeout=30) for _ in range(2)]
         assert [(answer.status_code, answer.headers["x-cache"]) for answer in answers] == [(200, "miss"), (200, "hit")]
