@@ -14,45 +14,39 @@ import { resetFilter } from "./filter.js";
 import { inspectAll } from "./inspecting.js";
 import { limitsInWords, loadLimits } from "./limits.js";
 import { showList, startList } from "./list.js";
-import { Run } from "./measuring.js";
-import { announce, beginProgress, dismiss, dismissSuccess, endProgress, say, showProgress, showStage, startMessages, tellMany, tellOne } from "./message.js";
+import { announce, dismiss, dismissSuccess, say, startMessages } from "./message.js";
 import { link, startOptions } from "./options.js";
 import { forgetPixel, showPreview } from "./preview.js";
 import { clearRegion, setRegion, typeRegion } from "./region.js";
 import { markOutdated, showResult, startResult, tellOfHiddenColors } from "./result.js";
-import { add, answerOf, areSame, drop, isOutdated, isRefused, isRetryable, isUnderWay, keep, openJobs, page, refer, refreshReference, restore, rowFinder, target } from "./rows.js";
+import { add, answerOf, drop, isOutdated, isRefused, isRetryable, keep, openJobs, page, refer, restore, rowFinder, target } from "./rows.js";
+import { analyze, cancel, isRunning, isRunningMany, join, leave, measure, measureAgainSoon, retry, startRunning, stop } from "./running.js";
 import { asCsv, asJson, asTable, copyOnClick, download } from "./saving.js";
 import { endpoint } from "./service.js";
-import { count, plural, quoted, showName, size, totals } from "./words.js";
+import { count, plural, quoted, showName, size } from "./words.js";
 import { showLook, startZoom } from "./zoom.js";
 
 const CHOOSE = "Choose image files";
-// One image is measured again by itself, so long after the last change of an option, unless it takes its time.
-const AGAIN_AFTER_MS = 300;
-const MOST_BYTES_AGAIN = 20_000_000;
 const input = byId("file");
 const analyzeButton = byId("analyze");
 
 /** Whether list and result stand side by side (panels.css). */
 const isBeside = matchMedia("(min-width: 75rem)");
 
-/** What is being measured, or null. */
-let run = null;
 /** Counts choices: reading a file takes a moment, and a later choice may overtake it. */
 let choices = 0;
 /** The list from before a reload, when it is there. */
 let restored;
-let againTimer;
 
 start();
 
 function start() {
   startMessages(input);
+  startRunning({ show, refresh });
   byId("form").addEventListener("submit", (event) => { event.preventDefault(); analyze(); });
   byId("form").addEventListener("reset", clear);
   onClick("cancel", cancel);
   byId("region-fields").addEventListener("keydown", (event) => event.key === "Enter" && typeRegion() && analyze());
-  addEventListener("beforeunload", askBeforeLeaving);
   for (const anchor of all("a[data-api]")) anchor.href = endpoint(anchor.getAttribute("href"));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("command-key").textContent = "⌘";
   startOptions(optionsChanged);
@@ -93,12 +87,6 @@ async function resume() {
   measure(page.batch);
 }
 
-/** A job goes on without the page, and is found again. */
-function askBeforeLeaving(event) {
-  const jobs = new Set(openJobs().map(({ name, size: bytes, modified }) => `${bytes} ${modified} ${name}`));
-  if (run?.rows.some((row) => isUnderWay(row) && !jobs.has(`${row.size} ${row.modified} ${row.name}`))) event.preventDefault();
-}
-
 // ---- Choosing -------------------------------------------------------------------------------------------------------
 
 /** Resolves to how many images are chosen now, or to undefined if none of these. */
@@ -129,17 +117,16 @@ function refuse(found) {
 /** Put rows on the page. One image that was not measured yet is replaced; several are added to. */
 function take(found) {
   const open = page.batch.filter(({ status }) => status.state === "chosen");
-  const isMany = run ? run.rows.length > 1 : open.length > 1;
+  const isMany = isRunning() ? isRunningMany() : open.length > 1;
   if (!isMany) {
-    run?.cancel();
+    stop();
     giveRegionBack(found);
     takeAway(page.batch.filter((row) => row.status.state === "chosen" || isRefused(row)));
     page.batch = [];
-    endRun();
   }
   const rows = add(found);
   for (const row of rows) if (isRefused(row)) keep(row);
-  if (run) run.add(rows.filter(({ status }) => status.state === "chosen"));
+  join(rows.filter(({ status }) => status.state === "chosen"));
   // Of several images, the list is what counts; of one, its result.
   if (page.batch.length > 1) byId("panels").before(byId("list"));
   else byId("panels").after(byId("list"));
@@ -158,15 +145,14 @@ function giveRegionBack(found) {
 
 /** Take rows off the page, and end what is under way for them. Returns a function that puts them back. */
 function takeAway(rows) {
-  for (const row of rows) run?.remove(row);
+  rows.forEach(leave);
   return drop(rows);
 }
 
 /** Back to the start. A list of results stays: it has a button of its own. */
 function clear() {
   choices += 1;
-  run?.cancel();
-  endRun();
+  stop();
   const isList = !byId("list").hidden;
   takeAway(page.batch.filter((row) => !isList || row.status.state === "chosen" || isRefused(row)));
   page.batch = [];
@@ -176,72 +162,6 @@ function clear() {
   show(null);
   if (byId("clear") === document.activeElement) input.focus({ preventScroll: true }); // it is about to go
   refresh();
-}
-
-// ---- Measuring ------------------------------------------------------------------------------------------------------
-
-function analyze() {
-  const rows = target();
-  // A second click finds nothing to start. The button keeps the focus, so it is not really disabled.
-  if (run || !rows.length) return;
-  measure(rows, { refused: page.batch.filter(isRefused) });
-}
-
-/** `refused`: what was chosen with the rows, and is not sent. `isQuiet`: the page stays where it is scrolled to. */
-function measure(rows, { refused = [], isQuiet = false } = {}) {
-  clearTimeout(againTimer);
-  const onStage = (row, ...stage) => run.rows.length === 1 && showStage(row, ...stage);
-  const onEnd = (measured) => finish(measured, refused, isQuiet);
-  beginProgress(isQuiet);
-  run = new Run({ options: page.options, onChange: changed, onStage, onEnd });
-  if (rows.length === 1) show(rows[0]);
-  run.add(rows);
-  refresh([]);
-}
-
-function changed(rows) {
-  const ended = rows.filter(({ status }) => status.state === "measured" || status.state === "failed");
-  if (!ended.map(keep).every(Boolean)) say("info", "The browser has no room to keep this list over a reload. Download it to be sure.");
-  const isNew = refreshReference();
-  if (rows.includes(page.shown)) show(page.shown);
-  if (run?.rows.length > 1) showProgress(run);
-  showList(isNew || rows.includes(page.reference) ? page.rows : rows);
-}
-
-function finish(rows, refused, isQuiet) {
-  const { options } = run;
-  endRun();
-  refresh([]);
-  if (rows.length > 1) return tellMany([...rows, ...refused], (again) => measure(again.filter(isRetryable)));
-  if (!rows.length) return;
-  tellOne(rows[0], isQuiet);
-  if (!isQuiet) reveal();
-  if (!areSame(options, page.options)) measureAgainSoon();
-}
-
-/** Number and plot on the screen: on a phone they may be below it. */
-function reveal() {
-  const what = byId(answerOf(page.shown) ? "plot" : "no-result");
-  if (what.getBoundingClientRect().bottom > window.innerHeight || byId("message").getBoundingClientRect().top < 0) {
-    byId("message").scrollIntoView({ block: "start" });
-  }
-  what.scrollIntoView({ block: "nearest" }); // where there is no room for all of them
-}
-
-/** Back to before Analyze: the files stay chosen, and so does what was measured of them. */
-function cancel() {
-  const { rows } = run;
-  run.cancel();
-  endRun();
-  show(page.shown);
-  refresh([]);
-  if (rows.length > 1) say("info", `Cancelled. ${totals(rows)}.`);
-  analyzeButton.focus({ preventScroll: true });
-}
-
-function endRun() {
-  run = null;
-  endProgress(analyzeButton);
 }
 
 // ---- Other options --------------------------------------------------------------------------------------------------
@@ -255,18 +175,6 @@ function optionsChanged() {
   measureAgainSoon();
 }
 
-/** One image is measured again by itself. Of several, Analyze measures what is marked. */
-function measureAgainSoon() {
-  clearTimeout(againTimer);
-  againTimer = setTimeout(() => {
-    const row = page.shown;
-    const isOther = run && (run.rows.length > 1 || run.rows[0] !== row);
-    if (isOther || page.batch.length > 1 || !row?.file || row.size > MOST_BYTES_AGAIN || !isOutdated(row)) return;
-    run?.cancel();
-    measure([row], { isQuiet: true });
-  }, AGAIN_AFTER_MS);
-}
-
 // ---- The list -------------------------------------------------------------------------------------------------------
 
 function startListButtons() {
@@ -276,7 +184,7 @@ function startListButtons() {
   onClick("download-json", () => download(dated("json"), "application/json", asJson(page.rows)));
   // These two go once they are pressed, and whoever stood on them goes on beside them.
   onClick("retry-failed", () => {
-    if (run) return;
+    if (isRunning()) return;
     measure(page.rows.filter(isRetryable));
     byId("list-view").focus({ preventScroll: true });
   });
@@ -298,11 +206,6 @@ function startListButtons() {
 function select(row, isPassing = false) {
   show(row);
   if (!isPassing && !isBeside.matches) byId(answerOf(row) ? "plot" : "no-result").scrollIntoView({ block: "nearest" });
-}
-
-function retry(row) {
-  if (run) run.add([row]);
-  else measure([row]);
 }
 
 function compareWith(row) {
@@ -357,13 +260,13 @@ function refresh(rows = page.rows) {
   input.setAttribute("aria-label", page.batch.length ? `${CHOOSE}, chosen: ${chosenInWords()}` : CHOOSE);
   // One of the three is filled: to choose, to analyze, or, when that is done, none.
   const isFresh = target().some((row) => row.status.state === "chosen" || isOutdated(row));
-  byId("form").dataset.step = !page.batch.length ? "choose" : isFresh || run ? "analyze" : "done";
+  byId("form").dataset.step = !page.batch.length ? "choose" : isFresh || isRunning() ? "analyze" : "done";
   byId("clear").hidden = !page.batch.length;
-  analyzeButton.textContent = !isFresh && length && !run ? "Analyze again" : length > 1 ? `Analyze ${count(length)}` : "Analyze";
-  analyzeButton.disabled = !length && !run;
-  analyzeButton.setAttribute("aria-disabled", String(Boolean(run) || !length));
+  analyzeButton.textContent = !isFresh && length && !isRunning() ? "Analyze again" : length > 1 ? `Analyze ${count(length)}` : "Analyze";
+  analyzeButton.disabled = !length && !isRunning();
+  analyzeButton.setAttribute("aria-disabled", String(isRunning() || !length));
   const again = page.rows.filter(isRetryable).length;
-  byId("retry-failed").hidden = Boolean(run) || again < 2;
+  byId("retry-failed").hidden = isRunning() || again < 2;
   byId("retry-failed").textContent = `Retry ${count(again)}`;
   showList(rows);
 }

@@ -49,6 +49,7 @@ export function startList(actions) {
     if (!elements.has(row.id)) bringIntoView(row);
     actions.select(row, true);
   });
+  byId("order").addEventListener("change", ({ target }) => target.value && sortBy(target.value, true));
   byId("rows").addEventListener("click", ({ target }) => {
     const row = page.rows.find(({ id }) => String(id) === target.closest("tr")?.dataset.id);
     const action = target.closest("button")?.dataset.action ?? "select";
@@ -189,8 +190,10 @@ function showTotals() {
   byId("mean-of-averages").textContent = averages.length ? `Mean of the averages: ${mean.toFixed(2)}${averages.length > 1 ? `, σ ${deviation.toFixed(2)}` : ""}${note}` : "";
 }
 
-function sortBy(column) {
-  sorting = { column, isDescending: sorting.column === column && !sorting.isDescending };
+/** By a heading: ascending, and the second time descending. By the choice, which has what no heading may have room for: descending. */
+function sortBy(column, isDescending = sorting.column === column && !sorting.isDescending) {
+  sorting = { column, isDescending };
+  if (byId("order").value !== column) byId("order").value = "";
   for (const button of all("[data-sort]")) {
     const order = sorting.isDescending ? "descending" : "ascending";
     if (button.dataset.sort === column) button.closest("th").setAttribute("aria-sort", order);
@@ -205,6 +208,7 @@ function sortBy(column) {
 function checkOrder() {
   if (!sorting.column || page.rows.every((row, index) => !index || inOrder(page.rows[index - 1], row) <= 0)) return;
   document.querySelector("[aria-sort]").removeAttribute("aria-sort");
+  byId("order").value = "";
   sorting = { column: null, isDescending: false };
 }
 

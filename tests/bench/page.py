@@ -150,7 +150,7 @@ class Visit:
         self.wait_for("#said", "images measured")
 
     def sort(self) -> None:
-        for heading in self.page.locator("[data-sort]").all():
+        for heading in self.page.locator("[data-sort]:visible").all():
             for _ in range(2):
                 heading.click()
                 self.page.wait_for_timeout(50)

@@ -61,6 +61,17 @@ def test_the_list_shows_what_one_looks_for(screen: Screen) -> None:
     expect(screen.rows).to_have_count(7)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.usefixtures("series")
+def test_the_list_is_ordered_by_what_has_no_heading(screen: Screen, width: int) -> None:
+    screen.page.set_viewport_size({"width": width, "height": 900})
+    screen.page.get_by_label("Order", exact=True).select_option("white")
+    expect(screen.rows.first).to_contain_text("white.png")
+    screen.page.get_by_role("button", name="Average").click()
+    expect(screen.rows.first).to_contain_text("frame-0.png")
+    expect(screen.page.get_by_label("Order", exact=True)).to_have_value("")
+
+
 @pytest.mark.usefixtures("series")
 def test_a_tolerance_around_the_reference_passes_or_fails_each_number_and_the_csv_says_so(screen: Screen) -> None:
     screen.rows.nth(2).get_by_role("button", name="Use as reference").click()

@@ -40,6 +40,21 @@ def test_the_page_takes_less_than_90_kb_with_all_headers(screen: Screen) -> None
     assert sum(received.values()) < MOST_BYTES
 
 
+SHIFTS = """window.shifted = 0;
+const add = (list) => list.getEntries().forEach(({ value }) => { shifted += value; });
+new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_while_the_page_is_loaded(screen: Screen, width: int) -> None:
+    """The limits of the service come late: one line in the middle."""
+    screen.page.set_viewport_size({"width": width, "height": 840})
+    screen.page.add_init_script(SHIFTS)
+    screen.open_and_wait_for_limits()
+    expect(screen.page.locator("#limits")).to_contain_text("megapixels")
+    assert screen.page.evaluate("shifted") < 0.01
+
+
 @pytest.fixture
 def without_scripts(playwright: Playwright, server: str, tmp_path: Path) -> Iterator[Page]:
     """The page in a Chromium whose user has switched JavaScript off.
