@@ -40,13 +40,17 @@ export function endpoint(path) {
   return new URL(path, base ? new URL(base.replace(/\/*$/, "/"), document.baseURI) : document.baseURI).href;
 }
 
+/** POST a form to the storage, as below. It never gets the API key. */
+export function postToStorage(url, form, signal, onSent) {
+  return send(url, form, {}, signal, onSent);
+}
+
 /**
- * POST a form, or anything else as JSON; resolves to the finished request whatever its status. `onSent` hears the share
- * that has left, 0 to 1. To the service goes the API key, where it wants one; to the storage, never.
+ * POST a form, or anything else as JSON, to the service; resolves to the finished request whatever its status. `onSent`
+ * hears the share that has left, 0 to 1. With the API key, where the service wants one.
  */
-export async function post(url, content, signal, onSent) {
+export async function post(url, content, signal, onSent = () => {}) {
   const sendWith = (headers) => send(url, content, headers, signal, onSent);
-  if (!url.startsWith(endpoint(""))) return sendWith({});
   let refused = null;
   if (!knowsKey()) {
     refused = await sendWith({});
@@ -115,14 +119,18 @@ export function readMeasurement(request) {
   return { ...answer, cache: request.getResponseHeader("X-Cache") };
 }
 
+/** The JSON in an answer, or null: proxies and portals answer HTML, with any status. */
+export function jsonOf(request) {
+  try {
+    return JSON.parse(request.responseText);
+  } catch {
+    return null;
+  }
+}
+
 /** The JSON in an answer if it is what was asked for, or else the Problem that it is. */
 export function readAnswer(request, isRight, what) {
-  let body = null;
-  try {
-    body = JSON.parse(request.responseText);
-  } catch {
-    // Proxies and portals answer HTML, with any status.
-  }
+  const body = jsonOf(request);
   const requestId = body?.request_id ?? request.getResponseHeader("X-Request-ID");
   if (request.status < 300 && body && isRight(body)) return { ...body, request_id: requestId };
   const { status } = request;

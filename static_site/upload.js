@@ -10,7 +10,7 @@
 import { read } from "./format.js";
 import { measureByJob } from "./jobs.js";
 import { askForHealth, limits } from "./limits.js";
-import { endpoint, NoAnswer, post, Problem, readAnswer, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
+import { endpoint, jsonOf, NoAnswer, post, postToStorage, Problem, readAnswer, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
 // The browser's own crypto.subtle takes the whole file at once, and is not there on plain http.
 import { sha256 } from "./vendor/noble-hashes-2.4.0/sha2.js";
 import { wait } from "./wait.js";
@@ -97,7 +97,7 @@ async function store(file, { url, fields, request_id: requestId }, signal, onSta
     isSending ||= sent > 0;
     onStage("Uploading…", sent);
   };
-  const request = await post(url, form, signal, showSent).catch(async (problem) => {
+  const request = await postToStorage(url, form, signal, showSent).catch(async (problem) => {
     if (!isSending && problem instanceof NoAnswer && await isAnswering()) throw new NoStorage(url);
     throw problem;
   });
@@ -109,8 +109,11 @@ function isAnswering() {
   return askForHealth().then(() => true, () => false);
 }
 
-/** What the storage has against an upload: an XML document, in which all but the code is for programmers. */
+/** What the storage has against an upload: on one machine the JSON of the service, else an XML document, in which all but the code is for programmers. */
 function refusal(request, file, requestId) {
+  const own = jsonOf(request);
+  if (own?.code === "upload_mismatch") return otherContent(file, own.request_id);
+  if (own?.detail) return new Problem(own.detail, { code: own.code === "forbidden" ? FORM_EXPIRED : own.code, requestId: own.request_id, status: request.status });
   // Not by DOMParser: to what is no XML, Chromium adds a message with an inline style, which the policy forbids.
   const text = (name) => request.responseText.match(new RegExp(`<${name}>([^<]*)</${name}>`))?.[1] ?? "";
   const [code, message] = ["Code", "Message"].map(text);

@@ -70,9 +70,10 @@ def test_a_reload_finds_the_job_again(screen: Screen, running: Server, picture: 
         image = picture("second.png", (310, 200))
         screen.choose(image)
         screen.analyze.click()
-        expect(screen.stage).to_have_text("Waiting for a worker…")
+        under_way = re.compile(r"Waiting for a worker…|Measuring\. This may take minutes…")
+        expect(screen.stage).to_have_text(under_way)
         screen.open_and_wait_for_limits()
-        expect(screen.stage).to_have_text("Waiting for a worker…")
+        expect(screen.stage).to_have_text(under_way)
         expect(screen.page.locator("#region-on"), "there is no picture to choose a region of").to_be_hidden()
     finally:
         os.kill(child, signal.SIGCONT)

@@ -69,17 +69,22 @@ def test_an_empty_file_is_refused_and_not_sent(screen: Screen, tmp_path: Path) -
     expect_refused(screen, path, "empty")
 
 
-def test_a_file_over_the_limit_is_refused_and_not_sent(screen: Screen, tmp_path: Path) -> None:
+@pytest.fixture
+def limit(screen: Screen) -> int:
+    """A service without uploads takes so many bytes."""
+    limits = {"max_content_length": 100_000}
+    screen.page.route("**/health", lambda route: route.fulfill(json={"limits": limits}))
     screen.open_and_wait_for_limits()
-    limit = screen.page.request.get("/health").json()["limits"]["max_content_length"]
+    return limits["max_content_length"]
+
+
+def test_a_file_over_the_limit_is_refused_and_not_sent(screen: Screen, limit: int, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     path.write_bytes(PNG_SIGNATURE.ljust(limit + 1, b"\0"))
     expect_refused(screen, path, f"the limit is {limit:,}")
 
 
-def test_a_file_of_exactly_the_limit_is_not_refused_by_the_page(screen: Screen, tmp_path: Path) -> None:
-    screen.open_and_wait_for_limits()
-    limit = screen.page.request.get("/health").json()["limits"]["max_content_length"]
+def test_a_file_of_exactly_the_limit_is_not_refused_by_the_page(screen: Screen, limit: int, tmp_path: Path) -> None:
     path = tmp_path / "just-right.png"
     path.write_bytes(PNG_SIGNATURE.ljust(limit, b"\0"))
     screen.choose(path)
