@@ -18,7 +18,7 @@ from gateway.measuring.cache import NoCache
 from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
-from local_server.access import ASK_FOR_KEY, KEY_NEEDED
+from local_server.access import ASK_FOR_KEY
 from local_server.settings import LocalSettings
 from tests.local.measuring import InProcessProcessor
 from tests.support import names
@@ -110,7 +110,7 @@ def test_the_answer_to_a_request_that_is_not_signed_is_a_problem_of_the_contract
 def test_a_missing_key_has_the_same_answer_on_aws_and_elsewhere() -> None:
     refusal = RESPONSES["INVALID_API_KEY"]
     problem = loads(refusal["ResponseTemplates"]["application/json"])
-    assert problem["detail"] == KEY_NEEDED
+    assert problem["detail"] == PROBLEM_TYPES[ProblemCode.FORBIDDEN].detail
     assert refusal["ResponseParameters"]["Headers"]["WWW-Authenticate"].strip("'") == ASK_FOR_KEY["WWW-Authenticate"]
 
 

@@ -55,14 +55,14 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     logger: Logger,
     uploads: DirectUploads | None = None,
     jobs: Jobs | None = None,
-    door: Middleware | None = None,
+    middleware: Middleware | None = None,
     allowed_hosts: Sequence[str] | None = None,
 ) -> FastAPI:
     """Return the ASGI application.
 
     cache: remembers measurements. processor: measures. uploads: makes forms and tickets; None: no direct uploads.
     jobs: images that take minutes, out of what was uploaded; None: there are none.
-    door: a layer inside the CORS layer, for keys, limits and the like. Preflights do not reach it, and pages can read
+    middleware: inside the CORS layer, for keys, limits and the like. Preflights do not reach it, and pages can read
     what it refuses.
     allowed_hosts: the names that the header Host may have, besides those of the loopback interface; None: any.
     """
@@ -74,7 +74,7 @@ def create_app(  # noqa: PLR0913 - each part is an argument
         **ABOUT,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=list(layers(settings, logger, door, allowed_hosts)),
+        middleware=list(layers(settings, logger, middleware, allowed_hosts)),
         # Otherwise FastAPI looks for OpenTelemetry's providers at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -88,7 +88,7 @@ def create_app(  # noqa: PLR0913 - each part is an argument
 
 
 def layers(
-    settings: Settings, logger: Logger, door: Middleware | None, allowed_hosts: Sequence[str] | None
+    settings: Settings, logger: Logger, middleware: Middleware | None, allowed_hosts: Sequence[str] | None
 ) -> Iterator[Middleware]:
     """Yield the layers around the routes, the outermost first."""
     yield Middleware(RequestLogMiddleware, logger=logger, service_name=settings.service_name)
@@ -104,8 +104,8 @@ def layers(
         max_age=PREFLIGHT_SECONDS,
     )
     yield Middleware(FaultMiddleware, logger=logger)
-    if door:
-        yield door
+    if middleware:
+        yield middleware
     yield Middleware(HeadMiddleware)
     if settings.origin_secret:
         secret = settings.origin_secret.get_secret_value()

@@ -1,4 +1,4 @@
-"""The door of the local server, where no API Gateway stands before it: API keys and rate limits, for every POST.
+"""Who may use the local server, where no API Gateway stands before it: API keys and rate limits, for every POST.
 
 On AWS, API Gateway does the same with its own keys and usage plans (template.yaml). Its answers are the same.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from contract.problems import ProblemCode
+from contract.problems import ProblemCode, ProblemError
 from gateway.http.problems import problem_response
 from local_server.settings import OFF
 from local_server.uploads import PATH as UPLOAD_PATH
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from local_server.settings import LocalSettings
 
 KEY_HEADER = "x-api-key"
-KEY_NEEDED = "This service needs an API key in the header X-API-Key. There is none in this request, or it is not valid."
 # RFC 9110 (section 11.6.1) allows this header with a 403: other credentials would help. The page asks for a key then.
 ASK_FOR_KEY = {"WWW-Authenticate": "ApiKey"}
 
@@ -72,13 +71,14 @@ class AccessMiddleware:
         if self.keys:
             log.caller = self.keys.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
             if not log.caller:
-                return problem_response(ProblemCode.FORBIDDEN, KEY_NEEDED, log, ASK_FOR_KEY)
+                return problem_response(ProblemError(ProblemCode.FORBIDDEN), log, ASK_FOR_KEY)
         if self.rate_limits:
             address, _ = scope.get("client") or ("", 0)
             seconds = await self.rate_limits.seconds_to_wait(log.caller, address)
             if seconds:
                 detail = f"Too many requests. Please try again in {seconds} s."
-                return problem_response(ProblemCode.TOO_MANY_REQUESTS, detail, log, {"Retry-After": str(seconds)})
+                error = ProblemError(ProblemCode.TOO_MANY_REQUESTS, detail)
+                return problem_response(error, log, {"Retry-After": str(seconds)})
         return None
 
 

@@ -78,7 +78,7 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
         uploads=uploads,
         jobs=jobs,
         logger=logger,
-        door=Middleware(partial(entrance, settings=settings, logger=logger)),
+        middleware=Middleware(partial(entrance, settings=settings, logger=logger)),
         allowed_hosts=settings.hosts,
     )
     if settings.trusted_proxies:

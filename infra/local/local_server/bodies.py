@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.body import FORM_BYTES
-from gateway.http.problems import problem_response
+from gateway.http.problems import malformed, problem_response
 from local_server.start import HEAD_BYTES
 from local_server.uploads import PATH as UPLOAD_PATH
 
@@ -31,7 +31,6 @@ WAIT_SECONDS = 15
 # Of a body that the application does not read, at most so much is discarded, and for so long.
 DISCARD_FACTOR, DISCARD_SECONDS = 20, 10
 
-SLOW_DETAIL = "The request did not arrive in time: its sender stopped, or was too slow."
 CROWDED_DETAIL = "The service has too much to do. Please try again in a moment."
 HEAD_DETAIL = f"The head of the request is over {HEAD_BYTES:,} bytes."
 
@@ -93,8 +92,8 @@ class BodyMiddleware:
             return
         # The server bounds what has arrived of a head. One that arrives at once may be longer.
         if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES:
-            refusal = problem_response(ProblemCode.MALFORMED_REQUEST, HEAD_DETAIL, scope["state"]["log"])
-            await refusal(scope, receive, send)
+            refusal = malformed(HEAD_DETAIL)
+            await problem_response(refusal, scope["state"]["log"])(scope, receive, send)
             return
         body = Body(self, scope, receive, send)
         current.set(body)
@@ -138,7 +137,7 @@ class Body:
         except TimeoutError as error:
             # There is nothing to wait for before the answer.
             self.discarded = self.bounds.discard
-            raise ProblemError(ProblemCode.REQUEST_TIMEOUT, SLOW_DETAIL) from error
+            raise ProblemError(ProblemCode.REQUEST_TIMEOUT) from error
         size = len(message.get("body", b""))
         self.patience = min(LEAST_SECONDS, self.patience - (time() - begun) + size / BYTES_PER_SECOND)
         self.received += size

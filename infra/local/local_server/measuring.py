@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 LARGE_BYTES = 256_000_000
 # Not the name of a bucket: these files are in the folder of the run.
 BUCKET = "(this machine)"
-MISSING_DETAIL = "Nothing has been uploaded with this ticket, or it is no longer there. Ask POST /uploads for a form."
 CONTAINER_LIMIT = "/sys/fs/cgroup/memory.max"
 # Of a process for jobs. Whoever waits for an answer comes first.
 JOB_NICENESS = 10
@@ -37,7 +36,7 @@ class Problem:
     """A ProblemError, for another process: exceptions with two arguments do not survive pickling."""
 
     code: ProblemCode
-    detail: str
+    detail: str | None = None
 
 
 def load() -> None:
@@ -70,8 +69,7 @@ def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement
     except ProblemError as problem:
         return Problem(problem.code, problem.detail)
     except Timeout:
-        # Who asked has the sentence.
-        return Problem(ProblemCode.PROCESSOR_BUSY, "")
+        return Problem(ProblemCode.PROCESSOR_BUSY)
     finally:
         turn.release()
 
@@ -93,7 +91,7 @@ def content(image: bytes | StoredImage, folder: Path) -> bytes:
         try:
             return path_of(folder, image.key).read_bytes()
         except FileNotFoundError as error:
-            raise ProblemError(ProblemCode.UPLOAD_MISSING, MISSING_DETAIL) from error
+            raise ProblemError(ProblemCode.UPLOAD_MISSING) from error
     from processor.storage import content as stored  # noqa: PLC0415
 
     return stored(image)

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from contract.jobs import Progress
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.processor_client import BUSY_DETAIL, TIMEOUT_DETAIL, Answer, TimeUsedUpError, failure
+from gateway.measuring.processor_client import Answer, TimeUsedUpError, failure
 from image_intensity.slots import Slot, SlotError, TimeLimitError
 from local_server.measuring import Problem, load, load_for_jobs, measure, measure_job
 from local_server.small import is_small
@@ -94,13 +94,13 @@ class SlotProcessor:
         except TimeLimitError as error:
             if error.used_up:
                 raise TimeUsedUpError from error
-            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT, TIMEOUT_DETAIL) from error
+            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT) from error
         except SlotError as error:
             raise failure(f"the measuring process {error}", self.logger) from error
         except Exception as error:
             raise failure(f"{type(error).__name__}: {error}", self.logger) from error
         if isinstance(measured, Problem):
-            raise ProblemError(measured.code, measured.detail or BUSY_DETAIL)
+            raise ProblemError(measured.code, measured.detail)
         return Answer(measured)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -44,7 +45,7 @@ class LocalSettings(Settings):
     @field_validator("api_keys")
     @classmethod
     def digests(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is no SHA-256: no key could ever be valid. A comma alone would leave the door open."""
+        """Refuse what is no SHA-256: no key could ever be valid. A comma alone would let everybody in."""
         if not values or not all(SHA256.fullmatch(value) for value in values):
             message = "the SHA-256 of each key, 64 hexadecimal digits, separated by commas"
             raise ValueError(message)
@@ -80,9 +81,6 @@ class LocalSettings(Settings):
     @property
     def hosts(self) -> tuple[str, ...] | None:
         """The names that the header Host may have, besides those of the loopback interface; None: any."""
-        # Not at the top of the file: the parent of a run does without it, and starts sooner.
-        from gateway.http.hosts import is_loopback  # noqa: PLC0415
-
         anyone = not self.allowed_hosts and not is_loopback(self.host)
         return None if anyone or "*" in self.allowed_hosts else self.allowed_hosts
 
@@ -96,6 +94,17 @@ class LocalSettings(Settings):
         if file and not environment.get("SECRET_KEY", "").strip():
             environment = {**environment, "SECRET_KEY": kept_secret(Path(file))}
         return super().load(environment)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by name or address, is this machine for every browser."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
 
 
 def kept_secret(file: Path) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from starlette.requests import ClientDisconnect
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.processor_client import BUSY_DETAIL
 from local_server.bodies import current
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Turns(Generic[T]):
                 gone.cancel()
         if not turn.cancelled():
             return turn.result()
-        raise ClientDisconnect if gone and gone.done() else ProblemError(ProblemCode.PROCESSOR_BUSY, BUSY_DETAIL)
+        raise ClientDisconnect if gone and gone.done() else ProblemError(ProblemCode.PROCESSOR_BUSY)
 
     def give_back(self, thing: T, *, first: bool = True) -> None:
         """Let another caller have a thing. first: before others that are idle."""

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.body import FORM_BYTES
+from gateway.http.problems import malformed
 from gateway.measuring.direct_uploads import MOST_SECONDS, DirectUploads, Form, Offer, too_large_for_service
 from local_server.measuring import BUCKET, path_of
 
@@ -114,7 +115,7 @@ def upload_router(uploads: FolderUploads, max_bytes: int) -> APIRouter:
     async def upload(request: Request) -> Response:
         declared = request.headers.get("content-length", "")
         if not declared.isdigit():
-            raise ProblemError(ProblemCode.MALFORMED_REQUEST, "Send the form with its Content-Length.")
+            raise malformed("Send the form with its Content-Length.")
         if int(declared) > max_bytes + FORM_BYTES:
             raise too_large_for_service(max_bytes)
         try:
@@ -123,10 +124,10 @@ def upload_router(uploads: FolderUploads, max_bytes: int) -> APIRouter:
                 file = fields.pop("file", None)
                 policy = uploads.policy(fields)
                 if not isinstance(file, UploadFile):
-                    raise ProblemError(ProblemCode.MALFORMED_REQUEST, "The form has no file in the field file.")
+                    raise malformed("The form has no file in the field file.")
                 await run_in_threadpool(uploads.keep, file.file, policy)
         except HTTPException as error:
-            raise ProblemError(ProblemCode.MALFORMED_REQUEST, f"The form cannot be read: {error.detail}") from error
+            raise malformed(f"The form cannot be read: {error.detail}") from error
         return Response(status_code=204)
 
     return router

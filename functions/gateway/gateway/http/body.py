@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.http.form import malformed, name_in, read_form
-from gateway.http.problems import reasons
+from gateway.http.form import name_in, read_form
+from gateway.http.problems import malformed, reasons
 from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from contract.problems import ProblemCode
+from contract.problems import ProblemCode, ProblemError
 from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class CloudFrontMiddleware:
         if compare_digest(headers.get(SECRET_HEADER, "").encode("latin-1"), self.secret):
             scope["client"] = (viewer(headers, scope["client"][0]), 0)
         elif not self.direct_access and scope["path"] not in OPEN:
-            await problem_response(ProblemCode.FORBIDDEN, DETAIL, scope["state"]["log"])(scope, receive, send)
+            await problem_response(ProblemError(ProblemCode.FORBIDDEN, DETAIL), scope["state"]["log"])(
+                scope, receive, send
+            )
             return
         await self.app(scope, receive, send)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
-from contract.problems import PROBLEM_TYPES, ProblemCode
+from contract.problems import ProblemCode, ProblemError
 from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
@@ -43,5 +43,4 @@ class FaultMiddleware:
             if started:
                 raise
             log: RequestLog = scope["state"]["log"]
-            detail = PROBLEM_TYPES[ProblemCode.INTERNAL_ERROR].detail
-            await problem_response(ProblemCode.INTERNAL_ERROR, detail, log)(scope, receive, send)
+            await problem_response(ProblemError(ProblemCode.INTERNAL_ERROR), log)(scope, receive, send)

@@ -11,7 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from contract.problems import ProblemCode, ProblemError
+from gateway.http.problems import malformed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -113,7 +113,3 @@ def name_in(disposition: str) -> str:
 
 def boundary_of(content_type: str) -> bytes:
     return parse_options_header(content_type)[1].get(b"boundary", b"")
-
-
-def malformed(detail: str) -> ProblemError:
-    return ProblemError(ProblemCode.MALFORMED_REQUEST, detail)

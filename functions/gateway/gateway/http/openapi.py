@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
-from contract.problems import PROBLEM_TYPES, ProblemCode
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
 from gateway.http.body import FIELD, FILE_TYPES
 from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
@@ -136,7 +136,7 @@ IMAGE_FORM = {
 
 
 def example_of(code: ProblemCode) -> dict[str, str | int]:
-    return problem_content(code, PROBLEM_TYPES[code].detail, REQUEST_ID)
+    return problem_content(ProblemError(code), REQUEST_ID)
 
 
 class Problem(BaseModel):

@@ -23,17 +23,21 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {ProblemCode.TOO_MANY_REQUESTS: "1", ProblemCode.PROCESSOR_BUSY: "1"}
 
 
-def problem_content(code: ProblemCode, detail: str, request_id: str) -> dict[str, str | int]:
+def problem_content(error: ProblemError, request_id: str) -> dict[str, str | int]:
     """Return the members of a problem: those of RFC 9457, section 3.1, and our `code` and `request_id`."""
-    kind = PROBLEM_TYPES[code]
+    kind = PROBLEM_TYPES[error.code]
     return {
-        "type": f"urn:image-intensity:problem:{code.value}",
+        "type": f"urn:image-intensity:problem:{error.code.value}",
         "title": kind.title,
         "status": kind.status,
-        "detail": detail,
-        "code": code.value,
+        "detail": error.detail,
+        "code": error.code.value,
         "request_id": request_id,
     }
+
+
+def malformed(detail: str) -> ProblemError:
+    return ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
 
 
 def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
@@ -63,14 +67,12 @@ def what_may_be(item: Mapping[str, Any]) -> str:
     return str(context.get("error", item["msg"]))
 
 
-def problem_response(
-    code: ProblemCode, detail: str, log: RequestLog, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+def problem_response(error: ProblemError, log: RequestLog, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the answer for a problem, and note its code for the log line. `headers` come before the usual ones."""
-    log.problem = code
+    log.problem = code = error.code
     retry = {"Retry-After": RETRY_AFTER[code]} if code in RETRY_AFTER else {}
     return JSONResponse(
-        problem_content(code, detail, log.request_id),
+        problem_content(error, log.request_id),
         PROBLEM_TYPES[code].status,
         headers={**retry, **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -82,22 +84,20 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def known(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.code, error.detail, request.state.log)
+        return problem_response(error, request.state.log)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem_response(ProblemCode.MALFORMED_REQUEST, wrong_values(error.errors()), request.state.log)
+        return problem_response(malformed(wrong_values(error.errors())), request.state.log)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         path = shortened(request.url.path)
-        details = {
-            404: (ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs."),
-            405: (ProblemCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {path}."),
-        }
-        code, detail = details.get(error.status_code, (ProblemCode.MALFORMED_REQUEST, str(error.detail)))
+        not_found = ProblemError(ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs.")
+        not_allowed = ProblemError(ProblemCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {path}.")
+        problem = {404: not_found, 405: not_allowed}.get(error.status_code, malformed(str(error.detail)))
         headers = dict(error.headers or {})
         if "GET" in headers.get("Allow", ""):
             # gateway.http.head answers it.
             headers["Allow"] += ", HEAD"
-        return problem_response(code, detail, request.state.log, headers=headers)
+        return problem_response(problem, request.state.log, headers)

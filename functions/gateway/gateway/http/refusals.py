@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from contract.problems import ProblemCode
-from gateway.http.problems import problem_response
+from contract.problems import ProblemCode, ProblemError
+from gateway.http.problems import malformed, problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,19 +41,19 @@ class RefusalMiddleware:
             if refused is None:
                 await send(message)
                 return
-            code, detail = problem_of(scope, message["body"].decode())
+            problem = problem_of(scope, message["body"].decode())
             kept = {name: value for name, value in refused.items() if not name.startswith("content-")}
-            await problem_response(code, detail, scope["state"]["log"], kept)(scope, receive, send)
+            await problem_response(problem, scope["state"]["log"], kept)(scope, receive, send)
 
         await self.app(scope, receive, send_problem if scope["type"] == "http" else send)
 
 
-def problem_of(scope: Scope, text: str) -> tuple[ProblemCode, str]:
+def problem_of(scope: Scope, text: str) -> ProblemError:
     if text != INVALID_HOST:
-        return ProblemCode.MALFORMED_REQUEST, f"{text}."
+        return malformed(f"{text}.")
     host = Headers(scope=scope).get("host", "")
     detail = (
         f"This service is for this machine only, and was asked for as {host[:MAX_NAME]}. Use localhost. "
         "Or allow the name: ALLOWED_HOSTS."
     )
-    return ProblemCode.FORBIDDEN, detail
+    return ProblemError(ProblemCode.FORBIDDEN, detail)

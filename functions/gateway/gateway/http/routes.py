@@ -20,6 +20,7 @@ from gateway.http.openapi import (
     measured,
     problem_responses,
 )
+from gateway.http.problems import malformed
 from gateway.http.request_log import RequestLog, shortened
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
@@ -34,8 +35,7 @@ def log_of(request: Request) -> RequestLog:
     """
     times = Counter(name for name, _ in request.query_params.multi_items())
     if repeated := [name for name, number in times.items() if number > 1]:
-        detail = f"Repeated query parameter: {shortened(', '.join(repeated))}. Send each once."
-        raise ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
+        raise malformed(f"Repeated query parameter: {shortened(', '.join(repeated))}. Send each once.")
     log: RequestLog = request.state.log
     return log
 

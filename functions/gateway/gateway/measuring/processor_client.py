@@ -22,7 +22,7 @@ from botocore.session import Session
 from pybase64 import b64encode
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from contract.problems import ProblemCode, ProblemError
 from image_intensity import Measurement
 
 if TYPE_CHECKING:
@@ -79,9 +79,6 @@ INVOCATIONS = 40
 
 # Lambda's errors when it cannot start a further invocation, or cannot start it yet.
 BUSY = {"TooManyRequestsException", "EC2ThrottledException", "ENILimitReachedException", "ResourceNotReadyException"}
-BUSY_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_BUSY].detail
-TIMEOUT_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_TIMEOUT].detail
-FAILED_DETAIL = PROBLEM_TYPES[ProblemCode.PROCESSOR_FAILED].detail
 
 
 class TimeUsedUpError(ProblemError):
