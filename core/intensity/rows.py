@@ -28,6 +28,7 @@ OBJECT_MISSING = "object_missing"
 OBJECT_CHANGED = "object_changed"
 OBJECT_FORBIDDEN = "object_forbidden"
 OBJECT_ARCHIVED = "object_archived"
+UNSUPPORTED_ENCODING = "unsupported_encoding"
 PROCESSOR_FAILED = "processor_failed"
 PROCESSOR_TIMEOUT = "processor_timeout"
 

@@ -82,6 +82,19 @@ def test_an_archived_object_is_archived_until_it_is_restored(s3: S3Client) -> No
     assert content(s3, listed, MOST) == b"data"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "identity, GZIP", "br"])
+def test_an_object_that_is_compressed_is_refused_and_its_header_named(s3: S3Client, encoding: str) -> None:
+    listed = put(s3, b"data", ContentEncoding=encoding)
+    with pytest.raises(ReadProblem, match=f"Content-Encoding: {encoding}") as error:
+        content(s3, listed, MOST)
+    assert error.value.code == "unsupported_encoding"
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked", "identity", "Identity, aws-chunked"])
+def test_an_object_whose_encoding_says_nothing_is_read(s3: S3Client, encoding: str) -> None:
+    assert content(s3, put(s3, b"data", ContentEncoding=encoding), MOST) == b"data"
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_object_that_is_too_large_is_not_read_even_if_its_size_was_not_listed(s3: S3Client, *, known: bool) -> None:
     listed = put(s3, b"x" * (MOST + 1))

@@ -22,6 +22,7 @@ from intensity.rows import (
     OBJECT_FORBIDDEN,
     OBJECT_MISSING,
     PROCESSOR_FAILED,
+    UNSUPPORTED_ENCODING,
 )
 from intensity.sources.errors import HEAD_BYTES, Content, ReadProblem, SourceError, told
 from intensity.sources.objects import bare_etag
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # botocore tries requests again, but not the reading of an answer that breaks off.
 ATTEMPTS = 3
+# Of the header Content-Encoding. Some stores keep what only the upload was encoded with.
+PLAIN = {"", "identity", "aws-chunked"}
 CHANGED = "The object is not the one that was listed; it was written again since."
 # What S3 answers, by code, and what it means for an object.
 PROBLEMS = {
@@ -110,7 +113,10 @@ def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
 
 
 def _check(listed: S3Object, answer: Mapping[str, Any]) -> None:
-    """Raise ReadProblem if this is not the listed object: some stores pass over conditions that they do not know."""
+    """Raise ReadProblem if this is not the listed object, or is compressed.
+
+    Some stores pass over conditions that they do not know.
+    """
     same = (
         listed.etag in {None, bare_etag(answer.get("ETag"))}
         and listed.size in {None, answer["ContentLength"]}
@@ -118,6 +124,10 @@ def _check(listed: S3Object, answer: Mapping[str, Any]) -> None:
     )
     if not same:
         raise ReadProblem(OBJECT_CHANGED, CHANGED)
+    encoding = answer.get("ContentEncoding", "")
+    if {each.strip().lower() for each in encoding.split(",")} - PLAIN:
+        detail = f"The object has the header Content-Encoding: {encoding}. Upload it as it is, without this header."
+        raise ReadProblem(UNSUPPORTED_ENCODING, detail)
 
 
 def _check_size(size: int, max_bytes: int) -> None:
