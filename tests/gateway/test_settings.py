@@ -28,7 +28,7 @@ def refused(environment: dict[str, str], settings: type[Settings] = Settings) ->
 
 def test_the_local_run_has_the_gateways_settings_and_where_to_listen() -> None:
     local: dict[str, object] = {"host": "127.0.0.1", "port": 5000, "allowed_hosts": (), "workers": 0}
-    local |= {"secret_key_file": "", "processor_endpoints": (), "job_endpoint": "", "ministack": "", "reload": False}
+    local |= {"secret_key_file": "", "processor_endpoints": (), "job_endpoint": "", "reload": False}
     local |= {"api_keys": (), "rate_limit_per_key": "10/second;10000/day", "rate_limit_per_address": "0"}
     local |= {"trusted_proxies": (), "unix_socket": ""}
     assert LocalSettings.load(OWN).model_dump() == {**DEFAULTS, **local}
