@@ -59,7 +59,7 @@ def test_an_upload_is_one_form_for_just_that_file(gateway: Gateway) -> None:
     answer = announce(gateway)
     assert list(answer) == ["known", "url", "fields", "ticket", "expires_at", "request_id"]
     assert answer["known"] is False
-    # SigV4, and the bucket's own host in its region: see signing_config in gateway.measuring.direct_uploads.
+    # SigV4, and the bucket's own host in its region: see SIGNING in gateway.measuring.direct_uploads.
     assert answer["url"] == "https://bucket.s3.eu-central-1.amazonaws.com/"
     fields = answer["fields"]
     assert fields["x-amz-algorithm"] == "AWS4-HMAC-SHA256"

@@ -111,10 +111,8 @@ class Invocation:
 
 
 def measurement_answer(measurement: Measurement) -> dict[str, Any]:
-    """Return the answer that carries a measurement."""
     return {"measurement": measurement.to_json()}
 
 
 def problem_answer(problem: ProblemError) -> dict[str, Any]:
-    """Return the answer that says why there is no measurement."""
     return {"problem": {"code": problem.code.value, "detail": problem.detail}}

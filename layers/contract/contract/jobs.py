@@ -87,7 +87,6 @@ class Job:
         return replace(self, until=until, progress=progress)
 
     def finished(self, answer: dict[str, Any]) -> Self:
-        """Return the record of a job that has its answer."""
         # No worker has begun a job whose measurement was known.
         seconds = time.time() - self.begun if self.begun else 0.0
         return replace(self, status="finished", progress=None, seconds=seconds, answer=answer)
@@ -98,7 +97,6 @@ class Job:
         return self.status != "finished" and time.time() > self.until
 
     def to_json(self) -> bytes:
-        """Return the record as it is kept."""
         return dumps(asdict(self), ensure_ascii=False).encode()
 
     @classmethod

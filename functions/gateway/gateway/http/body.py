@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from pybase64 import b64decode
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.datastructures import FormData
 
 Model = TypeVar("Model", bound=BaseModel)
+# The name of a file, which is never trusted and may be empty, and its bytes.
+SentFile = tuple[str, bytes | bytearray]
 
 FIELD = "image"
 # A body of one of these types is the file itself. template.yaml has them as binary, for API Gateway.
@@ -34,14 +35,6 @@ MAX_DIGITS = 18
 JSON_BYTES = 16 * 1024
 # The longest header that is parsed: names of files have at most 255 bytes, and parsers are slow on hostile text.
 MAX_HEADER_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class SentFile:
-    """A file in a request: its name, which is never trusted and may be empty, and its bytes."""
-
-    filename: str
-    content: bytes | bytearray
 
 
 async def read_file(request: Request, max_content_length: int, max_upload_bytes: int, max_job_bytes: int) -> SentFile:
@@ -63,21 +56,21 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
     ways = {"POST /uploads takes files": max_upload_bytes, "POST /jobs takes uploaded files": max_job_bytes}
     try:
         if sent_as in FILE_TYPES:
-            file = await whole_body(request, max_content_length)
+            filename, content = await whole_body(request, max_content_length)
         else:
             body = limited(request, max_content_length + FORM_BYTES)
             form = await read_form(header(request, "Content-Type"), body)
             try:
-                file = await the_file(form)
+                filename, content = await the_file(form)
             finally:
                 await form.close()
     except TooLargeError as error:
         raise too_large(max_content_length, ways, declared_length(request)) from error
-    if not file.content:
+    if not content:
         raise ProblemError(ProblemCode.EMPTY_FILE)
-    if len(file.content) > max_content_length:
-        raise too_large(max_content_length, ways, len(file.content))
-    return file
+    if len(content) > max_content_length:
+        raise too_large(max_content_length, ways, len(content))
+    return filename, content
 
 
 async def whole_body(request: Request, limit: int) -> SentFile:
@@ -85,7 +78,7 @@ async def whole_body(request: Request, limit: int) -> SentFile:
     filename, content = printable(name_in(header(request, "Content-Disposition"))), bytearray()
     async for piece in limited(request, limit):
         content += piece
-    return SentFile(filename, content)
+    return filename, content
 
 
 async def the_file(form: FormData) -> SentFile:
@@ -105,7 +98,7 @@ async def the_file(form: FormData) -> SentFile:
     if not file.filename:
         raise missing_image("No file was chosen: it has no name.")
     encoding = file.headers.get("content-transfer-encoding", "")
-    return SentFile(printable(file.filename), decoded(await file.read(), encoding))
+    return printable(file.filename), decoded(await file.read(), encoding)
 
 
 def decoded(content: bytes, encoding: str) -> bytes:

@@ -24,10 +24,7 @@ class CloudFrontMiddleware:
     """Gives a request that comes through CloudFront its viewer's address, and refuses others where that is wanted."""
 
     def __init__(self, app: ASGIApp, secret: str, *, direct_access: bool) -> None:
-        """Wrap `app`.
-
-        secret: what CloudFront sends. direct_access: whether requests without it are served.
-        """
+        """Serve requests that come without the secret only with `direct_access`."""
         self.app = app
         self.secret = secret.encode()
         self.direct_access = direct_access

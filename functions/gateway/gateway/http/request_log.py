@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contract.problems import ProblemCode
 
 METRICS_NAMESPACE = "ImageIntensity"
+CACHE_METRICS = {"hit": "CacheHits", "miss": "CacheMisses"}
 CALLERS_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # The most characters of a path, or of names in a request, that an answer or a log line has.
 MAX_ECHO = 200
@@ -105,10 +106,8 @@ class RequestLogMiddleware:
         if not metrics:
             return
         metrics.add_metric("Requests", MetricUnit.Count, 1)
-        if report.cache == "hit":
-            metrics.add_metric("CacheHits", MetricUnit.Count, 1)
-        if report.cache == "miss":
-            metrics.add_metric("CacheMisses", MetricUnit.Count, 1)
+        if report.cache in CACHE_METRICS:
+            metrics.add_metric(CACHE_METRICS[report.cache], MetricUnit.Count, 1)
         if report.cache_failures:
             metrics.add_metric("CacheErrors", MetricUnit.Count, report.cache_failures)
         if "processor" in report.timings:

@@ -48,8 +48,7 @@ def make_intensity_router(service: Service) -> APIRouter:
         if service.uploads and is_json(request):
             return service.uploads.redeem((await read_json(request, TicketRequest)).ticket)
         limit = service.settings.max_content_length
-        file = await read_file(request, limit, service.max_upload_bytes, service.max_job_bytes)
-        return file.filename, file.content
+        return await read_file(request, limit, service.max_upload_bytes, service.max_job_bytes)
 
     @router.post(
         "/intensity",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from json import dumps, loads
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -46,18 +46,14 @@ class DynamoStore:
         """Keep a value for some seconds, and return whether it is kept. Raises botocore's errors."""
         now = int(time.time())
         item = {"name": {"S": name}, "content": {"S": content.decode()}, "expires": {"N": str(now + seconds)}}
+        absent: Any = {
+            "ConditionExpression": "attribute_not_exists(#name) OR expires <= :now",
+            "ExpressionAttributeNames": {"#name": "name"},
+            "ExpressionAttributeValues": {":now": {"N": str(now)}},
+        }
+        condition = {} if replace else absent
         try:
-            if replace:
-                await asyncio.to_thread(self.client.put_item, TableName=self.table, Item=item)
-                return True
-            await asyncio.to_thread(
-                self.client.put_item,
-                TableName=self.table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(#name) OR expires <= :now",
-                ExpressionAttributeNames={"#name": "name"},
-                ExpressionAttributeValues={":now": {"N": str(now)}},
-            )
+            await asyncio.to_thread(self.client.put_item, TableName=self.table, Item=item, **condition)
         except ClientError as error:
             if error.response["Error"]["Code"] != IS_THERE:
                 raise

@@ -123,7 +123,6 @@ class RecordCache:
         return Lookup("hit", record) if record else Lookup("miss")
 
     async def put(self, sha256: str, record: Record, options: Options) -> bool:
-        """Write the record with its time to live."""
         refused = isinstance(record, Refusal)
         seconds = self.settings.refusal_ttl_seconds if refused else self.settings.cache_ttl_seconds
         if not seconds or not self.writes.allows():

@@ -16,6 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
+from botocore.config import Config
+from botocore.session import Session
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -25,8 +27,6 @@ from contract.problems import ProblemCode, ProblemError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from botocore.config import Config
-    from botocore.session import Session
     from types_boto3_s3 import S3Client
 
     from gateway.settings import Settings
@@ -38,6 +38,11 @@ LEAST_SECONDS = 300
 MOST_SECONDS = 3600
 # 0.25 Mbit/s.
 SLOWEST_BYTES_PER_SECOND = 32_000
+# With the present signature, and for the bucket's own host in its region. Without this, some regions get the old
+# signature and the global host, which redirects.
+SIGNING = Config(
+    signature_version="s3v4", s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+)
 
 
 # For the description of the API.
@@ -214,7 +219,7 @@ def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = No
     """
     if not settings.upload_bucket:
         return None
-    session = cache(make_session)
+    session = cache(Session)
     return DirectUploads(
         connect or (lambda: make_s3_client(session())),
         settings.upload_bucket,
@@ -223,15 +228,9 @@ def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = No
     )
 
 
-def make_session() -> Session:
-    from botocore.session import Session  # noqa: PLC0415 - see DirectUploads
-
-    return Session()
-
-
 def make_s3_client(session: Session | None = None) -> S3Client:
     """Return a client that signs forms, for AWS or the address in AWS_ENDPOINT_URL_S3."""
-    return cast("S3Client", (session or make_session()).create_client("s3", config=signing_config()))
+    return cast("S3Client", (session or Session()).create_client("s3", config=SIGNING))
 
 
 def seconds_left(credentials: Any, most: int) -> int:  # noqa: ANN401 - botocore has several kinds
@@ -241,14 +240,3 @@ def seconds_left(credentials: Any, most: int) -> int:  # noqa: ANN401 - botocore
     """
     end_within = getattr(credentials, "refresh_needed", None)
     return bisect(range(1, most + 1), False, key=end_within) if end_within else most  # noqa: FBT003 - what is looked for
-
-
-def signing_config() -> Config:
-    """Return how a client signs forms: with the present signature, and for the bucket's own host in its region.
-
-    Without this, some regions get the old signature and the global host, which redirects.
-    """
-    from botocore.config import Config  # noqa: PLC0415 - see DirectUploads
-
-    s3: Any = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
-    return Config(signature_version="s3v4", s3=s3)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from contract.invocation import measurement_answer
+from contract.invocation import measurement_answer, problem_answer
 from contract.jobs import KEPT_SECONDS, Job
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 
@@ -32,9 +32,6 @@ SERVER_ERROR = 500
 JOB = TypeAdapter(Job)
 # The next attempt may go well: the file may be there by then, and another worker may live.
 PASSING = {ProblemCode.UPLOAD_MISSING, ProblemCode.UPLOAD_MISMATCH}
-UNKNOWN_DETAIL = "There is no such job, or it is older than a day. Send the ticket to POST /jobs again."
-LOST_DETAIL = "The worker of this job has ended without an answer. Send the ticket to POST /jobs again."
-STORE_DETAIL = "The state of jobs cannot be reached at this time. Please try again in a moment."
 
 
 class JobQueue(Protocol):
@@ -104,8 +101,7 @@ class Jobs:
         try:
             await self.queue.send(name, job, invocation)
         except ProblemError as problem:
-            failed = {"problem": {"code": problem.code.value, "detail": problem.detail}}
-            await self.keep(name, job.finished(failed), replace=True)
+            await self.keep(name, job.finished(problem_answer(problem)), replace=True)
             raise
 
     async def keep(self, name: str, job: Job, *, replace: bool) -> bool:
@@ -118,7 +114,8 @@ class Jobs:
     def unreachable(self, error: Exception) -> ProblemError:
         reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
         self.logger.error("the store of jobs failed", extra={"error": reason})
-        return ProblemError(ProblemCode.PROCESSOR_BUSY, STORE_DETAIL)
+        detail = "The state of jobs cannot be reached at this time. Please try again in a moment."
+        return ProblemError(ProblemCode.PROCESSOR_BUSY, detail)
 
 
 def name_of(job_id: str) -> str:
@@ -138,8 +135,10 @@ def may_go_better(job: Job) -> bool:
 
 
 def unknown() -> ProblemError:
-    return ProblemError(ProblemCode.NOT_FOUND, UNKNOWN_DETAIL)
+    detail = "There is no such job, or it is older than a day. Send the ticket to POST /jobs again."
+    return ProblemError(ProblemCode.NOT_FOUND, detail)
 
 
 def lost() -> ProblemError:
-    return ProblemError(ProblemCode.PROCESSOR_FAILED, LOST_DETAIL)
+    detail = "The worker of this job has ended without an answer. Send the ticket to POST /jobs again."
+    return ProblemError(ProblemCode.PROCESSOR_FAILED, detail)
