@@ -13,7 +13,7 @@ this end on while it lives. A record whose end has passed is that of a job which
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from json import dumps, loads
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
@@ -107,7 +107,7 @@ class Job:
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> Self:
         """Read a record from its parsed JSON. Raises as `from_json`."""
-        known = {name: given[name] for name in cls.__dataclass_fields__ if name in given}
+        known = {each.name: given[each.name] for each in fields(cls) if each.name in given}
         progress, options = known.get("progress"), Options.from_json(given["options"])
         job = cls(**{**known, "options": options, "progress": progress and Progress(**progress)})
         if job.status not in get_args(Status):
