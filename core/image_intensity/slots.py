@@ -144,6 +144,9 @@ class Slot(Executor):
         """Run calls until the slot is shut down. Raises BrokenProcessPool when the process has ended."""
         answers: deque[Future[bytes]] = deque()
         while not self._killed and self._fill():
+            if not answers and self._context.ended:
+                # It had nothing to do, so no call has failed. The executor may not have noticed yet.
+                raise BrokenProcessPool
             for call in islice(self._flight, len(answers), None):
                 answers.append(executor.submit(run, call.function, self._seconds))
             try:
@@ -204,6 +207,10 @@ class RememberingContext(SpawnContext):
         """Return a process that an executor will start."""
         self.process = super().Process(*args, **kwargs)
         return self.process
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.process and wait([self.process.sentinel], 0))
 
     @property
     def exit_code(self) -> int:
