@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local_server import local_log
 from local_server.local_log import CountingHandler, DescriptorHandler
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
@@ -90,8 +91,11 @@ def record(message: str) -> logging.LogRecord:
     return logging.LogRecord("gateway", logging.INFO, "", 0, message, None, None)
 
 
-def test_a_reader_that_stalls_holds_up_nothing_and_hears_how_many_lines_it_has_missed() -> None:
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(3)
+def test_a_reader_that_stalls_holds_up_nothing_and_hears_how_many_lines_it_has_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local_log, "MOST_WAITING", 3)
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     handler = CountingHandler(lines)
     for number in range(10):
         handler.handle(record(f"line {number}"))

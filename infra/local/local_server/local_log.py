@@ -33,7 +33,7 @@ class LocalLog:
     """The gateway's logger, for a person if standard output is a terminal, and the thread that writes its lines."""
 
     def __init__(self, settings: Settings) -> None:
-        self.lines: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
+        self.lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
         handler = CountingHandler(self.lines)
         handler.addFilter(is_news)
         self.logger = make_logger(settings, handler)
@@ -52,18 +52,19 @@ class LocalLog:
 class CountingHandler(QueueHandler):
     """Puts lines into a queue, already formatted, and counts those for which there is no room."""
 
+    queue: queue.SimpleQueue[logging.LogRecord]
     dropped = 0
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Put a line into the queue; before it, how many were lost."""
-        try:
-            if self.dropped:
-                lost = logging.makeLogRecord({"msg": f"{self.dropped} lines were dropped: nobody took them"})
-                self.queue.put_nowait(self.prepare(lost))
-                self.dropped = 0
-            self.queue.put_nowait(record)
-        except queue.Full:
+        if self.queue.qsize() >= MOST_WAITING:
             self.dropped += 1
+            return
+        if self.dropped:
+            lost = logging.makeLogRecord({"msg": f"{self.dropped} lines were dropped: nobody took them"})
+            self.queue.put(self.prepare(lost))
+            self.dropped = 0
+        self.queue.put(record)
 
 
 class DescriptorHandler(logging.Handler):
