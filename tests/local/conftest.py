@@ -1,7 +1,8 @@
-"""A folder for each test in which a Unix socket has room."""
+"""A folder for each test in which a Unix socket has room, and a new logger for each file of tests."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,3 +18,9 @@ def tmp_path() -> Iterator[Path]:
     """Like pytest's own, with a short path: in that, the path of a socket would be too long."""
     with TemporaryDirectory(prefix="test-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def new_logger() -> None:
+    """Forget the logger. Powertools sets one up for its process once, and ignores a second handler."""
+    logging.Logger.manager.loggerDict.pop("image-intensity", None)
