@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench attack corpus e2e build deploy key rotate uploads teardown costs lock clean
+.PHONY: help run test check format bench attack corpus e2e build deploy key rotate uploads teardown lock clean
 
 PYTHON ?= python3
 PACKAGES := core layers/contract functions/gateway functions/processor infra/local
@@ -27,6 +27,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 ENV ?= default
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
+# As docs/aws.md has them. What is in us-east-1 only is linted for that.
+REGIONS := eu-central-1 eu-west-1 eu-north-1 eu-south-1 us-east-1 us-west-2 ap-southeast-1 ap-east-1
 DOCKERFILES := functions/processor/Dockerfile infra/local/Dockerfile
 # uv keeps what it downloads in the home folder, or here if there is none that can be written, as in some containers.
 ifeq ($(shell test -w "$$HOME" && echo yes),)
@@ -50,7 +52,8 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
-	.venv-sam/bin/cfn-lint $(TEMPLATES)
+	.venv-sam/bin/cfn-lint --regions $(REGIONS) -- $(filter-out infra/watch.yaml,$(TEMPLATES))
+	.venv-sam/bin/cfn-lint --regions us-east-1 -- infra/watch.yaml
 	$(SAM) validate --lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
@@ -82,23 +85,20 @@ build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (nee
 	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && "$(CURDIR)/$(BIN)/python" -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
 
-deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: cache, canary, firewall; PARAMETERS="Name=value ...")
+deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: page, cache, canary, firewall; PARAMETERS="Name=value ...")
 	@PYTHONPATH=infra $(BIN)/python -m deployment.deploy $(ENV) $(PARAMETERS)
 
 key: .venv/dev ## Make an API key of a deployment with Access=keys (NAME=alice); END=1 ends it; without NAME, list the keys
 	@PYTHONPATH=infra $(BIN)/python -m deployment.keys $(ENV) $(NAME) $(if $(END),end)
 
-rotate: build .venv/dev ## Sign tickets and cached records with a new secret (ENV=prod; PARAMETERS as for deploy)
+rotate: build .venv/dev ## Make new secrets: the one that signs tickets and records, and CloudFront's (ENV=prod; PARAMETERS as for deploy)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.rotate $(ENV) $(PARAMETERS)
 
-uploads: .venv/dev ## Let direct uploads work again, after the brake has stopped them (ENV=prod)
+uploads: .venv/dev ## Let direct uploads work again at once, after the brake has stopped them (ENV=prod)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.uploads $(ENV)
 
 teardown: .venv/dev .venv-sam/stamp ## Empty the buckets of a deployment, end its keys, and delete all of it (ENV=prod wants CONFIRM=name-of-the-stack)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.teardown $(ENV) $(CONFIRM)
-
-costs: .venv/dev ## Compute the tables of costs in docs/aws.md again
-	@PYTHONPATH=infra $(BIN)/python -m deployment.costs
 
 lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.toml files ask for (UPGRADE=1: newest versions)
 	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh

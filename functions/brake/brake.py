@@ -1,26 +1,32 @@
 """The brake on direct uploads: an alarm calls it when far more files are sent to S3 than anyone should send.
 
-A form is signed with the rights of the gateway's role. This takes the right to upload away from the role, so that S3
-refuses every form, old and new. A person gives it back (docs/aws.md). botocore is the one that Lambda's runtime brings.
+A form is signed with the rights of the gateway's role. A policy takes the right to upload away from the role, so that
+S3 refuses every form, old and new. The alarm calls again when there was no such flood for hours, and the policy goes.
+botocore is the one that Lambda's runtime brings.
 """  # noqa: INP001 - a function of one file, deployed as it is
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.session import Session
 
-POLICY_NAME = "uploads-stopped"
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Deny", "Action": "s3:PutObject", "Resource": "*"}],
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-def lambda_handler(_event: object, _context: object) -> None:
-    """Deny uploads to the role in GATEWAY_ROLE. A second call changes nothing."""
+def lambda_handler(event: Mapping[str, Any], _context: object) -> None:
+    """Attach the policy in POLICY to the role in GATEWAY_ROLE, or detach it. A second call changes nothing."""
     iam: Any = Session().create_client("iam")
-    iam.put_role_policy(RoleName=os.environ["GATEWAY_ROLE"], PolicyName=POLICY_NAME, PolicyDocument=json.dumps(POLICY))
-    print(json.dumps({"level": "WARNING", "message": "direct uploads stopped"}))  # noqa: T201 - the log
+    names = {"RoleName": os.environ["GATEWAY_ROLE"], "PolicyArn": os.environ["POLICY"]}
+    stop = event["alarmData"]["state"]["value"] == "ALARM"
+    try:
+        (iam.attach_role_policy if stop else iam.detach_role_policy)(**names)
+    except iam.exceptions.NoSuchEntityException:
+        # `make uploads` was first.
+        if stop:
+            raise
+    message = "direct uploads stopped" if stop else "direct uploads work again"
+    print(json.dumps({"level": "WARNING", "message": message}))  # noqa: T201 - the log

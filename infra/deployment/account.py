@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from types_boto3_apigateway import APIGatewayClient
+    from types_boto3_cloudfront import CloudFrontClient
     from types_boto3_ec2 import EC2Client
     from types_boto3_lambda import LambdaClient
 
@@ -37,27 +39,27 @@ def check_concurrency(
         f"{' and '.join(f'{name}={number}' for name, number in asked.items())} cannot be reserved: this account runs "
         f"{total} functions at a time in this region, and {left} of them can be reserved ({NEVER_RESERVED} never can). "
         "Ask AWS for more, which costs nothing: Service Quotas, AWS Lambda, Concurrent executions. Until then, deploy "
-        f"without bounds of its own; the {total} of the account are the bound:\n\n    "
-        f'make deploy ENV={environment} PARAMETERS="{" ".join(f"{name}=-1" for name in asked)}"'
+        f"without bounds of its own; the {total} of the account are the bound. Of 10, API Gateway then lets half be "
+        "gateways, so that processors are left, if there are few requests a second:\n\n    "
+        f'make deploy ENV={environment} PARAMETERS="{" ".join(f"{name}=-1" for name in asked)} RequestsPerSecond=2"'
     )
 
 
 def zones_for_the_cache(client: EC2Client, environment: str, region: str) -> tuple[str, str]:
-    """Return two availability zones that have the endpoints of both Lambda and ElastiCache's API. Raises SystemExit.
+    """Return two availability zones that have the endpoint of ElastiCache's API. Raises SystemExit.
 
-    environment: as above. The gateway needs the endpoint of Lambda. That of ElastiCache's API is a guess: a serverless
-    cache has an endpoint service of its own, com.amazonaws.elasticache.serverless.REGION.vpce-svc-ID, whose zones
-    nobody can ask for before there is such a cache.
+    environment: as above. That is a guess: a serverless cache has an endpoint service of its own, whose zones nobody
+    can ask for before there is such a cache.
     """
-    names = [f"com.amazonaws.{region}.{service}" for service in ("lambda", "elasticache")]
     # Asked by its name, a service that is not there would be an error.
-    found = client.describe_vpc_endpoint_services(Filters=[{"Name": "service-name", "Values": names}])
-    zones = [set(detail["AvailabilityZones"]) for detail in found["ServiceDetails"]]
-    match sorted(set.intersection(*zones)) if len(zones) == len(names) else []:
+    names: Any = [{"Name": "service-name", "Values": [f"com.amazonaws.{region}.elasticache"]}]
+    found = client.describe_vpc_endpoint_services(Filters=names)
+    zones = {zone for detail in found["ServiceDetails"] for zone in detail["AvailabilityZones"]}
+    match sorted(zones):
         case [first, second, *_]:
             return first, second
     raise SystemExit(
-        f"{region} has no two availability zones with Lambda and ElastiCache. Choose another region, or deploy without "
+        f"{region} has no two availability zones with ElastiCache. Choose another region, or deploy without "
         f'the cache: make deploy ENV={environment} PARAMETERS="Cache=off"'
     )
 
@@ -65,3 +67,16 @@ def zones_for_the_cache(client: EC2Client, environment: str, region: str) -> tup
 def has_log_role(client: APIGatewayClient) -> bool:
     """Return whether API Gateway has a role in this account and region with which it may write logs."""
     return bool(client.get_account().get("cloudwatchRoleArn"))
+
+
+def tell_of_the_first_distribution(client: CloudFrontClient, environment: str) -> None:
+    """Tell a person what may stop a deployment with a page, if the account never had a distribution."""
+    if client.list_distributions(MaxItems="1")["DistributionList"].get("Quantity"):
+        return
+    print(  # noqa: T201 - for a person
+        "This account has no distribution of CloudFront yet. AWS verifies new accounts before they may make one; until "
+        'then, a deployment with a page is rolled back after some minutes ("Your account must be verified"). If that '
+        "happens, ask AWS Support for it, or deploy without a page: "
+        f'make deploy ENV={environment} PARAMETERS="Site=off"',
+        file=sys.stderr,
+    )

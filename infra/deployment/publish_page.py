@@ -33,7 +33,7 @@ def publish(stack: str) -> str:
     [description] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     if "PageBucket" not in outputs:
-        return f"{outputs['ApiUrl']} (the stack has no site)"
+        return outputs["ApiUrl"]
     s3, bucket = boto3.client("s3"), outputs["PageBucket"]
     files = {path.relative_to(PAGE).as_posix(): path for path in sorted(PAGE.rglob("*")) if path.is_file()}
     for key, file in files.items():

@@ -1,4 +1,4 @@
-"""`make rotate`: sign with a new secret. Tickets of the old one are not valid any more, and records are made anew.
+"""`make rotate`: new secrets. Tickets of the old one are not valid any more, and records are made anew.
 
 Usage: PYTHONPATH=infra python -m deployment.rotate ENV [Name=Value ...], as for `make deploy`.
 """
@@ -10,17 +10,21 @@ import sys
 
 import boto3
 
+from deployment.deploy import FIRST
 from deployment.deploy import main as deploy
 from deployment.stack import Deployment
 
-# As long as the one that the template generates.
+# As long as those that the template generates.
 SECRET_BYTES = 48
 
 
 def main(environment: str, *given: str) -> None:
-    """Make a new version of the secret, and deploy with it and with the parameters `given`."""
-    secret = Deployment.read(environment, given).name_of("SecretKey")
-    deploy(environment, *given, f"SecretVersion={new_version(secret)}")
+    """Make new versions of the secrets, and deploy with them and with the parameters `given`."""
+    deployment = Deployment.read(environment, given)
+    signing = new_version(deployment.name_of("SecretKey"))
+    # CloudFront's is there only with a page.
+    origin = deployment.find("OriginSecret")
+    deploy(environment, *given, f"SecretVersions={signing},{new_version(origin) if origin else FIRST}")
 
 
 def new_version(secret: str) -> str:

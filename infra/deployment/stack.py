@@ -18,19 +18,22 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import StackTypeDef
 
 REPOSITORY = Path(__file__).parents[2]
+# What the commands have made or found, and so keep.
+MADE = {"SecretVersions", "Zones"}
 
 
 @dataclass(frozen=True)
 class Deployment:
     """One of the deployments in samconfig.toml.
 
-    environment: its name there, as in `make deploy ENV=prod`. chosen: parameters that samconfig.toml or the command
-    names; the others keep the values of the stack, or have the template's defaults.
+    environment: its name there, as in `make deploy ENV=prod`. configured: parameters that samconfig.toml names. given:
+    those that the command names.
     """
 
     environment: str
     stack: str
-    chosen: dict[str, str]
+    configured: dict[str, str]
+    given: dict[str, str]
 
     @classmethod
     def read(cls, environment: str, given: Sequence[str]) -> Deployment:
@@ -43,13 +46,13 @@ class Deployment:
             names = ", ".join(name for name, value in configured.items() if name != "version" and "deploy" in value)
             raise SystemExit(f"There is no deployment {environment} in samconfig.toml. There are: {names}.")
         section = configured[environment]["deploy"]["parameters"]
-        chosen = pairs([*section["parameter_overrides"].split(), *given])
+        configured, chosen = pairs(section["parameter_overrides"].split()), pairs(given)
         # The SAM CLI passes over a name that it does not know, so a wrong one would leave the service as it is.
-        if unknown := sorted(chosen.keys() - template()["Parameters"].keys()):
+        if unknown := sorted({*configured, *chosen} - template()["Parameters"].keys()):
             raise SystemExit(
-                f"There is no parameter {', '.join(unknown)} in template.yaml. docs/aws.md has all of them."
+                f"There is no parameter {', '.join(unknown)} in template.yaml. docs/aws-parameters.md has all of them."
             )
-        return cls(environment, section["stack_name"], chosen)
+        return cls(environment, section["stack_name"], configured, chosen)
 
     @cached_property
     def description(self) -> StackTypeDef | None:
@@ -61,13 +64,17 @@ class Deployment:
                 return None
             raise
 
-    def name_of(self, logical_id: str) -> str:
-        """Return the name of a resource. Raises SystemExit with a sentence if it is not there.
+    def find(self, logical_id: str) -> str:
+        """Return the name of a resource; empty if it is not there.
 
         Of a stack whose first deployment nobody has confirmed, nothing is.
         """
         found = resources(self.stack) if self.description else ()
-        if name := next((name for each, _, name in found if each == logical_id), ""):
+        return next((name for each, _, name in found if each == logical_id), "")
+
+    def name_of(self, logical_id: str) -> str:
+        """Return the name of a resource. Raises SystemExit with a sentence if it is not there."""
+        if name := self.find(logical_id):
             return name
         raise self.absent
 
@@ -93,8 +100,15 @@ class Deployment:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the next deployment, as far as they are not the template's defaults."""
-        return self.present | self.chosen
+        """All parameters of the next deployment.
+
+        What a person has chosen before stays; all else follows the template and samconfig.toml of today.
+        """
+        defaults = {name: str(each["Default"]) for name, each in template()["Parameters"].items()}
+        before = {name for name in self.present.get("Chosen", "").split(",") if name}
+        kept = {name: value for name, value in self.present.items() if name in before | MADE}
+        chosen = ",".join(sorted(before | (self.given.keys() - MADE)))
+        return {**defaults, **kept, **self.configured, **self.given, "Chosen": chosen}
 
 
 def template() -> dict[str, Any]:

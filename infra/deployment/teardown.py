@@ -11,11 +11,12 @@ import sys
 import boto3
 from botocore.exceptions import ClientError
 
-from deployment.deploy import PRODUCTION, TOOLS, chosen_region, delete_firewall, run
+from deployment.deploy import PRODUCTION, chosen_region
 from deployment.keys import Keys
+from deployment.neighbours import LOG_ROLE_STACK, TOOLS, Neighbours, delete_failed, run
 from deployment.publish_page import delete
 from deployment.stack import Deployment, resources
-from deployment.uploads import let_uploads_work
+from deployment.uploads import POLICY, ROLE, let_uploads_work
 
 
 def main(environment: str, confirmed: str = "") -> None:
@@ -27,8 +28,9 @@ def main(environment: str, confirmed: str = "") -> None:
     if deployment.description:
         prepare(stack)
         run([str(TOOLS / "sam"), "delete", "--stack-name", stack, "--region", region, "--no-prompts"])
-    # Last: a firewall cannot be deleted while a distribution has it.
-    delete_firewall(stack)
+    # Last: a firewall cannot be deleted while a distribution has it, nor an image while a function has it.
+    Neighbours(stack, region).delete_all()
+    delete_failed(LOG_ROLE_STACK, region)
 
 
 def prepare(stack: str) -> None:
@@ -37,11 +39,13 @@ def prepare(stack: str) -> None:
     End its API keys, too, of which CloudFormation knows nothing.
     """
     boto3.client("cloudformation").update_termination_protection(StackName=stack, EnableTerminationProtection=False)
-    for logical_id, kind, name in resources(stack):
+    found = list(resources(stack))
+    names = {logical_id: name for logical_id, _, name in found}
+    if names.get(ROLE) and names.get(POLICY):
+        let_uploads_work(names[ROLE], names[POLICY])
+    for _, kind, name in found:
         if kind == "AWS::S3::Bucket" and name:
             empty(name)
-        if logical_id == "GatewayRole" and name:
-            let_uploads_work(name)
         if kind == "AWS::ApiGateway::UsagePlan" and name:
             keys = Keys(boto3.client("apigateway"), name, "")
             # By hand, several keys of one name can be made. They end together.

@@ -1,4 +1,4 @@
-"""`make uploads`: let direct uploads work again, after the brake has stopped them.
+"""`make uploads`: let direct uploads work again at once, after the brake has stopped them.
 
 Usage: PYTHONPATH=infra python -m deployment.uploads ENV
 """
@@ -11,20 +11,21 @@ import boto3
 
 from deployment.stack import Deployment
 
-# functions/brake has the same (a test compares them).
-POLICY_NAME = "uploads-stopped"
+ROLE, POLICY = "GatewayFunctionRole", "UploadsStopped"
 
 
 def main(environment: str) -> None:
     """Give the gateway its right to upload back."""
-    let_uploads_work(Deployment.read(environment, []).name_of("GatewayRole"))
+    deployment = Deployment.read(environment, [])
+    let_uploads_work(deployment.name_of(ROLE), deployment.name_of(POLICY))
 
 
-def let_uploads_work(role: str) -> None:
+def let_uploads_work(role: str, policy: str) -> None:
     """Remove what the brake has added to a role, if it has."""
     iam = boto3.client("iam")
-    if POLICY_NAME in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        iam.delete_role_policy(RoleName=role, PolicyName=POLICY_NAME)
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    if policy in {each["PolicyArn"] for each in attached}:
+        iam.detach_role_policy(RoleName=role, PolicyArn=policy)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-import brake
 from contract.problems import PROBLEM_TYPES, ProblemCode
-from deployment.deploy import LIMITS_PER_ADDRESS
 from deployment.publish_page import PAGE
-from deployment.spending import PAGE_FILE_BYTES
 from deployment.stack import Deployment
-from deployment.uploads import POLICY_NAME
+from deployment.uploads import POLICY, ROLE
 from gateway.http.cloudfront import SECRET_HEADER
 from gateway.http.request_log import METRICS_NAMESPACE
 from tests.aws.test_translation import Functions
@@ -28,6 +25,9 @@ def template(name: str) -> dict[str, Any]:
     return resources
 
 
+LIMITS_PER_ADDRESS = ("RequestsPerAddress", "PostsPerAddress")
+# The largest file of the page that the firewall does not count as a request, but as a file.
+PAGE_FILE_BYTES = 26_100
 PARAMETERS = yaml.load((REPOSITORY / "template.yaml").read_text(), Functions)["Parameters"]  # noqa: S506 - a safe one
 
 
@@ -45,8 +45,8 @@ def test_both_functions_are_bounded_by_default() -> None:
 
 
 def test_what_costs_most_is_off_and_forms_are_few_by_default() -> None:
-    defaults = {name: PARAMETERS[name]["Default"] for name in ("JobConcurrency", "Runs", "UploadsPerSecond")}
-    assert defaults == {"JobConcurrency": 0, "Runs": "off", "UploadsPerSecond": 1}
+    defaults = {name: PARAMETERS[name]["Default"] for name in ("JobConcurrency", "Runs", "Site", "Access")}
+    assert defaults == {"JobConcurrency": 0, "Runs": "off", "Site": "off", "Access": "keys"}
     reserved = deployed()["JobFunction"]["Properties"]["ReservedConcurrentExecutions"]
     assert reserved["Fn::If"][:2] == ["JobsBounded", {"Ref": "JobConcurrency"}]
 
@@ -82,7 +82,7 @@ def test_the_firewall_counts_requests_and_posts_each_up_to_their_own_limit() -> 
     condition, page_left_out, alone = every["ScopeDownStatement"]["Fn::If"][2]["Fn::If"]
     assert (condition, alone) == ("ForCloudFront", {"Ref": "AWS::NoValue"})
     files = FILES["Fn::If"][1]["Statement"]["RateBasedStatement"]
-    assert (FILES["Fn::If"][0], files["Limit"]) == ("ForCloudFront", {"Ref": "FilesPerAddress"})
+    assert (FILES["Fn::If"][0], files["Limit"]) == ("ForCloudFront", 1000)
     assert page_left_out == {"NotStatement": {"Statement": files["ScopeDownStatement"]}}
 
 
@@ -99,7 +99,7 @@ def test_the_firewall_takes_no_request_to_the_api_for_a_file_of_the_page() -> No
     assert {path for path in counted if not path.startswith("/samples/")} == {"/vendor/noble-hashes-2.4.0/LICENSE"}
     assert is_file("/")
     # As many as the parameter says, and no larger than the costs assume.
-    assert len(page) - len(counted) <= 30
+    assert len(page) - len(counted) <= 40
     sizes = [(PAGE / path[1:]).stat().st_size for path in page if is_file(path)]
     assert max(sizes) <= PAGE_FILE_BYTES <= 1.01 * max(sizes)
     api = [each["PathPattern"].replace("*", "") for each in distribution()["CacheBehaviors"]]
@@ -134,15 +134,20 @@ def test_the_limits_of_the_firewall_are_the_deployments() -> None:
         assert own[name]["Default"] == PARAMETERS[name]["Default"]
 
 
+def test_a_distribution_with_a_firewall_has_no_ipv6_of_which_one_person_has_any_number() -> None:
+    assert distribution()["IPV6Enabled"] == {"Fn::If": ["FirewallGiven", False, True]}
+    assert template("site.yaml")["DomainRecordIPv6"]["Condition"] == "IPv6Record"
+
+
 def test_production_is_behind_the_firewall_cloudfront_and_keys_and_its_releases_are_canaries() -> None:
-    chosen = Deployment.read("prod", []).chosen
-    sensible = {"Firewall": "on", "DirectAccess": "off", "Access": "keys", "SafeDeployment": "true"}
+    configured = Deployment.read("prod", []).configured
+    chosen = {name: str(each["Default"]) for name, each in PARAMETERS.items()} | configured
+    sensible = {"Site": "on", "Firewall": "on", "DirectAccess": "off", "Access": "keys", "SafeDeployment": "true"}
     assert {name: chosen.get(name) for name in sensible} == sensible
-    assert chosen["Deployment"].startswith("Canary")
 
 
 def test_the_budget_of_a_day_tells_whoever_gets_the_alarms() -> None:
-    budget = deployed()["Budget"]["Properties"]
+    budget = template("watch.yaml")["Budget"]["Properties"]
     assert budget["Budget"] == {
         "BudgetType": "COST",
         "TimeUnit": "DAILY",
@@ -150,15 +155,24 @@ def test_the_budget_of_a_day_tells_whoever_gets_the_alarms() -> None:
     }
     [told] = budget["NotificationsWithSubscribers"]
     assert told["Subscribers"] == [{"SubscriptionType": "EMAIL", "Address": {"Ref": "AlarmEmail"}}]
-    subscription = deployed()["AlarmSubscription"]["Properties"]
-    assert subscription == {"TopicArn": {"Ref": "Alarms"}, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
+    for resources in (deployed(), template("watch.yaml")):
+        for name, topic in (("AlarmSubscription", "Alarms"), ("NoticeSubscription", "Notices")):
+            subscription = resources[name]["Properties"]
+            assert subscription == {"TopicArn": {"Ref": topic}, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
 
 
 def test_an_alarm_watches_how_much_is_stored() -> None:
-    alarm = deployed()["MuchStored"]["Properties"]
+    alarm = template("monitoring.yaml")["MuchStored"]["Properties"]
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/S3", "BucketSizeBytes")
     assert {"Name": "BucketName", "Value": {"Ref": "Uploads"}} in alarm["Dimensions"]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1_000_000_000_000, "GreaterThanOrEqualToThreshold")
+
+
+def test_a_dead_service_without_requests_is_told() -> None:
+    watch = template("watch.yaml")
+    assert watch["NotReady"]["Properties"]["Dimensions"] == [{"Name": "HealthCheckId", "Value": {"Ref": "Check"}}]
+    assert watch["NotReady"]["Properties"]["TreatMissingData"] == "breaching"
+    assert watch["Check"]["Properties"]["HealthCheckConfig"]["ResourcePath"] == {"Ref": "Path"}
 
 
 def test_the_firewalls_answer_is_a_problem_of_the_contract() -> None:
@@ -208,37 +222,74 @@ def test_cloudfront_keeps_the_page_and_the_parts_of_docs_and_nothing_else_and_co
     assert all(behavior["Compress"] for behavior in [page, *distribution()["CacheBehaviors"]])
 
 
-def test_the_brake_is_pulled_by_the_alarm_on_files_sent_to_s3() -> None:
+def test_the_brake_is_pulled_and_let_go_by_the_alarm_on_files_sent_to_s3() -> None:
     resources = deployed()
     alarm = resources["TooManyUploads"]["Properties"]
-    assert (alarm["Namespace"], alarm["MetricName"], alarm["Period"]) == ("AWS/S3", "PostRequests", 60)
-    assert {"Fn::GetAtt": ["BrakeFunction", "Arn"]} in alarm["AlarmActions"]
-    # S3 has no metrics of requests without this.
-    metrics = resources["Uploads"]["Properties"]["MetricsConfigurations"]["Fn::If"][1]
-    assert {"Name": "FilterId", "Value": metrics[0]["Id"]} in alarm["Dimensions"]
+    # Not S3's own metrics of requests: they come late or never.
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Period"]) == ("AWS/SQS", "NumberOfMessagesSent", 60)
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["UploadsSeen", "QueueName"]}}]
+    [counted] = resources["Uploads"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert counted == {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["UploadsSeen", "Arn"]}}
+    assert (alarm["Threshold"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]) == (200, 1, 360)
+    for actions in (alarm["AlarmActions"], alarm["OKActions"]):
+        assert {"Fn::GetAtt": ["BrakeFunction", "Arn"]} in actions
     assert resources["BrakePermission"]["Properties"]["Principal"] == "lambda.alarms.cloudwatch.amazonaws.com"
-    assert resources["BrakeFunction"]["Properties"]["Environment"]["Variables"]["GATEWAY_ROLE"] == {
-        "Ref": "GatewayRole"
-    }
-    assert alarm["Threshold"] == {"Ref": "UploadsBeforeBrake"}
-    [policy] = resources["BrakeRole"]["Properties"]["Policies"]
-    rights = [(each["Action"], each["Resource"]) for each in policy["PolicyDocument"]["Statement"]]
-    assert rights[0] == ("iam:PutRolePolicy", {"Fn::GetAtt": ["GatewayRole", "Arn"]})
-    assert brake.POLICY_NAME == POLICY_NAME
-    assert POLICY_NAME in alarm["AlarmDescription"]["Fn::Sub"]
+    assert not [
+        each for name, each in resources.items() if name.startswith(("Brake", "Uploads")) and "Condition" in each
+    ]
+
+
+def test_the_brake_may_attach_one_policy_to_one_role_which_denies_uploads() -> None:
+    resources = deployed()
+    [policy] = resources["BrakeFunctionRole"]["Properties"]["Policies"]
+    [right] = policy["PolicyDocument"]["Statement"]
+    assert right["Action"] == ["iam:AttachRolePolicy", "iam:DetachRolePolicy"]
+    assert right["Resource"] == {"Fn::GetAtt": [ROLE, "Arn"]}
+    assert right["Condition"] == {"ArnEquals": {"iam:PolicyARN": {"Ref": POLICY}}}
+    [denied] = resources[POLICY]["Properties"]["PolicyDocument"]["Statement"]
+    assert denied == {"Effect": "Deny", "Action": "s3:PutObject", "Resource": {"Fn::Sub": "${Uploads.Arn}/*"}}
+    variables = resources["BrakeFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables == {"GATEWAY_ROLE": {"Ref": ROLE}, "POLICY": {"Ref": POLICY}}
+    assert resources["GatewayFunction"]["Properties"]["Role"] == {"Fn::GetAtt": [ROLE, "Arn"]}
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    every = deployed() | template("monitoring.yaml")
+    every = deployed() | template("monitoring.yaml") | template("watch.yaml")
     return {name: each for name, each in every.items() if each.get("Type") == "AWS::CloudWatch::Alarm"}
 
 
-def test_every_alarm_tells_somebody() -> None:
+def test_every_alarm_tells_somebody_and_names_a_paragraph_of_the_runbook() -> None:
     # Not a parameter of the test: this needs the SAM CLI, and so may only be asked while a test runs.
-    assert len(alarms()) > 5
+    assert len(alarms()) > 15
+    runbook = (REPOSITORY / "docs/aws-runbook.md").read_text()
+    paragraphs = {re.sub(r"[^a-z0-9]+", "-", line.lower()) for line in re.findall(r"^## (.*)$", runbook, re.MULTILINE)}
+    named = set()
     for name, alarm in alarms().items():
-        assert {"Ref": "Alarms"} in alarm["Properties"]["AlarmActions"], name
-        assert alarm["Properties"]["AlarmDescription"], name
+        [topic] = [each["Ref"] for each in alarm["Properties"]["AlarmActions"] if "Ref" in each]
+        assert topic in {"Alarms", "Notices"}, name
+        [anchor] = re.findall(r"\. docs/aws-runbook\.md#([a-z0-9-]+)$", alarm["Properties"]["AlarmDescription"])
+        assert anchor in paragraphs, name
+        named.add(anchor)
+    # What rolls back or cannot wait, and no more.
+    now = {name for name, each in alarms().items() if {"Ref": "Alarms"} in each["Properties"]["AlarmActions"]}
+    assert now == {
+        "GatewayErrors",
+        "InternalErrors",
+        "ProcessorErrors",
+        "AuthorizerErrors",
+        "BrakeErrors",
+        "TooManyUploads",
+        "NotReady",
+    }
+
+
+def test_no_two_alarms_look_at_one_thing() -> None:
+    looked_at = [
+        str([each["Properties"].get(name) for name in ("Namespace", "MetricName", "Dimensions", "Metrics")])
+        for each in alarms().values()
+    ]
+    # The firewalls of the API and of CloudFront have other dimensions.
+    assert len(looked_at) == len(set(looked_at))
 
 
 def test_two_deployments_in_one_account_share_no_metric_and_no_dashboard() -> None:
@@ -246,7 +297,7 @@ def test_two_deployments_in_one_account_share_no_metric_and_no_dashboard() -> No
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
     monitoring = template("monitoring.yaml")
     assert deployed()["MonitoringStack"]["Properties"]["Parameters"]["ServiceName"] == {"Ref": "AWS::StackName"}
-    assert monitoring["Dashboard"]["Properties"]["DashboardName"] == {"Ref": "ServiceName"}
+    assert monitoring["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${ServiceName}-${AWS::Region}"}
     body = monitoring["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = loads(body.replace("${", "{"))["widgets"]
     metrics = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
@@ -261,20 +312,27 @@ def test_the_saved_query_for_one_request_looks_into_both_functions() -> None:
     assert "request_id" in query["QueryString"]
 
 
-def test_the_gateways_network_leads_to_lambda_and_the_table_of_jobs_and_to_nothing_else() -> None:
+def test_nobody_reaches_the_gateways_network_and_it_reaches_lambda_without_a_price() -> None:
     network = template("network.yaml")
-    endpoints = [each for each in network.values() if each.get("Type") == "AWS::EC2::VPCEndpoint"]
-    assert [each["Properties"]["ServiceName"] for each in endpoints] == [
-        {"Fn::Sub": "com.amazonaws.${AWS::Region}.lambda"},
-        {"Fn::Sub": "com.amazonaws.${AWS::Region}.dynamodb"},
-    ]
+    (endpoint,) = [each for each in network.values() if each.get("Type") == "AWS::EC2::VPCEndpoint"]
+    # A gateway endpoint costs nothing. An interface endpoint takes money for each byte of an image.
+    assert endpoint["Properties"]["VpcEndpointType"] == "Gateway"
+    assert endpoint["Properties"]["ServiceName"] == {"Fn::Sub": "com.amazonaws.${AWS::Region}.dynamodb"}
+    (route,) = [each for each in network.values() if each.get("Type") == "AWS::EC2::Route"]
+    assert route["Properties"]["EgressOnlyInternetGatewayId"] == {"Ref": "WayOut"}
+    assert network["WayOut"]["Type"] == "AWS::EC2::EgressOnlyInternetGateway"
     egress = network["FunctionGroup"]["Properties"]["SecurityGroupEgress"]
-    assert {rule["CidrIp"] for rule in egress} == {network["Vpc"]["Properties"]["CidrBlock"]}
+    assert [(rule["FromPort"], rule.get("CidrIpv6", rule.get("CidrIp"))) for rule in egress] == [
+        (443, "::/0"),
+        (6379, network["Vpc"]["Properties"]["CidrBlock"]),
+    ]
     [more] = [each for each in network.values() if each.get("Type") == "AWS::EC2::SecurityGroupEgress"]
-    # Where that leads, the routes say: there is none but that of the gateway endpoint.
-    assert more["Condition"] == endpoints[1]["Condition"] == "JobsOn"
-    assert endpoints[1]["Properties"]["VpcEndpointType"] == "Gateway"
-    assert not [each for each in network.values() if each.get("Type") == "AWS::EC2::Route"]
+    assert more["Condition"] == endpoint["Condition"] == "JobsOn"
+    function = deployed()["GatewayFunction"]["Properties"]
+    assert function["VpcConfig"]["Fn::If"][1]["Ipv6AllowedForDualStack"] is True
+    # Lambda's usual address has no IPv6.
+    address = function["Environment"]["Variables"]["AWS_ENDPOINT_URL_LAMBDA"]
+    assert address["Fn::If"] == ["CacheOn", {"Fn::Sub": "https://lambda.${AWS::Region}.api.aws"}, ""]
 
 
 def test_the_gateways_role_may_use_the_endpoint_of_the_table() -> None:
@@ -284,9 +342,9 @@ def test_the_gateways_role_may_use_the_endpoint_of_the_table() -> None:
     assert statement["Principal"] == "*"
     assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
     [rights] = [
-        each
-        for policy in deployed()["GatewayRole"]["Properties"]["Policies"]
-        for each in policy.get("Fn::If", ["", policy])[1]["PolicyDocument"]["Statement"]
-        if any(action.startswith("dynamodb:") for action in each["Action"])
+        each["Fn::If"][1]
+        for policy in deployed()[ROLE]["Properties"]["Policies"]
+        for each in policy["PolicyDocument"]["Statement"]
+        if "dynamodb:" in str(each)
     ]
     assert (statement["Action"], statement["Resource"]) == (rights["Action"], {"Ref": "JobTable"})

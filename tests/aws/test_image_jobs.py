@@ -13,7 +13,7 @@ from processor.job import RETRIES
 from tests.aws.translation import deployed
 from tests.test_deployment import COMPOSE
 
-PARTS = {"JobFunction", "JobRole", "JobTable", "JobsLost", "JobsLostAlarm", "JobFunctionEventInvokeConfig"}
+PARTS = {"JobFunction", "JobFunctionRole", "JobTable", "JobsLost", "JobFunctionEventInvokeConfig"}
 Resources = dict[str, dict[str, Any]]
 
 
@@ -39,12 +39,12 @@ def test_a_job_has_the_same_time_everywhere(on: Resources) -> None:
 
 def statements(on: Resources, role: str) -> list[dict[str, Any]]:
     """The statements of a role, also those that depend on a condition."""
-    policies = [each["Fn::If"][1] if "Fn::If" in each else each for each in on[role]["Properties"]["Policies"]]
-    return [statement for each in policies for statement in each["PolicyDocument"]["Statement"]]
+    every = [each for policy in on[role]["Properties"]["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    return [each["Fn::If"][1] if "Fn::If" in each else each for each in every]
 
 
 def test_gateway_and_worker_may_read_and_write_the_records_and_no_more(on: Resources) -> None:
-    for role in ("GatewayRole", "JobRole"):
+    for role in ("GatewayFunctionRole", "JobFunctionRole"):
         [rights] = [each for each in statements(on, role) if "dynamodb" in str(each)]
         assert rights["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem"]
         assert rights["Resource"] == {"Fn::GetAtt": ["JobTable", "Arn"]}
@@ -57,7 +57,7 @@ def test_a_record_expires_and_costs_nothing_while_there_is_none(on: Resources) -
 
 
 def test_without_jobs_nothing_of_them_is_made(on: Resources) -> None:
-    assert {on[name]["Condition"] for name in PARTS} == {"JobsOn", "JobsWatched"}
+    assert {on[name]["Condition"] for name in PARTS} == {"JobsOn"}
     variables = on["GatewayFunction"]["Properties"]["Environment"]["Variables"]
     assert variables["JOB_TABLE"] == {"Fn::If": ["JobsOn", {"Ref": "JobTable"}, ""]}
     assert variables["JOB_FUNCTION_NAME"] == {"Fn::If": ["JobsOn", {"Ref": "JobFunction"}, ""]}

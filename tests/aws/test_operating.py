@@ -30,7 +30,9 @@ def test_the_api_and_every_function_are_traced() -> None:
 
 
 def test_the_api_is_logged_by_default() -> None:
-    assert PARAMETERS["ApiLogs"]["Default"] == "on"
+    assert PARAMETERS["Monitoring"]["Default"] == "on"
+    (stage,) = of_type(deployed(), "AWS::ApiGateway::Stage").values()
+    assert stage["Properties"]["AccessLogSetting"]["Fn::If"][0] == "MonitoringOn"
 
 
 @pytest.fixture
@@ -55,14 +57,14 @@ def test_the_saved_queries_ask_for_fields_that_the_log_has(line: dict[str, Any])
 
 def test_alarms_and_dashboard_look_at_metrics_that_the_gateway_sends() -> None:
     source = (REPOSITORY / "functions/gateway/gateway/http/request_log.py").read_text()
-    sent = set(re.findall(r'add_metric\("(\w+)"', source))
+    sent = set(re.findall(r'add_metric\("(\w+)"', source)) | set(request_log.CACHE_METRICS.values())
     own = [each["Properties"] for each in alarms().values()]
-    watched = {each["MetricName"] for each in own if each["Namespace"] == request_log.METRICS_NAMESPACE}
-    assert watched == {"CacheErrors"}
+    watched = {each["MetricName"] for each in own if each.get("Namespace") == request_log.METRICS_NAMESPACE}
+    assert watched == {"CacheErrors", "InternalErrors"}
     assert watched <= sent
     body = template("monitoring.yaml")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = set(re.findall(r'"ImageIntensity", "(\w+)"', body)) | set(re.findall(r'"\.", "(Cache\w+)"', body))
-    assert {"CacheHits", "CacheMisses", "ProcessorTime"} <= shown <= sent
+    assert {"CacheHits", "CacheMisses", "ProcessorTime", "InternalErrors"} <= shown <= sent
 
 
 def test_the_domain_and_its_certificate_are_cloudfronts() -> None:
@@ -75,16 +77,23 @@ def test_the_domain_and_its_certificate_are_cloudfronts() -> None:
     assert {each["Properties"]["Name"]["Ref"] for each in records} == {"DomainName"}
 
 
-def test_a_new_version_of_the_secret_changes_the_function() -> None:
+def test_new_versions_of_the_secrets_change_what_has_them() -> None:
     variables = deployed()["GatewayFunction"]["Properties"]["Environment"]["Variables"]
     given, without = variables["SECRET_KEY"]["Fn::If"][1:]
-    assert "${SecretVersion}" in given["Fn::Sub"]
-    assert "${SecretVersion}" not in without["Fn::Sub"]
+    assert given["Fn::Sub"][1] == {"Version": {"Fn::Select": [0, {"Ref": "SecretVersions"}]}}
+    assert "${Version}" not in without["Fn::Sub"]
+    second = {"Fn::If": ["OriginSecretGiven", {"Fn::Select": [1, {"Ref": "SecretVersions"}]}, ""]}
+    for stack in ("SiteStack", "FirewallStack"):
+        assert deployed()[stack]["Properties"]["Parameters"]["OriginVersion"] == second
+    # CloudFront takes minutes to change it: meanwhile the gateway believes the one before, too.
+    both = variables["ORIGIN_SECRET"]["Fn::If"][1]["Fn::If"][1]["Fn::Sub"][0]
+    new, old = both.split("},{")
+    assert "SecretString:::${Version}" in new
+    assert "SecretString:AWSPREVIOUS" in old
 
 
-def test_the_gateway_knows_what_comes_through_cloudfront_and_whether_anything_else_may() -> None:
+def test_the_gateway_knows_whether_anything_but_cloudfront_may_call_it() -> None:
     variables = deployed()["GatewayFunction"]["Properties"]["Environment"]["Variables"]
-    assert "${OriginSecret}" in variables["ORIGIN_SECRET"]["Fn::If"][1]["Fn::Sub"]
     assert variables["DIRECT_ACCESS"] == {"Fn::If": ["SiteOn", {"Ref": "DirectAccess"}, "on"]}
 
 

@@ -11,12 +11,29 @@ import yaml
 from tests.aws.translation import REPOSITORY, deployed, of_type, translate
 
 
-def versions(**parameters: str) -> list[str]:
-    return list(of_type(deployed(**parameters), "AWS::Lambda::Version"))
+def versions(**parameters: str) -> set[str]:
+    """The versions of gateway and processor."""
+    found = of_type(deployed(**parameters), "AWS::Lambda::Version")
+    assert len(found) == 2
+    # Older ones stay, for a rollback by hand.
+    assert {each["DeletionPolicy"] for each in found.values()} == {"Retain"}
+    return set(found)
 
 
 def test_another_release_publishes_another_version() -> None:
-    assert versions(Release="1" * 64) != versions(Release="2" * 64)
+    assert not versions(Release="1" * 64) & versions(Release="2" * 64)
+
+
+@pytest.mark.parametrize("function", ["GatewayFunction", "ProcessorFunction"])
+def test_a_release_changes_the_function_without_which_lambda_publishes_no_version(function: str) -> None:
+    assert deployed()[function]["Properties"]["Environment"]["Variables"]["RELEASE"] == {"Ref": "Release"}
+
+
+def test_the_gateway_calls_a_version_of_the_processor_and_never_the_latest() -> None:
+    resources = deployed()
+    named = resources["GatewayFunction"]["Properties"]["Environment"]["Variables"]["PROCESSOR_FUNCTION_NAME"]["Ref"]
+    assert resources[named]["Type"] == "AWS::Lambda::Version"
+    assert resources[named]["Properties"]["FunctionName"] == {"Ref": "ProcessorFunction"}
 
 
 def test_the_same_release_publishes_none() -> None:
@@ -49,9 +66,18 @@ def settings_of(path: str, method: str) -> dict[str, Any]:
 
 def test_every_method_has_a_limit_and_forms_for_uploads_a_lower_one() -> None:
     # CloudFormation wants a slash of a path as ~1 (AWS::ApiGateway::Stage MethodSetting, ResourcePath).
-    usual, forms = settings_of("/*", "*"), settings_of("/~1uploads", "POST")
+    usual, forms, script = (
+        settings_of("/*", "*"),
+        settings_of("/~1uploads", "POST"),
+        settings_of("/~1docs~1{file}", "GET"),
+    )
     assert usual["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
-    assert forms["ThrottlingRateLimit"] == {"Ref": "UploadsPerSecond"}
+    assert forms["ThrottlingRateLimit"] == script["ThrottlingRateLimit"] == 1
+
+
+def test_a_burst_is_no_more_than_there_are_gateways() -> None:
+    burst = {"Fn::If": ["GatewayBounded", {"Ref": "GatewayConcurrency"}, 5]}
+    assert settings_of("/*", "*")["ThrottlingBurstLimit"] == burst
 
 
 def test_methods_have_no_metrics_of_their_own_which_cost() -> None:
@@ -64,37 +90,52 @@ def test_the_path_with_a_lower_limit_takes_every_method_that_others_take() -> No
     assert paths["/uploads"].keys() == paths["/{proxy+}"].keys()
 
 
-SAFE = {"SafeDeployment": "true", "Deployment": "Canary10Percent5Minutes"}
+SAFE = {"SafeDeployment": "true"}
 
 
-def test_a_canary_sees_answers_of_500_and_asks_the_new_version_first() -> None:
+def test_a_canary_is_rolled_back_by_crashes_and_internal_errors_and_asks_the_new_version_first() -> None:
     resources = deployed(**SAFE)
     (group,) = of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values()
-    watched = [resources[each["Name"]["Ref"]] for each in group["Properties"]["AlarmConfiguration"]["Alarms"]]
-    (errors,) = [each for each in watched if each["Properties"]["MetricName"] == "5XXError"]
-    assert {each["Name"]: each["Value"] for each in errors["Properties"]["Dimensions"]} == {
-        "ApiName": {"Ref": "AWS::StackName"},
-        "Stage": "v1",
-    }
-    (alias,) = of_type(resources, "AWS::Lambda::Alias").values()
-    update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert "Canary10Percent5Minutes" in str(group["Properties"]["DeploymentConfigName"])
+    watched = [
+        resources[each["Name"]["Ref"]]["Properties"] for each in group["Properties"]["AlarmConfiguration"]["Alarms"]
+    ]
+    # Not 5XXError: that counts what is busy, too.
+    assert {each["MetricName"] for each in watched} == {"Errors", "InternalErrors"}
+    assert all(each["Threshold"] >= 2 for each in watched)
+    aliases = of_type(resources, "AWS::Lambda::Alias")
+    update = aliases["GatewayFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     assert update["BeforeAllowTrafficHook"]["Fn::If"][:2] == ["DeployedSafely", {"Ref": "PreTrafficFunction"}]
 
 
-def test_the_alarms_dimensions_are_the_name_and_the_stage_of_the_api() -> None:
-    (api,) = of_type(deployed(), "AWS::ApiGateway::RestApi").values()
-    (stage,) = of_type(deployed(), "AWS::ApiGateway::Stage").values()
-    assert api["Properties"].get("Name", {"Ref": "AWS::StackName"}) == {"Ref": "AWS::StackName"}
-    # Without a name of its own, the API has the title of its description.
-    assert api["Properties"]["Body"]["info"]["title"] == {"Ref": "AWS::StackName"}
-    assert stage["Properties"]["StageName"] == "v1"
+def test_a_hotfix_can_do_without_codedeploy_which_waits_for_alarms() -> None:
+    resources = deployed(SafeDeployment="false")
+    assert not of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
+    assert all("UpdatePolicy" not in each for each in of_type(resources, "AWS::Lambda::Alias").values())
+
+
+def test_every_role_has_the_boundary() -> None:
+    boundary = {"Fn::If": ["BoundaryGiven", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    roles = of_type(deployed(**SAFE), "AWS::IAM::Role")
+    for name in ("runs", "account"):
+        text = (REPOSITORY / f"infra/{name}.yaml").read_text()
+        roles |= of_type(yaml.load(text, Functions)["Resources"], "AWS::IAM::Role")  # noqa: S506 - a safe one
+    assert len(roles) >= 11
+    assert {name for name, role in roles.items() if role["Properties"].get("PermissionsBoundary") != boundary} == set()
+
+
+def test_the_gateway_may_give_back_its_network_interfaces_after_the_cache_is_off() -> None:
+    role = deployed(Cache="off")["GatewayFunctionRole"]["Properties"]
+    assert "AWSLambdaVPCAccessExecutionRole" in str(role["ManagedPolicyArns"])
+    denied = [each for each in role["Policies"][0]["PolicyDocument"]["Statement"] if each.get("Effect") == "Deny"]
+    assert [each["Action"] for each in denied] == ["ec2:*"]
 
 
 def test_the_hook_asks_the_new_version_and_codedeploy_may_call_it() -> None:
     resources = deployed(**SAFE)
-    (version,) = of_type(resources, "AWS::Lambda::Version")
     hook = resources["PreTrafficFunction"]["Properties"]
-    assert hook["Environment"]["Variables"]["GATEWAY_VERSION"] == {"Ref": version}
+    version = hook["Environment"]["Variables"]["GATEWAY_VERSION"]["Ref"]
+    assert resources[version]["Properties"]["FunctionName"] == {"Ref": "GatewayFunction"}
     assert hook["FunctionName"]["Fn::Sub"].startswith("CodeDeployHook_")
 
 
@@ -196,6 +237,8 @@ NESTED = {
 }
 # These have another name in their stack.
 RENAMED = {("SiteStack", "FirewallArn"): "SiteFirewallArn", ("RunsStack", "Concurrency"): "RunsConcurrency"}
+# The monitoring gets the name of the cache.
+OTHERS = {("MonitoringStack", "Cache")}
 
 
 @pytest.mark.parametrize("name", NESTED)
@@ -207,17 +250,24 @@ def test_what_a_deployment_chooses_reaches_the_nested_stack(name: str) -> None:
     assert not missing
     for each in wanted:
         source = RENAMED.get((name, each), each)
-        if source in chosen:
+        if source in chosen and (name, each) not in OTHERS:
             assert given[each] == {"Ref": source}, each
 
 
 def test_the_zones_that_are_chosen_are_those_of_the_caches_subnets() -> None:
     network = yaml.load((REPOSITORY / "infra/network.yaml").read_text(), Functions)["Resources"]  # noqa: S506 - safe
     zones = [each["Properties"]["AvailabilityZone"] for each in of_type(network, "AWS::EC2::Subnet").values()]
-    assert [zone["Fn::If"][1] for zone in zones] == [{"Ref": "ZoneA"}, {"Ref": "ZoneB"}]
+    given = {"Fn::If": ["ZonesGiven", {"Fn::Split": [",", {"Ref": "Zones"}]}, {"Fn::GetAZs": ""}]}
+    assert zones == [{"Fn::Select": [number, given]} for number in (0, 1)]
 
 
 def test_the_role_for_logs_of_the_whole_account_is_not_a_part_of_a_deployment() -> None:
     assert not of_type(deployed(), "AWS::ApiGateway::Account")
     account = yaml.load((REPOSITORY / "infra/account.yaml").read_text(), Functions)["Resources"]  # noqa: S506 - safe
-    assert {resource["DeletionPolicy"] for resource in account.values()} == {"Retain"}
+    policies = {name: resource.get("DeletionPolicy") for name, resource in account.items()}
+    assert policies == {
+        "ApiLogRole": "RetainExceptOnCreate",
+        "FirstResource": None,
+        "ApiAccount": "RetainExceptOnCreate",
+    }
+    assert account["ApiAccount"]["DependsOn"] == "FirstResource"

@@ -118,7 +118,7 @@ def sam_local(folder: Path) -> Iterator[str]:
 def deployed(folder: Path, *parameters: str) -> Iterator[str]:
     """Yield the address of the whole template, deployed to MiniStack with these parameters, and with a real Valkey.
 
-    Off is what MiniStack does not have: the network with ElastiCache Serverless, and SnapStart for functions in Docker.
+    Off is what MiniStack does not have: the network with ElastiCache Serverless, and CodeDeploy with SnapStart.
     """
     build()
     port = free_port()
@@ -170,9 +170,9 @@ def deploy(environment: dict[str, str], folder: Path, *parameters: str, stack: s
         *("--s3-bucket", "artifacts", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
         *(
             "--parameter-overrides",
-            "RedisHost=valkey",
-            "SnapStart=None",
-            "SavedQueries=off",
+            "Cache=valkey",
+            "Site=on",
+            "Access=open",
             "JobConcurrency=1",
             *parameters,
         ),

@@ -1,7 +1,7 @@
 """Tokens and signatures, end to end on the local AWS: a second stack beside the one of the other tests.
 
 MiniStack asks the template's authorizer, and refuses what has no signature. It compares no signatures, and its refusals
-have not the template's shape: docs/aws-checklist.md has what is left for an account.
+have not the template's shape: infra/checklist.md has what is left for an account.
 """
 
 from __future__ import annotations

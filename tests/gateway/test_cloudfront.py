@@ -96,3 +96,13 @@ def test_a_secret_that_is_no_text_is_a_wrong_one(gateway: Gateway) -> None:
 def test_refusing_everybody_is_a_setting_that_cannot_work() -> None:
     with pytest.raises(SettingsError, match=r"^DIRECT_ACCESS: .*ORIGIN_SECRET"):
         Settings.load({"DIRECT_ACCESS": "false"})
+
+
+def test_while_the_secret_changes_the_gateway_believes_both_and_nothing_else(
+    make_gateway: Callable[..., Gateway],
+) -> None:
+    changing = make_gateway(variables={"ORIGIN_SECRET": "new,old,", "DIRECT_ACCESS": "false"})
+    for secret in ("new", "old"):
+        assert changing.upload(x_origin_secret=secret).status_code == 200
+    for other in ("", "new,old,", "another"):
+        assert changing.upload(x_origin_secret=other).status_code == 403

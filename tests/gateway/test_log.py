@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import redis
 
 from contract.problems import ProblemCode, ProblemError
@@ -14,8 +15,6 @@ from tests.gateway.driver import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
     from tests.gateway.driver import Gateway
 
@@ -103,6 +102,15 @@ def test_the_processors_time_is_counted_when_it_fails(gateway: Gateway, capsys: 
     gateway.processor.answer = ProblemError(ProblemCode.PROCESSOR_TIMEOUT, "Too long.")
     gateway.upload()
     assert "ProcessorTime" in metrics(capsys)[0]
+
+
+@pytest.mark.parametrize(("code", "counted"), [(ProblemCode.INTERNAL_ERROR, 1), (ProblemCode.PROCESSOR_BUSY, 0)])
+def test_what_rolls_back_a_deployment_counts_internal_errors_only(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str], code: ProblemCode, counted: int
+) -> None:
+    gateway.processor.answer = ProblemError(code, "It is so.")
+    gateway.upload()
+    assert metrics(capsys)[0].get("InternalErrors", 0) == counted
 
 
 def test_cache_errors_are_counted_once_an_outage_and_logged_in_one_line(

@@ -6,21 +6,21 @@ import re
 
 import pytest
 
-from deployment.prices import PRICES, usd
 from intensity.runs import estimate
 from intensity.runs.estimate import cost_of
 from intensity.runs.request import MOST_OBJECTS
+from tests.aws.test_costs import usd
 from tests.test_deployment import template
 
 FUNCTIONS = template("infra/runs.yaml")["Resources"]
 
 
 def test_the_prices_of_the_estimate_are_those_of_the_table() -> None:
-    assert PRICES["Lambda time"].usd == estimate.LAMBDA_GB_SECOND
-    assert pytest.approx(usd("Lambda requests", 1)) == estimate.LAMBDA_REQUEST
-    assert pytest.approx(usd("S3 GET", 1)) == estimate.S3_GET
-    assert pytest.approx(usd("S3 POST", 1)) == estimate.S3_PUT
-    assert pytest.approx(usd("Step Functions", 1)) == estimate.STATE_TRANSITION
+    assert usd("Lambda time", 1) == pytest.approx(estimate.LAMBDA_GB_SECOND)
+    assert usd("Lambda requests", 1) == pytest.approx(estimate.LAMBDA_REQUEST)
+    assert usd("S3 GET", 1) == pytest.approx(estimate.S3_GET)
+    assert usd("S3 POST", 1) == pytest.approx(estimate.S3_PUT)
+    assert usd("Step Functions", 1) == pytest.approx(estimate.STATE_TRANSITION)
 
 
 def test_the_sizes_of_the_estimate_are_those_of_functions() -> None:

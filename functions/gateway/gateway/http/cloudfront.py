@@ -24,9 +24,12 @@ class CloudFrontMiddleware:
     """Gives a request that comes through CloudFront its viewer's address, and refuses others where that is wanted."""
 
     def __init__(self, app: ASGIApp, secret: str, *, direct_access: bool) -> None:
-        """Serve requests that come without the secret only with `direct_access`."""
+        """Serve requests that come without the secret only with `direct_access`.
+
+        While the secret changes, `secret` has two with a comma between.
+        """
         self.app = app
-        self.secret = secret.encode()
+        self.secrets = [each.encode() for each in secret.split(",") if each]
         self.direct_access = direct_access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +37,8 @@ class CloudFrontMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if compare_digest(headers.get(SECRET_HEADER, "").encode("latin-1"), self.secret):
+        sent = headers.get(SECRET_HEADER, "").encode("latin-1")
+        if any(compare_digest(sent, secret) for secret in self.secrets):
             scope["client"] = (viewer(headers, scope["client"][0]), 0)
         elif not self.direct_access and scope["path"] not in OPEN:
             await problem_response(ProblemError(ProblemCode.FORBIDDEN, DETAIL), scope["state"]["log"])(

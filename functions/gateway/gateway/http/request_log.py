@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
+from contract.problems import ProblemCode
 from gateway.http.security import RAW_HEADERS
 from gateway.measuring.outcome import Report
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from contract.problems import ProblemCode
 
 METRICS_NAMESPACE = "ImageIntensity"
 CACHE_METRICS = {"hit": "CacheHits", "miss": "CacheMisses"}
@@ -106,6 +106,8 @@ class RequestLogMiddleware:
         if not metrics:
             return
         metrics.add_metric("Requests", MetricUnit.Count, 1)
+        if log.problem is ProblemCode.INTERNAL_ERROR:
+            metrics.add_metric("InternalErrors", MetricUnit.Count, 1)
         if report.cache in CACHE_METRICS:
             metrics.add_metric(CACHE_METRICS[report.cache], MetricUnit.Count, 1)
         if report.cache_failures:
