@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from io import BytesIO
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from local_server import start
 from tests.local.measuring import black, picture
 from tests.local.test_processes import wait_for
 from tests.server import running_server, starting_server
@@ -333,3 +335,11 @@ def test_a_page_of_another_origin_may_ask(serve: Callable[..., AbstractContextMa
         refused = httpx.get(f"{address}/health", headers={"Origin": "http://localhost:4321"})
     assert allowed.headers["access-control-allow-origin"] == "http://localhost:1234"
     assert "access-control-allow-origin" not in refused.headers
+
+
+def test_a_start_removes_what_an_earlier_removal_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f"{start.PREFIX}left"
+    left.mkdir()
+    new = start.private_folder()
+    assert list(tmp_path.iterdir()) == [new]

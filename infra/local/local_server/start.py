@@ -112,8 +112,8 @@ def private_folder() -> Path:
     import fcntl  # noqa: PLC0415 - Windows has none
 
     for left in Path(gettempdir()).glob(f"{PREFIX}*"):
-        # Somebody else's, or of a run that lives.
-        with suppress(OSError), (left / LOCK).open("r+") as other:
+        # Somebody else's, or of a run that lives. One without the file is what an earlier removal left.
+        with suppress(OSError), (left / LOCK).open("a") as other:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(left, ignore_errors=True)
     # It gets the name that others look for when it is locked.
