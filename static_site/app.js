@@ -19,7 +19,7 @@ import { link, startOptions } from "./options.js";
 import { forgetPixel, showPreview } from "./preview.js";
 import { clearRegion, setRegion, typeRegion } from "./region.js";
 import { markOutdated, showResult, startResult, tellOfHiddenColors } from "./result.js";
-import { add, answerOf, drop, isOutdated, isRefused, isRetryable, keep, openJobs, page, refer, restore, rowFinder, target } from "./rows.js";
+import { add, answerOf, drop, isOutdated, isRefused, isRetryable, keep, openJobs, page, refer, refreshReference, restore, rowFinder, target } from "./rows.js";
 import { analyze, cancel, isRunning, isRunningMany, join, leave, measure, measureAgainSoon, retry, startRunning, stop } from "./running.js";
 import { asCsv, asJson, asTable, copyOnClick, download } from "./saving.js";
 import { endpoint } from "./service.js";
@@ -130,8 +130,10 @@ function take(found) {
   // Of several images, the list is what counts; of one, its result.
   if (page.batch.length > 1) byId("panels").before(byId("list"));
   else byId("panels").after(byId("list"));
-  if (!isMany || !page.shown) show(rows.find((row) => !isRefused(row)));
-  refresh(rows);
+  // Of what is chosen again, no number is left: neither in the result nor as the reference.
+  const isOther = refreshReference();
+  show(isMany && page.shown ? page.shown : rows.find((row) => !isRefused(row)));
+  refresh(isOther ? page.rows : rows);
   announce(`${chosenInWords()} chosen.`);
 }
 
@@ -145,7 +147,7 @@ function giveRegionBack(found) {
 
 /** Take rows off the page, and end what is under way for them. Returns a function that puts them back. */
 function takeAway(rows) {
-  rows.forEach(leave);
+  leave(rows);
   return drop(rows);
 }
 
@@ -217,7 +219,7 @@ function compareWith(row) {
 function remove(row) {
   const wasShown = row === page.shown;
   const putBack = takeAway([row]);
-  if (wasShown) show(page.batch[0] ?? null);
+  show(wasShown ? page.batch[0] ?? null : page.shown); // which may have been compared with it
   refresh();
   offerUndo(`${quoted(row.name)} removed.`, putBack);
 }

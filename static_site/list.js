@@ -74,7 +74,7 @@ function moveByKey(event, select) {
     const row = listed[Math.min(listed.length - 1, Math.max(0, place + STEPS[key]))];
     bringIntoView(row);
     select(row, true);
-    elements.get(row.id).querySelector(".select").focus({ preventScroll: true });
+    elements.get(row.id)?.querySelector(".select").focus({ preventScroll: true }); // or it has just been filtered out
   } else return;
   event.preventDefault();
 }
@@ -110,8 +110,9 @@ function draw() {
   if (byId("list").hidden) return clear();
   listed = filtered(page.rows);
   const { first, rows } = inView();
-  removeAllBut(rows);
+  const left = removeAllBut(rows);
   place(rows, first);
+  if (left !== null) goOnAt(left);
   byId("above").style.height = `${first * rowHeight}px`;
   byId("below").style.height = `${(listed.length - first - rows.length) * rowHeight}px`;
   byId("table-of-rows").setAttribute("aria-rowcount", listed.length + 1);
@@ -153,15 +154,23 @@ function inView() {
   return { first, rows: listed.slice(first, first + number) };
 }
 
+/** Returns the place of the row that the keyboard was on, if it went, or null. */
 function removeAllBut(rows) {
   const ids = new Set(rows.map(({ id }) => id));
+  let left = null;
   for (const [id, element] of elements) {
     if (ids.has(id)) continue;
-    // Who goes through the list by keyboard goes on in it.
-    if (element.contains(document.activeElement)) byId("list-view").focus({ preventScroll: true });
+    if (element.contains(document.activeElement)) left = element.ariaRowIndex - 2;
     removeRow(element);
     elements.delete(id);
   }
+  return left;
+}
+
+/** Who goes through the list by keyboard goes on with the next row, or, if the row was only scrolled away, with the list. */
+function goOnAt(place) {
+  const next = elements.get(listed[Math.min(place, listed.length - 1)]?.id);
+  (next?.querySelector(".select") ?? byId("list-view")).focus({ preventScroll: true });
 }
 
 /** The rows into the document, in their order. `first` is the place of the first one in the list. */

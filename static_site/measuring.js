@@ -68,11 +68,13 @@ export class Run {
     this.#fill();
   }
 
-  /** Take a row out, wherever it is. */
-  remove(row) {
-    end(row);
-    this.rows = this.rows.filter((other) => other !== row);
-    this.#waiting = this.#waiting.filter((other) => other !== row);
+  /** Take rows out, wherever they are. */
+  remove(rows) {
+    const gone = new Set(rows);
+    rows.forEach(end);
+    for (const row of rows) this.#active.delete(row);
+    this.rows = this.rows.filter((row) => !gone.has(row));
+    this.#waiting = this.#waiting.filter((row) => !gone.has(row));
     this.#fill();
   }
 
@@ -81,6 +83,7 @@ export class Run {
     this.onEnd = () => {};
     const open = [...this.#waiting, ...this.#active];
     this.#waiting = [];
+    this.#active.clear();
     open.forEach(end);
     this.onChange(open);
   }
@@ -100,11 +103,10 @@ export class Run {
     row.status = { state: "measuring", before: settled(row), abort };
     this.onChange([row]);
     const status = await this.#outcome(row, abort.signal);
+    if (abort.signal.aborted) return; // who ended it has taken it out, and may have begun it anew
     this.#active.delete(row);
-    if (!abort.signal.aborted) {
-      Object.assign(row, { status, job: null });
-      this.onChange([row]);
-    }
+    Object.assign(row, { status, job: null });
+    this.onChange([row]);
     this.#fill();
   }
 
@@ -134,10 +136,10 @@ export class Run {
   }
 }
 
-/** A row that is measured no more is what it was before. */
+/** A row that is measured no more is what it was before. Its job is forgotten: it has the options of then. */
 function end(row) {
   row.status.abort?.abort();
-  row.status = settled(row);
+  Object.assign(row, { status: settled(row), job: null });
 }
 
 /**

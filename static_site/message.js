@@ -86,17 +86,17 @@ export function tellOne(row, isQuiet) {
   }
 }
 
-/** `retry(rows)` tries those again for which that may help. */
-export function tellMany(rows, retry) {
+/** `retry(rows)` tries those again for which that may help. `note`: what else there is to say. */
+export function tellMany(rows, retry, note = "") {
   const all = rows.length;
   const failed = rows.filter(({ status }) => status.problem);
   const problems = failed.map(({ status }) => status.problem);
   const hits = rows.filter((row) => !row.status.problem && answerOf(row).cache === "hit").length;
   const known = hits ? ` ${hits === all ? "All" : count(hits)} of them ${hits === 1 ? "was" : "were"} measured before: answered from the cache.` : "";
-  if (!failed.length) return say("success", `${count(all)} images measured.${known}`);
+  if (!failed.length) return say("success", `${count(all)} images measured.${known}${note}`);
   const again = failed.filter(isRetryable);
   const action = again.length ? [`Retry ${count(again.length)}`, () => retry(again)] : null;
-  if (failed.length < all) return say("partial", `${count(all - failed.length)} of ${count(all)} images measured; ${reasonsOf(problems)}.`, { action });
+  if (failed.length < all) return say("partial", `${count(all - failed.length)} of ${count(all)} images measured; ${reasonsOf(problems)}.${note}`, { action });
   const sentences = new Set(problems.map(({ message }) => message));
   const why = sentences.size === 1 ? [...sentences][0] : `They are ${reasonsOf(problems)}.`;
   say("error", `None of the ${count(all)} images could be measured. ${why}`, { requestId: problems[0].requestId, action });
@@ -110,7 +110,7 @@ export function beginProgress(isQuiet) {
   byId("message").classList.add("vacant");
   clearTimeout(progressTimer);
   progressTimer = setTimeout(() => {
-    byId("message").hidden = true;
+    if (byId("message").classList.contains("vacant")) byId("message").hidden = true; // and not what was said since
     byId("progress").hidden = false;
     if (!isQuiet) byId("progress").scrollIntoView({ block: "nearest" });
   }, PROGRESS_AFTER_MS);

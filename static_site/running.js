@@ -11,10 +11,13 @@ import { totals } from "./words.js";
 // One image is measured again by itself, so long after the last change of an option, unless it takes its time.
 const AGAIN_AFTER_MS = 300;
 const MOST_BYTES_AGAIN = 20_000_000;
+const NOT_KEPT = " The browser cannot keep this list over a reload: download it to be sure.";
 const analyzeButton = byId("analyze");
 
 /** What is being measured, or null. */
 let run = null;
+/** Whether the browser has kept all that ended, for a reload. */
+let isKept = true;
 let againTimer;
 /** What shows a row, and what brings the controls and rows of the list up to date (app.js). */
 let show = (_row) => {};
@@ -52,6 +55,7 @@ export function measure(rows, { refused = [], isQuiet = false } = {}) {
   clearTimeout(againTimer);
   const onStage = (row, ...stage) => run.rows.length === 1 && showStage(row, ...stage);
   const onEnd = (measured) => finish(measured, refused, isQuiet);
+  isKept = true;
   beginProgress(isQuiet);
   run = new Run({ options: page.options, onChange: changed, onStage, onEnd });
   if (rows.length === 1) show(rows[0]);
@@ -61,18 +65,18 @@ export function measure(rows, { refused = [], isQuiet = false } = {}) {
 
 function changed(rows) {
   const ended = rows.filter(({ status }) => status.state === "measured" || status.state === "failed");
-  if (!ended.map(keep).every(Boolean)) say("info", "The browser has no room to keep this list over a reload. Download it to be sure.");
-  const isNew = refreshReference();
-  if (rows.includes(page.shown)) show(page.shown);
+  if (!ended.map(keep).every(Boolean)) isKept = false;
+  const isOther = refreshReference() || rows.includes(page.reference);
+  if (isOther || rows.includes(page.shown)) show(page.shown); // or what it is compared with would be from before
   if (run?.rows.length > 1) showProgress(run);
-  showList(isNew || rows.includes(page.reference) ? page.rows : rows);
+  showList(isOther ? page.rows : rows);
 }
 
 function finish(rows, refused, isQuiet) {
   const { options } = run;
   endRun();
   refresh([]);
-  if (rows.length > 1) return tellMany([...rows, ...refused], (again) => measure(again.filter(isRetryable)));
+  if (rows.length > 1) return tellMany([...rows, ...refused], (again) => measure(again.filter(isRetryable)), isKept ? "" : NOT_KEPT);
   if (!rows.length) return;
   tellOne(rows[0], isQuiet);
   if (!isQuiet) reveal();
@@ -115,9 +119,9 @@ export function join(rows) {
   run?.add(rows);
 }
 
-/** Take a row out of what is being measured. */
-export function leave(row) {
-  run?.remove(row);
+/** Take rows out of what is being measured. */
+export function leave(rows) {
+  run?.remove(rows);
 }
 
 /** Try one again, beside the others. */

@@ -350,4 +350,4 @@ def test_a_list_is_sorted_looked_at_and_shortened_by_keyboard_alone(screen: Scre
     expect(screen.rows.nth(1).get_by_role("button", name="Remove")).to_be_focused()
     screen.page.keyboard.press("Enter")
     expect(screen.rows).to_have_count(2)
-    expect(screen.page.locator("#list-view")).to_be_focused()
+    expect(screen.rows.nth(1).locator(".select")).to_be_focused()
