@@ -124,7 +124,7 @@ def test_an_image_that_is_brought_back_while_nobody_answers_is_measured_once(scr
     expect(screen.progress).to_be_visible()
     screen.rows.last.get_by_role("button", name="Remove").click()
     screen.page.get_by_role("button", name="Undo").click()
-    expect(screen.progress).to_be_hidden()
+    expect(screen.progress).to_be_hidden(timeout=3_000)
     screen.analyze.click()
     expect(screen.progress).to_be_visible()
     held[0].continue_()
@@ -136,7 +136,7 @@ def test_an_image_that_is_brought_back_while_nobody_answers_is_measured_once(scr
 def test_undo_is_offered_for_the_last_image_of_a_run_and_measures_it(screen: Screen, tmp_path: Path) -> None:
     paths = colors(tmp_path)
     screen.intercept(
-        3, lambda route: None if b'filename="c.png"' in route.request.post_data_buffer else route.continue_()
+        3, lambda route: None if b'filename="c.png"' in (route.request.post_data_buffer or b"") else route.continue_()
     )
     screen.open()
     screen.file.set_input_files(paths)
