@@ -9,17 +9,19 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from tests.e2e.engines import AWS, deployed, run
+from tests.e2e.engines import AWS, SMALL, address_of, deploy, run, wait_until_ready
 from tests.server import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.e2e.compose import Compose
+    from tests.e2e.conftest import Engine
 
 # What a key may do at once, and in a day.
 BURST, DAY = 5, 8
+# As in samconfig.toml for `make deploy`.
+DEV = "image-intensity-dev"
 
 
 class Guarded(NamedTuple):
@@ -63,17 +65,16 @@ def guarded_compose(compose: Compose) -> Iterator[Guarded]:
         compose("up", "--wait", "--no-build")
 
 
-@contextmanager
-def guarded_stack(folder: Path) -> Iterator[Guarded]:
-    """Deploy the template with keys, and have `make key`'s program make some.
-
-    It is a stack of its own: MiniStack cannot change the parameters of one that has the nested stack of the site.
-    """
+def guarded_stack(engine: Engine) -> Guarded:
+    """Deploy the template with keys beside the one of the other tests, and have `make key`'s program make some."""
+    endpoint = urlsplit(engine.url)._replace(path="").geturl()
+    environment = {**AWS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": "infra"}
     limits = (f"KeyRequestBurst={BURST}", "KeyRequestsPerSecond=1", f"KeyRequestsPerDay={DAY}")
-    with deployed(folder, "Access=keys", *limits) as url:
-        endpoint = urlsplit(url)._replace(path="").geturl()
-        environment = {**AWS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": "infra"}
-        program = (sys.executable, "-m", "deployment.keys", "prod")
-        first, second = (run(*program, name, environment=environment) for name in ("first", "second"))
-        assert [line.split()[1] for line in run(*program, environment=environment).splitlines()] == ["first", "second"]
-        yield Guarded(url, first, second, has_own_answers=False)
+    assert engine.folder
+    deploy(environment, engine.folder, *SMALL, "Access=keys", *limits, stack=DEV)
+    url = address_of(endpoint, DEV)
+    wait_until_ready(url)
+    program = (sys.executable, "-m", "deployment.keys", "default")
+    first, second = (run(*program, name, environment=environment) for name in ("first", "second"))
+    assert [line.split()[1] for line in run(*program, environment=environment).splitlines()] == ["first", "second"]
+    return Guarded(url, first, second, has_own_answers=False)

@@ -39,6 +39,8 @@ STACK = "image-intensity"
 FUNCTION_MEMORY = "700m"
 # What runs need, for the tests of runs. MiniStack passes over the number of functions at a time; the tests bound it.
 RUNS = ("Runs=on", "SourceBuckets=photos,strangers", "RunsConcurrency=2")
+# For a second stack: the least that measures. MiniStack can change the parameters of one without nested ones.
+SMALL = ("Site=off", "Monitoring=off", "JobConcurrency=0")
 # Before the first answer, images are built and containers are started.
 START_SECONDS = 120
 

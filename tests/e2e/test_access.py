@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,6 +16,7 @@ from tests.e2e.test_http import ORIGIN, TIMEOUT, assert_measured, assert_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from tests.e2e.conftest import Engine
 
@@ -23,16 +25,15 @@ LONG = 60
 
 
 @pytest.fixture(scope="module")
-def guarded(
-    request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Guarded]:
+def guarded(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Guarded]:
     """The service with its door closed."""
+    door: AbstractContextManager[Guarded]
     if engine.name == "make run":
         door = guarded_run()
     elif engine.name == "compose":
         door = guarded_compose(request.getfixturevalue("compose"))
     elif engine.name == "deployed":
-        door = guarded_stack(tmp_path_factory.mktemp("guarded"))
+        door = nullcontext(guarded_stack(engine))
     else:
         pytest.skip(f"{engine.name}: its door cannot be closed from here (sam local has no API keys)")
     with door as closed:

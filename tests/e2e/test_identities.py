@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.authorizer.issuer import AUDIENCE, DISCOVERY, LocalIssuer, rsa_key, running_issuer
-from tests.e2e.engines import AWS, address_of, deploy, wait_for
+from tests.e2e.engines import AWS, SMALL, address_of, deploy, wait_until_ready
 from tests.e2e.images import fresh
 from tests.e2e.test_http import ORIGIN, TIMEOUT, assert_measured
 from tests.support import BRIDGE
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Engine
 
-# The least that measures. MiniStack can change the parameters of a stack without the nested ones.
-SMALL = ("Site=off", "Monitoring=off", "JobConcurrency=0")
 OTHER = "identities"
 
 
@@ -60,16 +58,17 @@ def guard(engine: Engine, issuer: LocalIssuer) -> Callable[[str], Guarded]:
     endpoint = urlsplit(engine.url)._replace(path="").geturl()
     assert engine.folder
     folder = engine.folder
-    current: list[str] = []
+    current: dict[str, Guarded] = {}
 
     def deployed(access: str) -> Guarded:
-        if current != [access]:
+        if access not in current:
             parameters = (f"Access={access}", f"JwtIssuer={issuer.address}", f"JwtAudience={AUDIENCE}")
             deploy({**AWS, "AWS_ENDPOINT_URL": endpoint}, folder, *SMALL, *parameters, stack=OTHER)
-            current[:] = [access]
-        url = address_of(endpoint, OTHER)
-        wait_for(f"{url}/health/ready")
-        return Guarded(url, issuer)
+            url = address_of(endpoint, OTHER)
+            wait_until_ready(url)
+            current.clear()
+            current[access] = Guarded(url, issuer)
+        return current[access]
 
     return deployed
 
