@@ -11,8 +11,10 @@ from pydantic_core import to_json
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
-# No line of ours says which thread or process wrote it. Not to ask saves a tenth of the line's time.
+# No line of ours says which thread, process or task wrote it. Not to ask saves a tenth of the line's time.
 logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+# Since Python 3.12.
+logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 
 
 def written(line: dict[str, Any]) -> str:
