@@ -41,6 +41,10 @@ FORBIDDEN = "private.png"
 # Written again since it was listed.
 CHANGED = "lists/changed.png"
 EMPTY = "many/empty.png"
+# The objects of the run that is canceled: five batches.
+HALF = 500
+# How many children of a run measure at a time.
+CHILDREN = 3
 
 
 @dataclass
@@ -84,6 +88,14 @@ class Runs:
     def read(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.outputs["RunsBucket"], Key=key)["Body"].read()
 
+    def bound(self) -> None:
+        """Let a run have so many children at a time. MiniStack does not know the state's own bound, and starts 64."""
+        machines, machine = self.client("stepfunctions"), self.outputs["RunsStateMachine"]
+        definition = json.loads(machines.describe_state_machine(stateMachineArn=machine)["definition"])
+        assert definition["States"]["Measure"].pop("MaxConcurrencyPath") == "$.max_concurrency"
+        definition["States"]["Measure"]["MaxConcurrency"] = CHILDREN
+        machines.update_state_machine(stateMachineArn=machine, definition=json.dumps(definition))
+
     @contextmanager
     def functions(self, number: int) -> Iterator[None]:
         """Let only so many functions measure at a time."""
@@ -118,6 +130,7 @@ def runs(engine: Engine, tmp_path: Path) -> Runs:
         stranger = found.client("s3", aws_access_key_id="222222222222")
         stranger.create_bucket(Bucket="strangers", CreateBucketConfiguration=region)
         stranger.put_object(Bucket="strangers", Key=FORBIDDEN, Body=png(1))
+        found.bound()
     return found
 
 
@@ -185,10 +198,10 @@ def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_fi
 
 def test_a_run_that_was_canceled_in_the_middle_measures_the_rest_when_it_is_resumed(runs: Runs) -> None:
     # A batch takes some seconds, so that the command finds the run running.
-    runs.upload({f"half/{number:04d}.jpg": png(number % 256) if number % 10 else slow() for number in range(1000)})
+    runs.upload({f"half/{number:04d}.jpg": png(number % 256) if number % 10 else slow() for number in range(HALF)})
     # AWS stops the children of a canceled run. MiniStack lets them run on, and a child that finds no free function ends
-    # at once, which on AWS would wait. So three batches are measured, and the others are not.
-    with runs.functions(3):
+    # at once, which on AWS would wait. So two batches or some more are measured, and the others are not.
+    with runs.functions(CHILDREN - 1):
         assert runs.command("start", "s3://photos/half/", "--name", "half", "--yes").returncode == 0
         until(lambda: runs.maps("half"))
         canceled = runs.command("cancel", "half")
@@ -197,24 +210,24 @@ def test_a_run_that_was_canceled_in_the_middle_measures_the_rest_when_it_is_resu
     aborted = runs.command("status", "half")
     assert (aborted.returncode, "aborted" in aborted.stderr) == (1, True)
     before = runs.parts("half")
-    assert 0 < sum(map(objects_of, before)) < 1000
+    assert 0 < sum(map(objects_of, before)) < HALF
     assert not runs.has("runs/half/summary.json")
     damaged, *sound = sorted(before)
     runs.s3.put_object(Bucket=runs.outputs["RunsBucket"], Key=damaged, Body=runs.read(damaged)[:-1])
 
     assert runs.command("resume", "half").returncode == 0
     watched = runs.command("watch", "half")
-    assert (watched.returncode, "1,000 measured" in watched.stderr) == (0, True), watched.stderr
+    assert (watched.returncode, f"{HALF} measured" in watched.stderr) == (0, True), watched.stderr
     todo = runs.read("work/half/todo-half_2.jsonl")
     left = [each["key"] for line in todo.splitlines() for each in json.loads(line)["objects"]]
-    assert len(left) == len(set(left)) == 1000 - sum(map(objects_of, sound))
+    assert len(left) == len(set(left)) == HALF - sum(map(objects_of, sound))
     # What was written before is as it was, but for the damaged part, and each object has one row.
     after = runs.parts("half")
-    assert sum(map(objects_of, after)) == 1000
+    assert sum(map(objects_of, after)) == HALF
     assert {key: before[key] for key in sound}.items() <= after.items()
     assert runs.command("fetch", "half", "--only", "csv").returncode == 0
     rows = list(csv.DictReader(io.StringIO((runs.folder / "half/results.csv").read_text())))
-    assert len(rows) == len({row["path"] for row in rows}) == 1000
+    assert len(rows) == len({row["path"] for row in rows}) == HALF
     assert all(row["average_intensity"] for row in rows)
 
 
