@@ -14,7 +14,6 @@ TESTS = Path(__file__).parent
 # One of each kind that depends on it: a server over HTTP, a Unix socket, a shell that gets paths.
 AFFECTED = [
     "test_docs.py::test_the_curl_example_prints_the_fields_that_the_document_shows",
-    "local/test_measuring.py::test_a_broker_that_dies_is_a_failure_of_the_processor",
     "cli/test_command.py::test_problems_have_a_row_each_and_sums_that_add_up",
     "cli/test_command.py::test_head_ends_the_command_without_a_word",
     "cli/test_faults.py::test_a_temporary_folder_without_space_is_one_line",

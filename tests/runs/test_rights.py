@@ -170,6 +170,6 @@ def test_results_are_private_encrypted_and_only_parts_go() -> None:
 def test_no_bucket_may_be_read_by_default() -> None:
     assert template("template.yaml")["Parameters"]["SourceBuckets"]["Default"] == ""
     for role in ("PlanRole", "MeasureRole"):
-        (_, conditional) = RESOURCES[role]["Properties"]["Policies"]
-        assert conditional[0] == "SourcesGiven"
-        assert conditional[2] == "AWS::NoValue"
+        [_, sources, keys] = RESOURCES[role]["Properties"]["Policies"]
+        assert [sources[0], keys[0]] == ["SourcesGiven", "KeysGiven"]
+        assert [sources[2], keys[2]] == ["AWS::NoValue"] * 2
