@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """Like pytest's own, with a short path: in that, the path of a socket would be too long."""
-    with TemporaryDirectory(prefix="test-", ignore_cleanup_errors=True) as folder:
+    """Like pytest's own, with a short path: with a long TMPDIR, the path of a socket in that would be too long."""
+    with TemporaryDirectory(prefix="test-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
