@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 from http import HTTPStatus
 from typing import Any
 
@@ -165,3 +166,8 @@ def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> No
 
     # This is why the largest uploads do not go inline.
     assert len(json.dumps(inline.to_event())) > LAMBDA_PAYLOAD_BYTES
+
+
+def test_a_problem_survives_the_way_between_processes() -> None:
+    problem = pickle.loads(pickle.dumps(ProblemError(ProblemCode.CORRUPT_IMAGE, "It is cut short.")))  # noqa: S301
+    assert (type(problem), problem.code, problem.detail) == (ProblemError, "corrupt_image", "It is cut short.")

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from contract.invocation import StoredImage
 from contract.jobs import SILENCE_SECONDS, Job, Progress
+from contract.problems import ProblemError
 from gateway.log import make_logger
 from gateway.measuring.processor_client import Answer
 from gateway.measuring.redis_store import RedisStore, connect
@@ -176,7 +177,9 @@ async def test_the_file_counts_as_memory_of_a_job(monkeypatch: pytest.MonkeyPatc
     assert isinstance(answer, Measurement)
     assert answer.pixel_count == 16_000_000
     monkeypatch.setattr(in_slots, "most_bytes", lambda: 15_900_000 + len(image))
-    assert getattr(in_slots.measure_job(invocation(image), tmp_path), "code", None) == "too_many_pixels"
+    with pytest.raises(ProblemError) as refused:
+        in_slots.measure_job(invocation(image), tmp_path)
+    assert refused.value.code == "too_many_pixels"
 
 
 async def test_one_job_is_measured_at_a_time_on_the_whole_machine(tmp_path: Path) -> None:

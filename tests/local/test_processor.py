@@ -174,13 +174,12 @@ async def test_large_images_are_decoded_one_at_a_time_on_the_whole_machine(
     """The lock is the one that a process of another worker has."""
     monkeypatch.setattr(in_slots, "LARGE_BYTES", 1_000_000)
     with FileLock(tmp_path / "large"):
-        busy = in_slots.measure(invocation(LARGE), tmp_path, 0.1)
-        assert isinstance(busy, in_slots.Problem)
-        assert busy.code == "processor_busy"
-        small = in_slots.measure(invocation(picture((10, 10))), tmp_path, 0.1)
-        assert not isinstance(small, in_slots.Problem)
+        with pytest.raises(ProblemError) as busy:
+            in_slots.measure(invocation(LARGE), tmp_path, 0.1)
+        assert busy.value.code == "processor_busy"
+        assert in_slots.measure(invocation(picture((10, 10))), tmp_path, 0.1).pixel_count == 100
     try:
-        assert not isinstance(in_slots.measure(invocation(LARGE), tmp_path, 20), in_slots.Problem)
+        assert in_slots.measure(invocation(LARGE), tmp_path, 20).pixel_count == 64_000_000
     finally:
         # It would end this process.
         limit(None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -31,14 +31,6 @@ CONTAINER_LIMIT = "/sys/fs/cgroup/memory.max"
 JOB_NICENESS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A ProblemError, for another process: exceptions with two arguments do not survive pickling."""
-
-    code: ProblemCode
-    detail: str | None = None
-
-
 def load() -> None:
     """Load NumPy and the decoders."""
     import processor.handler  # noqa: F401, PLC0415 - only measuring processes have them
@@ -50,8 +42,8 @@ def load_for_jobs() -> None:
     load()
 
 
-def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement | Problem:
-    """Measure one image, for at most so many seconds. folder: of the run."""
+def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement:
+    """Measure one image, for at most so many seconds. folder: of the run. Raises ProblemError."""
     from processor.handler import measure_invocation  # noqa: PLC0415
 
     turn = FileLock(folder / "large", timeout=seconds)
@@ -66,23 +58,18 @@ def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement
     try:
         image = content(invocation.image, folder)
         return measure_invocation(replace(invocation, image=image), reserve)
-    except ProblemError as problem:
-        return Problem(problem.code, problem.detail)
-    except Timeout:
-        return Problem(ProblemCode.PROCESSOR_BUSY)
+    except Timeout as error:
+        raise ProblemError(ProblemCode.PROCESSOR_BUSY) from error
     finally:
         turn.release()
 
 
-def measure_job(invocation: Invocation, folder: Path) -> Measurement | Problem:
-    """Measure the image of a job, in as much memory as half of the machine's."""
+def measure_job(invocation: Invocation, folder: Path) -> Measurement:
+    """Measure the image of a job, in as much memory as half of the machine's. Raises ProblemError."""
     from processor.large import measure_large  # noqa: PLC0415
 
-    try:
-        image = content(invocation.image, folder)
-        return measure_large(replace(invocation, image=image), most_bytes(), lambda _: None)
-    except ProblemError as problem:
-        return Problem(problem.code, problem.detail)
+    image = content(invocation.image, folder)
+    return measure_large(replace(invocation, image=image), most_bytes(), lambda _: None)
 
 
 def content(image: bytes | StoredImage, folder: Path) -> bytes:

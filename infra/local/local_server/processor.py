@@ -12,7 +12,7 @@ from contract.jobs import Progress
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.processor_client import Answer, TimeUsedUpError, failure
 from image_intensity.slots import Slot, SlotError, TimeLimitError
-from local_server.measuring import Problem, load, load_for_jobs, measure, measure_job
+from local_server.measuring import load, load_for_jobs, measure, measure_job
 from local_server.small import is_small
 from local_server.turns import Turns
 
@@ -87,10 +87,12 @@ class SlotProcessor:
             finally:
                 lock.release()
 
-    async def answer(self, result: Future[Measurement | Problem]) -> Answer:
+    async def answer(self, result: Future[Measurement]) -> Answer:
         """Return what a process has measured. Raises ProblemError."""
         try:
-            measured = await asyncio.wrap_future(result)
+            return Answer(await asyncio.wrap_future(result))
+        except ProblemError:
+            raise
         except TimeLimitError as error:
             if error.used_up:
                 raise TimeUsedUpError from error
@@ -99,9 +101,6 @@ class SlotProcessor:
             raise failure(f"the measuring process {error}", self.logger) from error
         except Exception as error:
             raise failure(f"{type(error).__name__}: {error}", self.logger) from error
-        if isinstance(measured, Problem):
-            raise ProblemError(measured.code, measured.detail)
-        return Answer(measured)
 
 
 def acquired(lock: FileLock) -> bool:

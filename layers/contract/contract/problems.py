@@ -157,3 +157,7 @@ class ProblemError(Exception):
         self.code = code
         self.detail = PROBLEM_TYPES[code].detail if detail is None else detail
         super().__init__(f"{code.value}: {self.detail}")
+
+    def __reduce__(self) -> tuple[type[ProblemError], tuple[ProblemCode, str]]:
+        """Let it be pickled, for another process: by itself, an exception keeps only its message."""
+        return type(self), (self.code, self.detail)
