@@ -20,6 +20,9 @@ COMMANDS = {"JPEG": ["djpeg", "-strict", "-scale", "1/8", "-outfile", "/dev/null
 PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm"}
 # What libpng says, and goes on, when it has all rows and then finds that their data or checksum is wrong.
 DAMAGE = b"libpng warning: IDAT: in"
+# What djpeg says first, and then nothing more, of the damage that is known to pass: up to seven bytes that are left at
+# the end of the coded data (docs/measurement.md).
+LEFT = re.compile(rb"Corrupt JPEG data: [1-7] extraneous bytes before marker 0xd9")
 # The head of a file of netpbm: kind, width, height and, but for two colors, the highest value.
 PORTABLE = re.compile(rb"(P[456])\s(\d+)\s(\d+)\s(?:(\d+)\s)?")
 # The place of the color type in a PNG. Gray with alpha is measured in 8 bits.
@@ -34,14 +37,19 @@ def missing() -> list[str]:
     return [f"{name} (package {PACKAGES[name]})" for name, *_ in COMMANDS.values() if not shutil.which(name)]
 
 
-def strict(image_format: str, data: bytes) -> tuple[bool, float | None]:
-    """Whether the strict program accepts a file, and for most PNGs the average that libpng has."""
+def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
+    """What the strict program says of a file.
+
+    Returns: whether it accepts the file; for most PNGs, the average that libpng has; whether all that is wrong is what
+    is known to pass.
+    """
     try:
         answer = subprocess.run(COMMANDS[image_format], input=data, capture_output=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired:
-        return False, None
+        return False, None, False
     sound = answer.returncode == 0 and DAMAGE not in answer.stderr
-    return sound, libpng_average(answer.stdout, data) if sound and image_format == "PNG" else None
+    number = libpng_average(answer.stdout, data) if sound and image_format == "PNG" else None
+    return sound, number, not sound and bool(LEFT.search(answer.stderr))
 
 
 def libpng_average(portable: bytes, data: bytes) -> float | None:
