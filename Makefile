@@ -56,7 +56,7 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint
 	.venv-sam/bin/cfn-lint --regions us-east-1 -- infra/watch.yaml
 	$(SAM) validate --lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
-	.venv-checkov/bin/checkov --compact --quiet --skip-download --framework cloudformation dockerfile --file $(TEMPLATES) $(DOCKERFILES)
+	.venv-checkov/bin/checkov --config-file .checkov.yaml --file $(TEMPLATES) $(DOCKERFILES)
 	@$(REDOCLY) lint docs/openapi.json
 	@$(TSC) --project .
 	@$(BIOME) lint --error-on-warnings
