@@ -14,7 +14,7 @@ from tests.test_deployment import TEMPLATE
 from tests.test_house import rows
 
 COSTS = REPOSITORY / "docs/aws-costs.md"
-PRICES = {name: (float(price), unit) for name, price, unit, _ in rows("docs/aws-costs.md", "Prices")}
+PRICES = {name: (float(price), unit) for name, price, unit in rows("docs/aws-costs.md", "Prices")}
 GB, DAY, DAYS = 1e9, 86_400, 730 / 24
 RESOURCES = TEMPLATE["Resources"]
 GATEWAY, PROCESSOR = (RESOURCES[each]["Properties"] for each in ("GatewayFunction", "ProcessorFunction"))
