@@ -1,9 +1,9 @@
 """What Lighthouse says of the page: `python -m tests.bench.lighthouse` (needs Node.js, npm and Chromium).
 
-npm installs Lighthouse into `.lighthouse` when it is first asked for. Two tables, with scores of 0 to 1 and what is not
-perfect: the page as it is loaded, on a desktop and on a phone with a slow line; and a snapshot of each state of
-tests/browser/test_page_states.py, at each of its sizes. A snapshot has no performance: nothing is loaded in it. The
-last state has a fault on purpose: the program fails if Lighthouse does not find it.
+npm installs Lighthouse into `.lighthouse` when it is first needed. Two tables, with scores of 0 to 1: the page as it is
+loaded, on a desktop and on a phone with a slow line; and those snapshots that are not perfect, of the states of
+tests/browser/test_page_states.py at each size. A snapshot has no performance: nothing is loaded in it. The last state
+has a fault on purpose: the program fails if Lighthouse does not find it.
 ONLY=many,region takes some of the states, and does not load the page.
 """
 
@@ -114,8 +114,9 @@ def spoiled(screen: Screen, _: Path) -> None:
 
 
 def print_states(address: str, only: list[str]) -> None:
-    """A row for each state at each size."""
+    """A row for each state and size that is not perfect, and how many are."""
     print(head("state and size", IN_A_SNAPSHOT))  # noqa: T201 - it is a report
+    perfect = 0
     port = free_port()
     path = executable("chromium", "chromium-browser", "google-chrome")
     with sync_playwright() as playwright:
@@ -134,8 +135,12 @@ def print_states(address: str, only: list[str]) -> None:
                         assert reach is not spoiled or imperfect(found) == ["label"], (
                             "Lighthouse does not see the page as it is"
                         )
-                        print(row(f"{reach.__name__}, {size}", found, IN_A_SNAPSHOT), flush=True)  # noqa: T201
+                        if imperfect(found):
+                            print(row(f"{reach.__name__}, {size}", found, IN_A_SNAPSHOT), flush=True)  # noqa: T201
+                        else:
+                            perfect += 1
         browser.close()
+    print(f"\n{perfect} snapshots have 1.00 in all three.")  # noqa: T201 - it is a report
 
 
 def main() -> None:
