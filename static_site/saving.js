@@ -48,7 +48,7 @@ function copyBySelection(text) {
   return copied;
 }
 
-/** The request for a shell: one command for a file that fits into it, else the four steps of docs/uploads.md (bash and jq). */
+/** The request for a shell: one command for a file that fits into it, else the four steps of docs/api.md (bash and jq). */
 export function curlCommand(row, isLarge) {
   const measure = quote(endpoint("intensity") + query(optionsOf(row)));
   const file = `@"${(row.file?.name ?? row.name).replace(/["\\]/g, "\\$&")}"`; // as curl reads a name in quotes

@@ -129,7 +129,7 @@ def test_the_example_for_the_command_writes_a_row_for_the_photo(photo: Path) -> 
 def test_the_examples_for_large_images_print_the_intensity_and_the_second_time_upload_nothing(
     server_with_storage: str, panorama: Path, language: str, section: str
 ) -> None:
-    code = example("docs/uploads.md", section, language).replace(SERVICE, server_with_storage)
+    code = example("docs/api.md", section, language).replace(SERVICE, server_with_storage)
     start = ["bash", "-c"] if language == "sh" else [sys.executable, "-c"]
     sending, failing = {"sh": ("file=@$file", "file=@nothing"), "python": ('{"file": file.open("rb")}', "1 / 0")}[
         language
@@ -146,14 +146,14 @@ def test_the_example_for_images_that_take_minutes_prints_the_intensity(
     server_with_storage: str, panorama: Path
 ) -> None:
     sections = ("With bash, curl and jq", "Images that take minutes")
-    code = "\n".join(example("docs/uploads.md", section, "sh") for section in sections)
+    code = "\n".join(example("docs/api.md", section, "sh") for section in sections)
     printed = run(["bash", "-c", code.replace(SERVICE, server_with_storage)], panorama.parent)
     assert f'"average_intensity": {intensity(panorama)}' in printed.partition('"result"')[2]
 
 
 def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_storage: str, tmp_path: Path) -> None:
     (tmp_path / "panorama.png").write_bytes(b"")
-    code = example("docs/uploads.md", "With bash, curl and jq", "sh").replace(SERVICE, server_with_storage)
+    code = example("docs/api.md", "With bash, curl and jq", "sh").replace(SERVICE, server_with_storage)
     assert json.loads(run(["bash", "-c", code], tmp_path))["code"] == "empty_file"
 
 

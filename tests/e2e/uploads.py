@@ -1,4 +1,4 @@
-"""A program that uploads a large image and has it measured, as docs/uploads.md shows it."""
+"""A program that uploads a large image and has it measured, as docs/api.md shows it."""
 
 from __future__ import annotations
 
