@@ -106,3 +106,11 @@ def test_while_the_secret_changes_the_gateway_believes_both_and_nothing_else(
         assert changing.upload(x_origin_secret=secret).status_code == 200
     for other in ("", "new,old,", "another"):
         assert changing.upload(x_origin_secret=other).status_code == 403
+
+
+def test_the_log_has_the_viewer_of_a_head_too(gateway: Gateway) -> None:
+    headers = {**SECRET, "x-forwarded-for": f"203.0.113.9, {NEIGHBOR}"}
+    answer = gateway.converse([], headers, method="HEAD", path="/health", client=(NEIGHBOR, 0))
+    assert (answer.status, answer.body) == (200, b"")
+    told = gateway.log("request")[-1]["extra_info"]
+    assert (told["method"], told["ip"]) == ("HEAD", "203.0.113.9")

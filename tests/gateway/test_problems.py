@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
-from tests.gateway.driver import IMAGE, Gateway, assert_problem, form, part
+from tests.gateway.driver import CONTENT_TYPE, IMAGE, Gateway, assert_problem, form, part
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -19,7 +19,7 @@ SECRET = "the-inside-of-the-service"
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/intensity/x", "/intensity/", "/Intensity", "/%00", "/%FF%0A", "//", "/..%2f"]
+    "path", ["/nothing", "/intensity/x", "/uploads/", "/Intensity", "/%00", "/%FF%0A", "//", "/..%2f"]
 )
 def test_an_unknown_path_is_not_found(gateway: Gateway, path: str) -> None:
     assert_problem(gateway.get(path), 404, "not_found")
@@ -44,7 +44,22 @@ def test_a_method_that_a_path_does_not_take_is_told_the_one_that_it_does(
     response = gateway.request(method, path)
     detail = assert_problem(response, 405, "method_not_allowed")["detail"]
     assert allowed in response.headers["allow"].split(", ")
-    assert method in detail
+    assert detail == f"{method} is not allowed at {path}. It takes {allowed}."
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/start.js", "/openapi.json"])
+def test_documents_say_that_they_take_get_and_head(gateway: Gateway, path: str) -> None:
+    response = gateway.request("POST", path)
+    assert "It takes GET." in assert_problem(response, 405, "method_not_allowed")["detail"]
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+def test_a_slash_at_the_end_of_the_address_does_no_harm(gateway: Gateway) -> None:
+    body, headers = form(part()), {"Content-Type": CONTENT_TYPE}
+    response = gateway.request("POST", "/intensity/?detail=full", content=body, headers=headers)
+    assert response.status_code == 200
+    assert response.json()["measurement"]["luma"] == "bt601"
+    assert gateway.request("GET", "/intensity/").headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("code", ProblemCode)

@@ -273,6 +273,38 @@ def test_a_body_that_is_not_the_json_asked_for_is_malformed(gateway: Gateway, pa
     assert_problem(post(gateway, path, body), 400, "malformed_request")
 
 
+def sentence(gateway: Gateway, body: Any) -> str:  # noqa: ANN401 - any JSON
+    return str(assert_problem(post(gateway, "/uploads", body), 400, "malformed_request")["detail"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"size": "20"}, "The field size cannot be '20': it is a whole number."),
+        ({"size": 2.5}, "The field size cannot be 2.5: it is a whole number."),
+        ({"size": -1}, "The field size cannot be -1: it is at least 0."),
+        ({"filename": ""}, "The field filename cannot be '': it is not empty."),
+        ({"filename": None}, "The field filename cannot be null: it is a text."),
+        ({"content_type": "x"}, "The field content_type cannot be 'x': it is a media type, such as image/png."),
+        ({"sha256": "00"}, "The field sha256 cannot be '00': it is 64 hexadecimal digits."),
+        ({"luma": "bt709", "b": 1}, "Unknown field: b, luma. The API is described at /docs."),
+    ],
+)
+def test_a_wrong_field_has_a_sentence(gateway: Gateway, wrong: dict[str, Any], said: str) -> None:
+    assert sentence(gateway, {**ANNOUNCED, **wrong}) == said
+
+
+def test_a_long_name_and_a_field_that_is_missing_have_sentences(gateway: Gateway) -> None:
+    assert sentence(gateway, {**ANNOUNCED, "filename": "x" * 1025}).endswith("…: it has at most 1,024 characters.")
+    announced = {name: value for name, value in ANNOUNCED.items() if name not in {"size", "sha256"}}
+    assert sentence(gateway, announced) == "The field sha256 is missing. The field size is missing."
+
+
+def test_what_is_no_json_object_has_a_sentence(gateway: Gateway) -> None:
+    assert sentence(gateway, b"{") == "The body is not JSON: EOF while parsing an object at line 1 column 1."
+    assert sentence(gateway, b"[]") == "The body is JSON, but not an object."
+
+
 def test_a_form_is_not_announced_by_a_form(gateway: Gateway) -> None:
     assert_problem(post(gateway, "/uploads", form(part()), CONTENT_TYPE), 400, "malformed_request")
 

@@ -12,12 +12,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from gateway import __version__
 from gateway.http.cloudfront import CloudFrontMiddleware
 from gateway.http.documentation import add_documentation
-from gateway.http.faults import FaultMiddleware
-from gateway.http.head import HeadMiddleware
 from gateway.http.health import make_health_router
 from gateway.http.jobs import make_jobs_router
 from gateway.http.openapi import ABOUT, complete_openapi
-from gateway.http.problems import add_problem_handlers
+from gateway.http.problems import HANDLERS, last_resort
 from gateway.http.refusals import LOOPBACK, RefusalMiddleware
 from gateway.http.request_log import RequestLogMiddleware
 from gateway.http.routes import make_intensity_router
@@ -75,13 +73,13 @@ def create_app(  # noqa: PLR0913 - each part is an argument
         openapi_url=None,
         redirect_slashes=False,
         middleware=list(layers(settings, logger, middleware, allowed_hosts)),
+        exception_handlers=HANDLERS,
         # Otherwise FastAPI looks for OpenTelemetry's providers at each request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.include_router(make_intensity_router(service))
     app.include_router(make_jobs_router(service))
     app.include_router(make_health_router(service))
-    add_problem_handlers(app)
     complete_openapi(app)
     add_documentation(app)
     return app
@@ -103,10 +101,9 @@ def layers(
         expose_headers=EXPOSED_HEADERS,
         max_age=PREFLIGHT_SECONDS,
     )
-    yield Middleware(FaultMiddleware, logger=logger)
+    yield last_resort(logger)
     if middleware:
         yield middleware
-    yield Middleware(HeadMiddleware)
     if settings.origin_secret:
         secret = settings.origin_secret.get_secret_value()
         yield Middleware(CloudFrontMiddleware, secret=secret, direct_access=settings.direct_access)

@@ -91,7 +91,9 @@ PROBLEM_TYPES = {
         "There is nothing here",
         "This service takes no direct uploads (UPLOAD_BUCKET is not set). Send images to POST /intensity.",
     ),
-    ProblemCode.METHOD_NOT_ALLOWED: ProblemType(405, "The method is not allowed", "GET is not allowed at /intensity."),
+    ProblemCode.METHOD_NOT_ALLOWED: ProblemType(
+        405, "The method is not allowed", "GET is not allowed at /intensity. It takes POST."
+    ),
     ProblemCode.REQUEST_TIMEOUT: ProblemType(
         408,
         "The request took too long to arrive",

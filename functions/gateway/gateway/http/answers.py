@@ -111,15 +111,11 @@ class Intensity(BaseModel):
     """The same as in the header X-Request-ID."""
 
     @classmethod
-    def of(cls, outcome: Outcome, *, filename: str, duration_ms: float, request_id: str) -> Self:
-        """Return the answer for a measurement. Raises the error if there is none."""
-        measurement, request = outcome.measurement, {"filename", "duration_ms", "request_id"}
-        taken = {name: getattr(measurement, name) for name in Intensity.model_fields if name not in request}
-        return cls(**taken, **cls.more(outcome), filename=filename, duration_ms=duration_ms, request_id=request_id)
-
-    @classmethod
-    def more(cls, outcome: Outcome) -> dict[str, Any]:  # noqa: ARG003 - of a subclass
-        return {}
+    def of(cls, outcome: Outcome, **request: str | float) -> Self:
+        """Return the answer for a measurement. request: the fields that belong to the request."""
+        measured = outcome.measurement
+        taken = {name: getattr(measured, name) for name in cls.model_fields if hasattr(measured, name)}
+        return cls(**taken, measurement=measured.method(outcome.sha256), **request)
 
 
 class Method(OptionsSaid):
@@ -158,12 +154,6 @@ class FullIntensity(Intensity):
     """256 counts of pixels by gray value; with alpha=weight a pixel counts its alpha, 0 to 255."""
     measurement: Method
     """How it was measured."""
-
-    @classmethod
-    def more(cls, outcome: Outcome) -> dict[str, Any]:
-        measured = outcome.measurement
-        method = measured.method(outcome.sha256)
-        return {"statistics": measured.statistics, "histogram": measured.histogram, "measurement": method}
 
 
 class Upload(BaseModel):

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.form import name_in, read_form
-from gateway.http.problems import malformed, reasons
+from gateway.http.problems import malformed, wrong_values
 from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
 
@@ -148,7 +148,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     except TooLargeError as error:
         raise malformed(f"The body is larger than {JSON_BYTES:,} bytes.") from error
     except ValidationError as error:
-        raise malformed(reasons(error.errors())) from error
+        raise malformed(wrong_values(error.errors(), "field")) from error
 
 
 class TooLargeError(Exception):

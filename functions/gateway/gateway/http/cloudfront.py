@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.http.problems import problem_response
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 SECRET_HEADER = "x-origin-secret"  # noqa: S105 - a name
 # The health of the service, and the way to the page.
 OPEN = {"/", "/health", "/health/ready"}
-DETAIL = "This service is reached through its page's address only."
 
 
 class CloudFrontMiddleware:
@@ -33,19 +31,16 @@ class CloudFrontMiddleware:
         self.direct_access = direct_access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
+        if scope["type"] == "http":
+            self.check(scope, Headers(scope=scope))
+        await self.app(scope, receive, send)
+
+    def check(self, scope: Scope, headers: Headers) -> None:
         sent = headers.get(SECRET_HEADER, "").encode("latin-1")
         if any(compare_digest(sent, secret) for secret in self.secrets):
             scope["client"] = (viewer(headers, scope["client"][0]), 0)
         elif not self.direct_access and scope["path"] not in OPEN:
-            await problem_response(ProblemError(ProblemCode.FORBIDDEN, DETAIL), scope["state"]["log"])(
-                scope, receive, send
-            )
-            return
-        await self.app(scope, receive, send)
+            raise ProblemError(ProblemCode.FORBIDDEN, "This service is reached through its page's address only.")
 
 
 def viewer(headers: Headers, cloudfronts: str) -> str:

@@ -51,8 +51,7 @@ def make_jobs_router(service: Service) -> APIRouter:
             raise ProblemError(ProblemCode.NOT_FOUND, "This service has no jobs. Send images to POST /intensity.")
         ticket = (await read_json(request, TicketRequest)).ticket
         filename, image = service.uploads.redeem(ticket)
-        found, report = await service.start_job(service.jobs, filename, image, query.options, log.request_id)
-        log.add(report)
+        found = await service.start_job(service.jobs, filename, image, query.options, log.request_id, log.report)
         # Relative to this address, which has a prefix where the API is asked without CloudFront (RFC 9110, 10.2.2).
         response.headers["Location"] = f"jobs/{found.id}"
         return await answer(service, service.jobs, found, log, response, Intensity)
@@ -94,8 +93,8 @@ async def answer(  # noqa: PLR0913, PLR0917 - what an answer is made of
         seconds = min(max(int((time.time() - job.created) / SHARE), SOONEST), LATEST)
         response.headers["Retry-After"] = str(seconds)
         return JobAnswer.of(found, log.request_id)
-    outcome = await service.job_outcome(job, read_answer(dumps(job.answer).encode(), job.options, jobs.logger))
-    log.add(outcome.report)
+    measured = read_answer(dumps(job.answer).encode(), job.options, jobs.logger)
+    outcome = await service.job_outcome(job, measured, log.report)
     milliseconds = round(job.seconds * 1000, 3)
     result = kind.of(outcome, filename=job.filename, duration_ms=milliseconds, request_id=log.request_id)
     return JobAnswer.of(found, log.request_id, result)

@@ -11,7 +11,7 @@ from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, J
 from gateway.http.body import FIELD, FILE_TYPES
 from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
-from gateway.measuring.outcome import Outcome, Report
+from gateway.measuring.outcome import Outcome
 from image_intensity import Measurement, Options, Region, Statistics
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def problem_responses(*codes: ProblemCode, headers: dict[str, Any] | None = None
 def measured() -> dict[int | str, dict[str, Any]]:
     """Return the responses of a measurement: the answer with an example of each detail, and the problems."""
     sent: Any = {"filename": "ramp.png", "duration_ms": 25.512, "request_id": REQUEST_ID}
-    outcome = Outcome(Report(), RAMP, RAMP_SHA256)
+    outcome = Outcome(RAMP, RAMP_SHA256)
     answers = {
         "default": {"value": Intensity.of(outcome, **sent).model_dump(mode="json")},
         "detail=full": {"value": FullIntensity.of(outcome, **sent).model_dump(mode="json")},
@@ -236,9 +236,10 @@ def complete(document: dict[str, Any]) -> None:
     # FastAPI leaves out what is null in an example.
     schemas["JobAnswer"]["examples"] = JobAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
     components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SCHEMES}
-    # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed.
-    document["security"] = [{}, *({name: []} for name in SCHEMES)]
-    for operation in [operation for path in document["paths"].values() for operation in path.values()]:
+    for method, operation in [each for path in document["paths"].values() for each in path.items()]:
+        if method == "post":
+            # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed.
+            operation["security"] = [{}, *({name: []} for name in SCHEMES)]
         operation["responses"].pop("422", None)
         operation.setdefault("parameters", []).extend(
             {"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.status import HTTP_404_NOT_FOUND, HTTP_405_METHOD_NOT_ALLOWED
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.request_log import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
-    from fastapi import FastAPI, Request
+    from aws_lambda_powertools import Logger
+    from fastapi import Request
 
     from gateway.http.request_log import RequestLog
 
 MEDIA_TYPE = "application/problem+json"
+# What a value may be, by pydantic's name for the error in another.
+WHAT_MAY_BE = {
+    "literal_error": "it may be {expected}, or left out",
+    "string_type": "it is a text",
+    "string_too_short": "it is not empty",
+    "string_too_long": "it has at most {max_length:,} characters",
+    "int_type": "it is a whole number",
+    "int_from_float": "it is a whole number",
+    "greater_than_equal": "it is at least {ge}",
+    "string_pattern_mismatch": "it is {form}",
+}
+FORMS = {"content_type": "a media type, such as image/png", "sha256": "64 hexadecimal digits"}
 # Seconds after which the client may try again.
 RETRY_AFTER = {ProblemCode.TOO_MANY_REQUESTS: "1", ProblemCode.PROCESSOR_BUSY: "1"}
 
@@ -40,31 +58,26 @@ def malformed(detail: str) -> ProblemError:
     return ProblemError(ProblemCode.MALFORMED_REQUEST, detail)
 
 
-def reasons(errors: Iterable[Mapping[str, Any]]) -> str:
-    """Return the errors that pydantic found in a body, in one sentence."""
-    return "; ".join(
-        ": ".join(filter(None, [shortened(".".join(map(str, item["loc"]))), item["msg"]])) for item in errors
-    )
-
-
-def wrong_values(errors: Iterable[Mapping[str, Any]]) -> str:
-    """Return which query parameters are unknown, or have values that cannot be and what may be there."""
+def wrong_values(errors: Sequence[Mapping[str, Any]], what: str) -> str:
+    """Return what is wrong with the parameters or fields that pydantic has checked, in sentences. what: they are."""
+    if not errors[0]["loc"]:
+        parsing = errors[0].get("ctx", {}).get("error")
+        return f"The body is not JSON: {parsing}." if parsing else "The body is JSON, but not an object."
     # Of a parameter that may be left out, pydantic also says that it could be None. Only the first error is of use.
-    firsts = {str(item["loc"][1]): item for item in reversed(list(errors))}
+    firsts = {str(item["loc"][0]): item for item in reversed(errors)}
     unknown = sorted(name for name, item in firsts.items() if item["type"] == "extra_forbidden")
     if unknown:
-        return f"Unknown query parameter: {shortened(', '.join(unknown))}. The API is described at /docs."
-    return " ".join(
-        f"The query parameter {name} cannot be {shortened(repr(item['input']))}: {what_may_be(item)}."
-        for name, item in sorted(firsts.items())
-    )
+        return f"Unknown {what}: {shortened(', '.join(unknown))}. The API is described at /docs."
+    return " ".join(wrong_value(f"The {what} {name}", item) for name, item in sorted(firsts.items()))
 
 
-def what_may_be(item: Mapping[str, Any]) -> str:
-    context = item.get("ctx", {})
-    if item["type"] == "literal_error":
-        return f"it may be {context['expected']}, or left out"
-    return str(context.get("error", item["msg"]))
+def wrong_value(which: str, item: Mapping[str, Any]) -> str:
+    if item["type"] == "missing":
+        return f"{which} is missing."
+    value, known = item["input"], {"error": item["msg"], "form": FORMS.get(str(item["loc"][0])), **item.get("ctx", {})}
+    shown = repr(value) if isinstance(value, str) else to_json(value).decode()
+    may_be = WHAT_MAY_BE.get(item["type"], "{error}").format_map(known)
+    return f"{which} cannot be {shortened(shown)}: {may_be}."
 
 
 def problem_response(error: ProblemError, log: RequestLog, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -79,25 +92,47 @@ def problem_response(error: ProblemError, log: RequestLog, headers: Mapping[str,
     )
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every known error, the framework's and ours, with a problem. `gateway.http.faults` answers the others."""
+async def known(request: Request, error: ProblemError) -> JSONResponse:
+    return problem_response(error, request.state.log)
 
-    @app.exception_handler(ProblemError)
-    async def known(request: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error, request.state.log)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        return problem_response(malformed(wrong_values(error.errors())), request.state.log)
+async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    errors = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
+    return problem_response(malformed(wrong_values(errors, "query parameter")), request.state.log)
 
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        path = shortened(request.url.path)
-        not_found = ProblemError(ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs.")
-        not_allowed = ProblemError(ProblemCode.METHOD_NOT_ALLOWED, f"{request.method} is not allowed at {path}.")
-        problem = {404: not_found, 405: not_allowed}.get(error.status_code, malformed(str(error.detail)))
-        headers = dict(error.headers or {})
-        if "GET" in headers.get("Allow", ""):
-            # gateway.http.head answers it.
-            headers["Allow"] += ", HEAD"
-        return problem_response(problem, request.state.log, headers)
+
+async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+    path, headers = shortened(request.url.path), dict(error.headers or {})
+    if error.status_code == HTTP_405_METHOD_NOT_ALLOWED:
+        # StaticFiles do not say it.
+        allowed = set(headers.get("Allow", "GET").split(", "))
+        # RequestLogMiddleware has it answered where GET is.
+        headers["Allow"] = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
+        detail = f"{request.method} is not allowed at {path}. It takes {' or '.join(sorted(allowed - {'HEAD'}))}."
+        problem = ProblemError(ProblemCode.METHOD_NOT_ALLOWED, detail)
+    elif error.status_code == HTTP_404_NOT_FOUND:
+        problem = ProblemError(ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs.")
+    else:
+        problem = malformed(str(error.detail))
+    return problem_response(problem, request.state.log, headers)
+
+
+# Every known error, the framework's and ours.
+HANDLERS: dict[Any, Any] = {ProblemError: known, RequestValidationError: invalid, HTTPException: of_the_framework}
+
+
+def last_resort(logger: Logger) -> Middleware:
+    """Return the layer that answers what the routes and the layers inside of it raise.
+
+    A fault of the service is in the log; its answer tells nothing about the inside. This layer is inside the CORS
+    layer, so that the page can read the answer. The framework's own would be outside.
+    """
+
+    async def fault(request: Request, error: Exception) -> JSONResponse:
+        logger.error("unhandled fault", exc_info=error)
+        return problem_response(ProblemError(ProblemCode.INTERNAL_ERROR), request.state.log)
+
+    async def gone(_: Request, error: Exception) -> NoReturn:
+        raise error
+
+    return Middleware(ExceptionMiddleware, handlers={**HANDLERS, ClientDisconnect: gone, Exception: fault})

@@ -46,15 +46,12 @@ class RequestLog:
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
 
-    def add(self, report: Report) -> None:
-        """Note what the service reports. The result of a job that is found done is a second report."""
-        before = self.report
-        failures = before.cache_failures + report.cache_failures
-        self.report = Report(before.timings | report.timings, report.cache or before.cache, failures)
-
 
 class RequestLogMiddleware:
-    """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics."""
+    """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics.
+
+    It has a HEAD answered as a GET is, without the body (RFC 9110, section 9.3.2). FastAPI's routes do not.
+    """
 
     def __init__(self, app: ASGIApp, logger: Logger, service_name: str) -> None:
         self.app = app
@@ -75,19 +72,23 @@ class RequestLogMiddleware:
             if message["type"] == "http.response.start":
                 log.status = message["status"]
                 message["headers"] = [*message["headers"], *headers_of(log)]
+            elif scope["method"] == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
+        # A copy, since the server looks at its own.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(inner, receive, send_with_headers)
         except ClientDisconnect:
             log.status = CLIENT_CLOSED_REQUEST
         finally:
-            self.write_log_line(scope, log)
+            self.write_log_line(scope["method"], inner, log)
             self.emit_metrics(log)
 
-    def write_log_line(self, scope: Scope, log: RequestLog) -> None:
+    def write_log_line(self, method: str, scope: Scope, log: RequestLog) -> None:
         line = {
-            "method": scope["method"],
+            "method": method,
             "path": shortened(scope["path"]),
             "ip": (scope.get("client") or ("",))[0],
             "status_code": log.status,

@@ -50,6 +50,7 @@ def make_intensity_router(service: Service) -> APIRouter:
         limit = service.settings.max_content_length
         return await read_file(request, limit, service.max_upload_bytes, service.max_job_bytes)
 
+    @router.post("/intensity/", include_in_schema=False)
     @router.post(
         "/intensity",
         operation_id="measure_image",
@@ -70,8 +71,7 @@ def make_intensity_router(service: Service) -> APIRouter:
         with log.report.timed("upload"):
             filename, image = await read_image(request)
         begun = time.perf_counter()
-        outcome = await service.measure(image, query.options, log.request_id)
-        log.add(outcome.report)
+        outcome = await service.measure(image, query.options, log.request_id, log.report)
         milliseconds = round((time.perf_counter() - begun) * 1000, 3)
         answer = FullIntensity if query.detail else Intensity
         return answer.of(outcome, filename=filename, duration_ms=milliseconds, request_id=log.request_id)
@@ -95,8 +95,8 @@ def make_intensity_router(service: Service) -> APIRouter:
         if not service.uploads:
             raise ProblemError(ProblemCode.NOT_FOUND)
         announced = await read_json(request, UploadRequest)
-        offer, report = await service.offer_upload(service.uploads, announced, query.options)
-        log.add(report)
-        return Upload.of(offer, log.request_id)
+        return Upload.of(
+            await service.offer_upload(service.uploads, announced, query.options, log.report), log.request_id
+        )
 
     return router

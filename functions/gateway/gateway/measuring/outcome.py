@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,19 +37,8 @@ class Report:
             self.timings[name] = self.timings.get(name, 0) + (time.perf_counter() - begun) * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A measurement, or the error that came instead, with the report in both cases.
+class Outcome(NamedTuple):
+    """A measurement, and the SHA-256 of the file, hexadecimal."""
 
-    result: the measurement or the error. sha256: of the content, hexadecimal; empty if hashing failed.
-    """
-
-    report: Report
-    result: Measurement | Exception
-    sha256: str = ""
-
-    @property
-    def measurement(self) -> Measurement:
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
+    measurement: Measurement
+    sha256: str

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from contract.invocation import Invocation, StoredImage
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.outcome import Outcome, Report
+from gateway.measuring.outcome import Outcome
 from gateway.measuring.processor_client import TimeUsedUpError
 from gateway.measuring.records import OF_THE_FILE, Refusal
 from image_intensity import Measurement
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.measuring.cache import Cache
     from gateway.measuring.direct_uploads import DirectUploads, Offer, UploadRequest
     from gateway.measuring.jobs import Found, Jobs
-    from gateway.measuring.outcome import CacheOutcome
+    from gateway.measuring.outcome import CacheOutcome, Report
     from gateway.measuring.processor_client import Answer, Processor
     from gateway.measuring.records import Record
     from gateway.settings import Settings
@@ -76,23 +76,14 @@ class Service:
         """The size of the largest file that gets a ticket, to be measured at once or by a job."""
         return max(self.settings.max_upload_bytes, self.max_job_bytes)
 
-    async def measure(self, image: Image, options: Options, request_id: str) -> Outcome:
-        """Return the measurement of an image, or the error that came instead. Raises nothing."""
-        report, sha256 = Report(), ""
-        try:
-            source = await self.source(image, report)
-            sha256 = source.sha256
-            return Outcome(report, await self.measure_source(source, options, request_id, report), sha256)
-        except Exception as error:  # noqa: BLE001 - the caller raises it again, when it has the report
-            return Outcome(report, error, sha256)
-
-    async def measure_source(self, source: Source, options: Options, request_id: str, report: Report) -> Measurement:
+    async def measure(self, image: Image, options: Options, request_id: str, report: Report) -> Outcome:
         """Return what the cache knows, or have the processor measure and remember that. Raises ProblemError."""
+        source = await self.source(image, report)
         report.cache, known = await self.look_up(source, options, report)
         if isinstance(known, Refusal):
             raise known.error()
         if known:
-            return known
+            return Outcome(known, source.sha256)
         try:
             with report.timed("processor"):
                 answer = await self.processor.measure(self.invocation(source, options, request_id))
@@ -102,7 +93,7 @@ class Service:
             raise
         if answer.complete:
             await self.remember(source, answer.measurement, options, report)
-        return answer.measurement
+        return Outcome(answer.measurement, source.sha256)
 
     async def remember(self, source: Source, record: Record, options: Options, report: Report) -> None:
         if report.cache == "miss":
@@ -114,19 +105,18 @@ class Service:
         return Refusal(code=problem.code, detail=problem.detail, allowed_formats=formats, max_pixels=source.max_pixels)
 
     async def offer_upload(
-        self, uploads: DirectUploads, request: UploadRequest, options: Options
-    ) -> tuple[Offer, Report]:
+        self, uploads: DirectUploads, request: UploadRequest, options: Options, report: Report
+    ) -> Offer:
         """Return a ticket for the announced file, and a form to upload it if its measurement is not known.
 
         Raises ProblemError: empty_file, file_too_large.
         """
-        report = Report()
         ticket = uploads.make_ticket(request, self.max_ticket_bytes)
         source = self.ticket_source(uploads.stored(ticket))
         _, known = await self.look_up(source, options, report)
         measured = known and not isinstance(known, Refusal)
         # On a thread, since the first offer makes the client of S3.
-        return await asyncio.to_thread(uploads.offer, ticket, None if measured else request.content_type), report
+        return await asyncio.to_thread(uploads.offer, ticket, None if measured else request.content_type)
 
     async def source(self, image: Image, report: Report) -> Source:
         """Return the source of an image. Only here it matters whether the image is in the request or in S3."""
@@ -143,23 +133,21 @@ class Service:
         pixels = max(self.settings.max_upload_pixels, self.max_job_pixels)
         return Source(image, image.sha256, pixels, image.size)
 
-    async def start_job(
-        self, jobs: Jobs, filename: str, image: StoredImage, options: Options, request_id: str
-    ) -> tuple[Found, Report]:
+    async def start_job(  # noqa: PLR0913, PLR0917 - what a job is made of
+        self, jobs: Jobs, filename: str, image: StoredImage, options: Options, request_id: str, report: Report
+    ) -> Found:
         """Return the job for an upload, which is begun if it is new. Raises ProblemError."""
-        report, source = Report(), self.ticket_source(image)
+        source = self.ticket_source(image)
         report.cache, known = await self.look_up(source, options, report)
         measurement = None if isinstance(known, Refusal) else known
         if known and not measurement:
             # Of a request, under the same limit on pixels. A job has more time and memory, and is begun.
             report.cache = "miss"
         with report.timed("job"):
-            found = await jobs.start(filename, self.invocation(source, options, request_id), image, measurement)
-        return found, report
+            return await jobs.start(filename, self.invocation(source, options, request_id), image, measurement)
 
-    async def job_outcome(self, job: Job, answer: Answer) -> Outcome:
+    async def job_outcome(self, job: Job, answer: Answer, report: Report) -> Outcome:
         """Return the measurement of a finished job. The cache has it from now on, if it did not have it before."""
-        report = Report()
         with report.timed("cache"):
             lookup = await self.cache.get(job.sha256, job.options)
             report.cache_failures += lookup.failed
@@ -167,7 +155,7 @@ class Service:
             has_it = lookup.record and not isinstance(lookup.record, Refusal)
             if answer.complete and lookup.outcome != "bypass" and not has_it:
                 report.cache_failures += not await self.cache.put(job.sha256, answer.measurement, job.options)
-        return Outcome(report, answer.measurement, job.sha256)
+        return Outcome(answer.measurement, job.sha256)
 
     def invocation(self, source: Source, options: Options, request_id: str) -> Invocation:
         """Return the invocation that has the processor measure `source` within the limits of the settings."""
