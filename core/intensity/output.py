@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from intensity.cli.arguments import Arguments
+    from intensity.cli.arguments import Given
     from intensity.plan import Plan
     from intensity.rows import Method, Row
     from intensity.summary import Counts
@@ -36,20 +36,20 @@ class OutputError(Exception):
 
 
 class Output:
-    def __init__(self, arguments: Arguments, method: Method) -> None:
-        self._arguments = arguments
-        self._form = Form(arguments.layout, arguments.full, method)
-        self._lines = lines(arguments.layout, full=arguments.full)
-        file = arguments.output
-        self._file = file.with_name(f"{file.name}.partial.jsonl") if file and arguments.parquet else file
+    def __init__(self, given: Given, method: Method) -> None:
+        self._given = given
+        self._form = Form(given.layout, given.full, method)
+        self._lines = lines(given.layout, full=given.full)
+        file = given.output
+        self._file = file.with_name(f"{file.name}.partial.jsonl") if file and given.parquet else file
         self._name = str(self._file or "standard output")
         self._descriptor = STANDARD_OUTPUT
 
     def check(self) -> None:
         """Raise TargetError if results would be overwritten by accident."""
-        if self._arguments.force or self._arguments.resume:
+        if self._given.force or self._given.resume:
             return
-        for file in filter(None, (self._arguments.output, self._file)):
+        for file in filter(None, (self._given.output, self._file)):
             try:
                 new = not _has_content(file)
             except OSError as error:
@@ -75,13 +75,13 @@ class Output:
     def _open(self, file: Path, plan: Plan, counts: Counts) -> None:
         """Open a file. Raises TargetError, ResumeError and OSError."""
         self._descriptor = locked(file)
-        if self._arguments.force and self._regular:
+        if self._given.force and self._regular:
             os.ftruncate(self._descriptor, 0)
-        elif self._arguments.resume:
+        elif self._given.resume:
             if not _has_content(file):
                 self._unpack(file)
             if _has_content(file):
-                take_up(file, self._form, plan, counts, retry=self._arguments.retry_problems)
+                take_up(file, self._form, plan, counts, retry=self._given.retry_problems)
             # Both may have put another file in its place.
             os.close(self._descriptor)
             self._descriptor = locked(file)
@@ -100,13 +100,13 @@ class Output:
 
     def _unpack(self, journal: Path) -> None:
         """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
-        file = self._arguments.output
-        if not file or not self._arguments.parquet or not _has_content(file):
+        file = self._given.output
+        if not file or not self._given.parquet or not _has_content(file):
             return
         from intensity.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
 
         try:
-            unpack(file, journal, full=self._arguments.full)
+            unpack(file, journal, full=self._given.full)
         except ParquetError as error:
             journal.unlink()
             raise TargetError(f"cannot resume {file}: {error}") from error
@@ -120,8 +120,8 @@ class Output:
         try:
             if self._regular:
                 os.fsync(self._descriptor)
-            if complete and self._file and self._arguments.output and self._arguments.parquet:
-                self._pack(self._file, self._arguments.output)
+            if complete and self._file and self._given.output and self._given.parquet:
+                self._pack(self._file, self._given.output)
             os.close(self._descriptor)
         except OSError as error:
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
@@ -131,7 +131,7 @@ class Output:
         from intensity.parquet import ParquetError, pack  # noqa: PLC0415 - it needs DuckDB
 
         try:
-            pack(journal, file, full=self._arguments.full)
+            pack(journal, file, full=self._given.full)
         except ParquetError as error:
             raise OutputError(f"{error}; the rows are in {journal}, and --resume tries again") from error
         journal.unlink()

@@ -14,6 +14,8 @@ from intensity.sources.paths import Found
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+# How the sums count what is not added because it was there.
+NAMED_AGAIN = "named_again"
 SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;

@@ -19,7 +19,7 @@ Kind = Literal["bar", "json", "none"]
 Each = TypeVar("Each")
 JSON_SECONDS = 1.0
 COLUMNS = 80
-SEARCH = "Listing: {n:,} objects, {rate_fmt}"
+SEARCH = "Listing: {{n:,}} {noun}s, {{rate_fmt}}"
 BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
@@ -93,13 +93,13 @@ class Bar:
         self._bar.refresh()
 
 
-def searching(kind: Kind, found: Iterable[Each]) -> Iterator[Each]:
+def searching(kind: Kind, noun: str, found: Iterable[Each]) -> Iterator[Each]:
     """Yield what is found, and show meanwhile how much that is."""
     if kind == "bar":
         from tqdm import tqdm  # noqa: PLC0415 - only where there is a bar
 
         tqdm.monitor_interval = 0
-        yield from tqdm(found, bar_format=SEARCH, leave=False, file=sys.stderr)
+        yield from tqdm(found, bar_format=SEARCH.format(noun=noun), leave=False, file=sys.stderr)
         return
     shown = time.monotonic()
     for number, each in enumerate(found, 1):

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
@@ -31,7 +31,7 @@ class ResumeError(Exception):
 class Saved(NamedTuple):
     """The part of a row that resuming needs. method: as `rows.Method.values` has it, valid or not."""
 
-    path: str
+    name: bytes
     code: str | None
     detail: str | None
     method: dict[str, str | None]
@@ -52,76 +52,52 @@ def take_up(file: Path, form: Form, plan: Plan, counts: Counts, *, retry: bool) 
     file in one step: a run that is killed meanwhile leaves the old one.
     Raises ResumeError when the file has rows of another form, or lines that are no rows; and OSError.
     """
-    whole = _whole_bytes(file, form)
-    if retry:
-        with _replacement(file) as new:
-            for line, saved in _rows(file, form, whole):
-                if saved and saved.code and plan.has(names.read(saved.path)):
-                    continue
+    whole = 0
+    with _replacement(file) if retry else nullcontext() as new:
+        for line, saved in _rows(file, form):
+            whole += len(line)
+            if saved and not (retry and saved.code and plan.has(saved.name)):
+                _keep(saved, plan, counts)
+            elif saved:
+                continue
+            if new:
                 new.write(line)
-                if saved:
-                    _keep(saved, plan, counts)
-        return
-    for _, saved in _rows(file, form, whole):
-        if saved:
-            _keep(saved, plan, counts)
-    os.truncate(file, whole)
+    if not retry:
+        os.truncate(file, whole)
 
 
 def _keep(saved: Saved, plan: Plan, counts: Counts) -> None:
-    if plan.settle(names.read(saved.path)):
-        counts.add(saved.path, saved.code, saved.detail, before=True)
+    if plan.settle(saved.name):
+        counts.add(names.written(saved.name), saved.code, saved.detail, before=True)
     else:
         counts.foreign += 1
 
 
-def _whole_bytes(file: Path, form: Form) -> int:
-    """Return how many bytes of the file are whole lines. Raises ResumeError if the head differs."""
+def _rows(file: Path, form: Form) -> Iterator[tuple[bytes, Saved | None]]:
+    """Yield each whole line and what is in it: None for the head. Raises ResumeError."""
     head = lines(form.layout, full=form.full).head.encode()
     with file.open("rb") as opened:
-        first = opened.readline()
-        if not first.endswith(b"\n"):
-            return 0
-        if head and first != head:
-            other = lines(form.layout, full=not form.full).head.encode()
-            raise ResumeError(_other_detail(form) if first == other else "its first line is not the head of a table")
-        size = opened.seek(0, os.SEEK_END)
-        opened.seek(0)
-        return size - _torn_bytes(opened, size)
-
-
-def _torn_bytes(opened: IO[bytes], size: int) -> int:
-    """Return the number of bytes after the last line feed."""
-    end = size
-    while end > 0:
-        start = max(0, end - 65_536)
-        opened.seek(start)
-        found = opened.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return size - (start + found + 1)
-        end = start
-    return size
-
-
-def _rows(file: Path, form: Form, whole: int) -> Iterator[tuple[bytes, Saved | None]]:
-    """Yield each whole line and what is in it: None for the head. Raises ResumeError."""
-    left = whole
-    with file.open("rb") as opened:
         for number, line in enumerate(opened, 1):
-            left -= len(line)
-            if left < 0:
+            if not line.endswith(b"\n"):
                 return
-            if number == 1 and lines(form.layout, full=form.full).head:
+            if number == 1 and head:
+                _check_head(line, form)
                 yield line, None
                 continue
             try:
                 saved = _parsed(line, form)
-                names.read(saved.path)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ResumeError(f"line {number} is not a row of results") from error
             if saved.method != form.method.values():
                 raise ResumeError(_other_method(saved.method, form.method.values()))
             yield line, saved
+
+
+def _check_head(line: bytes, form: Form) -> None:
+    """Raise ResumeError if the first line is not the head of this form."""
+    ours, other = (lines(form.layout, full=full).head.encode() for full in (form.full, not form.full))
+    if line != ours:
+        raise ResumeError(_other_detail(form) if line == other else "its first line is not the head of a table")
 
 
 def _parsed(line: bytes, form: Form) -> Saved:
@@ -135,7 +111,7 @@ def _parsed(line: bytes, form: Form) -> Saved:
             raise ResumeError(_other_detail(form))
     # CSV has no None: the region of whole images is empty there.
     method = {name: values[name] or None for name in METHOD}
-    return Saved(values["path"], values["code"] or None, values["detail"] or None, method)
+    return Saved(names.read(values["path"]), values["code"] or None, values["detail"] or None, method)
 
 
 def _other_detail(form: Form) -> str:

@@ -24,7 +24,8 @@ from botocore.exceptions import ClientError
 from intensity import names
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
-from intensity.runs.request import Request, Source
+from intensity.runs.request import Request
+from intensity.sources.listing import Source
 from runs.batches import read_entry
 from runs.plan import Deployment, Planning
 from runs.reduce import Reduction

@@ -11,7 +11,8 @@ import pytest
 from moto import mock_aws
 
 from intensity.runs.options import RunOptions
-from intensity.runs.request import Request, Source
+from intensity.runs.request import Request
+from intensity.sources.listing import Source
 from runs.measure import measure_batch
 from runs.plan import Deployment, Planning
 from runs.reduce import Reduction

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from intensity.runs.request import Request, Source
+from intensity.runs.request import Request
+from intensity.sources.listing import Source
 from tests.aws.test_translation import Functions
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
 from tests.test_deployment import REPOSITORY, template

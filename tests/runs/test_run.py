@@ -16,8 +16,9 @@ from intensity.rows import BASE_COLUMNS
 from intensity.runs.estimate import BATCH_OBJECTS
 from intensity.runs.layout import RunError
 from intensity.runs.options import RunOptions
-from intensity.runs.request import USUAL_CONCURRENCY, Request, Source, children
+from intensity.runs.request import USUAL_CONCURRENCY, Request, children
 from intensity.sources.errors import SourceError
+from intensity.sources.listing import Source
 from runs.measure import OtherVersionError
 from runs.reduce import RowsMissingError
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request

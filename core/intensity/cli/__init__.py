@@ -13,7 +13,7 @@ from intensity.cli import arguments, runs_arguments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from intensity.cli.arguments import Arguments
+    from intensity.cli.arguments import Given
 
 USAGE_ERROR = 2
 
@@ -47,7 +47,7 @@ def _folders(argv: Sequence[str]) -> int:
     from intensity.run import run  # noqa: PLC0415
     from intensity.sources.files import Files  # noqa: PLC0415
 
-    return run(given, "file", partial(inputs.fill, given), Files())
+    return run(given, "file", partial(inputs.files, given), Files())
 
 
 def _bulk(argv: Sequence[str]) -> int:
@@ -55,10 +55,12 @@ def _bulk(argv: Sequence[str]) -> int:
     if not _installed({"cli": "tqdm", "s3": "botocore"}, given):
         return USAGE_ERROR
     # As above.
-    from intensity.cli import bulk  # noqa: PLC0415
+    from intensity import inputs  # noqa: PLC0415
     from intensity.run import run  # noqa: PLC0415
+    from intensity.sources.store import Store  # noqa: PLC0415
 
-    return run(given, "object", partial(bulk.fill, given), bulk.store(given))
+    store = Store(endpoint_url=given.endpoint_url, profile=given.profile, anonymous=given.anonymous)
+    return run(given, "object", partial(inputs.objects, given, store), store)
 
 
 def _runs(argv: Sequence[str]) -> int:
@@ -71,7 +73,7 @@ def _runs(argv: Sequence[str]) -> int:
     return command.run(given)
 
 
-def _installed(needed: dict[str, str], given: Arguments | None = None) -> bool:
+def _installed(needed: dict[str, str], given: Given | None = None) -> bool:
     """Return whether the module of each extra is there; say how to install the extras otherwise."""
     needed = {**needed, **({"parquet": "duckdb"} if given and given.parquet else {})}
     for extra, module in needed.items():

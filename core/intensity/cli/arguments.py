@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import textwrap
-from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from image_intensity import OPTIONS, Limits, Options, __version__
+from image_intensity import OPTIONS, ImageFormat, Limits, Options, __version__
 from intensity.cli import options
 
 if TYPE_CHECKING:
@@ -34,16 +33,30 @@ COMMANDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What both take. layout: the form of the lines on standard output, or in `output` unless that is Parquet."""
+class Given(argparse.Namespace):
+    """What a command line says: `options` has the help of each. Some are of files only, some of objects."""
 
-    options: Options
-    limits: Limits
+    paths: list[str]
+    name_list: str | None
+    null: bool
+    follow_links: bool
+    prefixes: list[str]
+    lists: list[str]
+    inventories: list[str]
+    url_encoded: bool
+    include: list[str]
+    exclude: list[str]
+    hidden: bool
+    all_versions: bool
+    endpoint_url: str | None
+    profile: str | None
+    anonymous: bool
+    formats: tuple[ImageFormat, ...]
+    max_pixels: int | None
     max_bytes: int
-    full: bool
     output: Path | None
-    layout: Layout
+    format: Layout | None
+    detail: str | None
     resume: bool
     retry_problems: bool
     force: bool
@@ -52,38 +65,35 @@ class Arguments:
     progress: Kind
 
     @property
+    def options(self) -> Options:
+        return Options(**{name: getattr(self, name) for name in OPTIONS})
+
+    @property
+    def limits(self) -> Limits:
+        usual = Limits(formats=self.formats)
+        if not self.max_pixels:
+            return usual
+        memory = max(usual.max_decoded_bytes, int(self.max_pixels * DECODED_BYTES_PER_PIXEL))
+        return Limits(formats=self.formats, max_pixels=self.max_pixels, max_decoded_bytes=memory)
+
+    @property
+    def full(self) -> bool:
+        return self.detail == "full"
+
+    @property
     def parquet(self) -> bool:
         return self.output is not None and self.output.suffix.lower() == ".parquet"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderArguments(Arguments):
-    paths: tuple[bytes, ...]
-    name_list: str | None
-    separator: bytes
-    hidden: bool
-    follow_links: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkArguments(Arguments):
-    prefixes: tuple[str, ...]
-    lists: tuple[str, ...]
-    url_encoded: bool
-    inventories: tuple[str, ...]
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    hidden: bool
-    all_versions: bool
-    endpoint_url: str | None
-    profile: str | None
-    anonymous: bool
+    @property
+    def layout(self) -> Layout:
+        """The form of the lines on standard output, or in `output` unless that is Parquet."""
+        if self.output:
+            # Until a Parquet file can be made, its rows are JSON lines.
+            return "csv" if self.output.suffix.lower() == ".csv" else "jsonl"
+        return self.format or ("table" if os.isatty(options.STANDARD_OUTPUT) else "tsv")
 
 
-AnyArguments = TypeVar("AnyArguments", bound=Arguments)
-
-
-def folders(argv: Sequence[str]) -> FolderArguments:
+def folders(argv: Sequence[str]) -> Given:
     """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
     parser = _parser(
         "intensity",
@@ -93,27 +103,25 @@ def folders(argv: Sequence[str]) -> FolderArguments:
         "file",
     )
     options.add_files(parser.add_argument_group("which files").add_argument)
-    given, rest = _read(parser, argv)
+    given = _read(parser, argv, "paths")
     first = given.paths[0] if given.paths else ""
-    given.paths += rest.paths
-    lists = [name for name in given.paths if name == "-"] + [given.name_list] * (given.name_list is not None)
+    if "-" in given.paths and given.name_list is not None:
+        parser.error("- and --from are two lists of names; give one")
+    if "-" in given.paths:
+        given.name_list, given.paths = "-", [path for path in given.paths if path != "-"]
     _refuse(
         parser,
         {
-            "name a file, a folder, - or --from FILE": not given.paths and not lists,
-            "- and --from are two lists of names; give one": "-" in given.paths and given.name_list is not None,
-            "--null needs a list of names: - or --from FILE": given.null and not lists,
+            "name a file, a folder, - or --from FILE": not given.paths and given.name_list is None,
+            "--null needs a list of names: - or --from FILE": given.null and given.name_list is None,
             f"{first}: {COMMANDS.get(first)}; a file or folder of that name is ./{first}": first in COMMANDS,
             f"{first}: objects of buckets are measured by `intensity bulk`": first.startswith("s3://"),
         },
     )
-    given.paths = [os.fsencode(path) for path in given.paths if path != "-"]
-    given.name_list = lists[0] if lists else None
-    given.separator = b"\0" if given.null else b"\n"
-    return _arguments(parser, given, FolderArguments)
+    return given
 
 
-def buckets(argv: Sequence[str]) -> BulkArguments:
+def buckets(argv: Sequence[str]) -> Given:
     """Likewise for `intensity bulk`."""
     parser = _parser(
         "intensity bulk",
@@ -124,11 +132,10 @@ def buckets(argv: Sequence[str]) -> BulkArguments:
     )
     options.add_objects(parser.add_argument_group("which objects").add_argument)
     options.add_store(parser.add_argument_group("the store").add_argument)
-    given, rest = _read(parser, argv)
-    given.prefixes += rest.prefixes
+    given = _read(parser, argv, "prefixes")
     options.check_objects(parser, given)
     _refuse(parser, {"--profile and --no-sign-request contradict each other": given.anonymous and given.profile})
-    return _arguments(parser, given, BulkArguments)
+    return given
 
 
 def _parser(prog: str, operands: str, description: str, noun: str) -> argparse.ArgumentParser:
@@ -142,27 +149,16 @@ def _parser(prog: str, operands: str, description: str, noun: str) -> argparse.A
     )
 
 
-def _read(parser: argparse.ArgumentParser, argv: Sequence[str]) -> tuple[argparse.Namespace, argparse.Namespace]:
-    """Add what both take, and read the command line up to `--`, and the operands behind it."""
+def _read(parser: argparse.ArgumentParser, argv: Sequence[str], operands: str) -> Given:
+    """Add what both take, and read and check the command line."""
     parser.add_argument("--version", action="version", version=f"intensity {__version__}")
     options.add_measurement(parser.add_argument_group("how they are measured").add_argument)
     options.add_results(parser.add_argument_group("results").add_argument)
     options.add_run(parser.add_argument_group("the run").add_argument)
     end = argv.index("--") if "--" in argv else len(argv)
     # Only `parse_intermixed_args` takes operands between options, and only `parse_args` knows `--`.
-    return parser.parse_intermixed_args(argv[:end]), parser.parse_args(argv[end:])
-
-
-def _refuse(parser: argparse.ArgumentParser, wrong: dict[str, object]) -> None:
-    """End the program with the first sentence that applies."""
-    for sentence, applies in wrong.items():
-        if applies:
-            parser.error(sentence)
-
-
-def _arguments(parser: argparse.ArgumentParser, given: argparse.Namespace, kind: type[AnyArguments]) -> AnyArguments:
-    """Check what both take, and return the arguments."""
-    given.full, given.layout = given.detail == "full", _layout(given)
+    given = parser.parse_intermixed_args(argv[:end], Given())
+    getattr(given, operands).extend(getattr(parser.parse_args(argv[end:]), operands))
     continues = given.resume or given.retry_problems
     _refuse(
         parser,
@@ -177,25 +173,11 @@ def _arguments(parser: argparse.ArgumentParser, given: argparse.Namespace, kind:
         },
     )
     given.resume = continues
-    given.options = Options(**{name: getattr(given, name) for name in OPTIONS})
-    given.limits = _limits(given)
-    values: dict[str, Any] = {each.name: getattr(given, each.name) for each in fields(kind)}
-    for name, value in values.items():
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+    return given
 
 
-def _layout(given: argparse.Namespace) -> Layout:
-    if given.output is not None:
-        # Until a Parquet file can be made, its rows are JSON lines.
-        return "csv" if given.output.suffix.lower() == ".csv" else "jsonl"
-    layout: Layout = given.format or ("table" if os.isatty(options.STANDARD_OUTPUT) else "tsv")
-    return layout
-
-
-def _limits(given: argparse.Namespace) -> Limits:
-    usual = Limits(formats=given.formats)
-    if not given.max_pixels:
-        return usual
-    memory = max(usual.max_decoded_bytes, int(given.max_pixels * DECODED_BYTES_PER_PIXEL))
-    return Limits(formats=given.formats, max_pixels=given.max_pixels, max_decoded_bytes=memory)
+def _refuse(parser: argparse.ArgumentParser, wrong: dict[str, object]) -> None:
+    """End the program with the first sentence that applies."""
+    for sentence, applies in wrong.items():
+        if applies:
+            parser.error(sentence)

@@ -16,6 +16,7 @@ from intensity.runs.layout import RESULTS, Layout, RunError
 from intensity.runs.request import Request, children, objects
 from intensity.runs.service import RUNNING, Service, execution_name
 from intensity.runs.watching import ALL_MEASURED, NOT_ALL_MEASURED, latest, status, tell, watch
+from intensity.sources import listing
 from intensity.sources.errors import SourceError
 
 if TYPE_CHECKING:
@@ -62,10 +63,8 @@ def start(service: Service, given: argparse.Namespace) -> int:
 
 
 def request_of(given: argparse.Namespace) -> Request:
-    kind = "url_encoded_list" if given.url_encoded else "list"
-    sources = [("prefix", uri) for uri in given.prefixes]
-    sources += [(kind, uri) for uri in given.lists] + [("inventory", uri) for uri in given.inventories]
     name = given.name or f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{secrets.token_hex(2)}"
+    sources = listing.sources(given.prefixes, given.lists, given.inventories, url_encoded=given.url_encoded)
     same = ("include", "exclude", "hidden", "all_versions", "options", "since", "max_concurrency")
     return Request.read({"run": name, "sources": sources, **{field: getattr(given, field) for field in same}})
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from image_intensity.options import suffixes_of
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import RunOptions
+from intensity.sources import listing
 from intensity.sources.errors import SourceError
-from intensity.sources.inventory import inventory
-from intensity.sources.listing import prefix
-from intensity.sources.lists import listed
+from intensity.sources.listing import Kind, Source
 from intensity.sources.objects import read_uri
 from intensity.sources.selection import Selection
 
@@ -29,14 +28,6 @@ MOST_OBJECTS = 5_000_000
 MOST_OBJECTS_IN_DETAIL = 1_500_000
 # Batches at a time where neither the run nor the deployment says it.
 USUAL_CONCURRENCY = 400
-Kind = Literal["prefix", "list", "url_encoded_list", "inventory"]
-
-
-class Source(NamedTuple):
-    """Where objects are named: a prefix, a list (CSV or JSON lines), or the manifest of an S3 Inventory; all in S3."""
-
-    kind: Kind
-    uri: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,15 +111,10 @@ def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S
         all_versions=request.all_versions,
         skipped=skipped,
     )
-    for kind, uri in request.sources:
+    for source in request.sources:
         # The functions have no files of the person who starts the run.
-        read_uri(uri)
-        if kind == "prefix":
-            yield from prefix(s3, uri, selection)
-        elif kind == "inventory":
-            yield from inventory(s3, uri, selection)
-        else:
-            yield from listed(s3, uri, selection, url_encoded=kind == "url_encoded_list")
+        read_uri(source.uri)
+        yield from listing.objects(s3, source, selection)
 
 
 def children(asked: int | None, reserved: int) -> int:

@@ -1,21 +1,59 @@
-"""The objects under a prefix, as S3 lists them: a page of 1,000 at a time."""
+"""The objects that sources name: prefixes, as S3 lists them, lists and inventories."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from intensity.sources.errors import SourceError, told
+from intensity.sources.inventory import inventory
+from intensity.sources.lists import listed
 from intensity.sources.objects import S3Object, bare_etag, read_uri
 from intensity.sources.selection import DELETE_MARKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from types_boto3_s3 import S3Client
 
     from intensity.sources.selection import Selection
+
+
+Kind = Literal["prefix", "list", "url_encoded_list", "inventory"]
+
+
+class Source(NamedTuple):
+    """Where objects are named: a prefix, a list (CSV or JSON lines), or the manifest of an S3 Inventory."""
+
+    kind: Kind
+    uri: str
+
+    @property
+    def in_order(self) -> bool:
+        """Whether rows keep the order of the source; otherwise they are sorted by name."""
+        return self.kind in {"list", "url_encoded_list"}
+
+
+def sources(
+    prefixes: Iterable[str], lists: Iterable[str], inventories: Iterable[str], *, url_encoded: bool
+) -> list[Source]:
+    """Return the sources of a command line, in the order of its rows. url_encoded: of keys in lists."""
+    kind: Kind = "url_encoded_list" if url_encoded else "list"
+    return [
+        *(Source("prefix", uri) for uri in prefixes),
+        *(Source(kind, uri) for uri in lists),
+        *(Source("inventory", uri) for uri in inventories),
+    ]
+
+
+def objects(s3: S3Client, source: Source, selection: Selection) -> Iterator[S3Object]:
+    """Yield what a source names, duplicates included. Raises SourceError."""
+    if source.kind == "prefix":
+        return prefix(s3, source.uri, selection)
+    if source.kind == "inventory":
+        return inventory(s3, source.uri, selection)
+    return listed(s3, source.uri, selection, url_encoded=source.kind == "url_encoded_list")
 
 
 def prefix(s3: S3Client, uri: str, selection: Selection) -> Iterator[S3Object]:

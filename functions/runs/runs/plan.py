@@ -18,8 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 import boto3
 
 from image_intensity import algorithm, version
-from intensity.inputs import NAMED_AGAIN
-from intensity.plan import Plan
+from intensity.plan import NAMED_AGAIN, Plan
 from intensity.runs.layout import Layout, RunError, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.request import Request, children, objects
