@@ -12,12 +12,14 @@ import yaml
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.app import EXPOSED_HEADERS, create_app
+from gateway.http.body import file_types
 from gateway.http.security import HEADERS, page_policy
 from gateway.log import make_logger
 from gateway.measuring.cache import NoCache
 from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
+from image_intensity import FORMATS
 from local_server.access import ASK_FOR_KEY
 from local_server.settings import LocalSettings
 from tests.local.measuring import InProcessProcessor
@@ -152,7 +154,7 @@ FOREIGN = {
     "RELEASE",
 }
 # Nobody would change these on AWS.
-AS_BY_DEFAULT = {"ALLOWED_IMAGE_FORMATS", "CACHE_TTL_SECONDS", "POWERTOOLS_LOG_LEVEL", "REFUSAL_TTL_SECONDS"}
+AS_BY_DEFAULT = {"CACHE_TTL_SECONDS", "POWERTOOLS_LOG_LEVEL", "REFUSAL_TTL_SECONDS"}
 
 
 def test_the_function_has_every_setting_of_the_gateway_and_no_other() -> None:
@@ -177,6 +179,14 @@ def test_the_default_of_a_parameter_is_the_settings(name: str) -> None:
     expected = ",".join(default) if isinstance(default, tuple) else default
     parameter = parameter_of(name)
     assert TEMPLATE["Parameters"][parameter]["Default"] == expected, f"template.yaml, Parameters, {parameter}"
+
+
+def test_the_template_knows_every_format() -> None:
+    names = "|".join(FORMATS)
+    assert TEMPLATE["Parameters"]["AllowedImageFormats"]["AllowedPattern"] == f"({names})(,({names}))*"
+    # API Gateway would change the bytes of any other body.
+    binary = RESOURCES["Api"]["Properties"]["BinaryMediaTypes"]
+    assert binary == ["multipart/form-data", *file_types(FORMATS)]
 
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())

@@ -15,12 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from image_intensity import errors
 from image_intensity.errors import *  # noqa: F403 - every error, also a new one
+from image_intensity.formats.table import (
+    DEFAULT_FORMATS,
+    FORMATS,
+    ImageFormat,
+    detect,
+    in_words,
+    media_types_of,
+    suffixes_of,
+)
 from image_intensity.measurement import ALGORITHM_VERSION, DECODERS, Measurement, Statistics, algorithm, version
 from image_intensity.options import (
     LUMA_FORMULAS,
     OPTIONS,
     Alpha,
-    ImageFormat,
     Limits,
     Luma,
     LumaFormula,
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALGORITHM_VERSION",
     "DECODERS",
+    "DEFAULT_FORMATS",
+    "FORMATS",
     "LUMA_FORMULAS",
     "OPTIONS",
     "Alpha",
@@ -48,7 +58,11 @@ __all__ = [
     "Region",
     "Statistics",
     "algorithm",
+    "detect",
+    "in_words",
     "measure",
+    "media_types_of",
+    "suffixes_of",
     "version",
 ]
 __all__ += errors.__all__

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from image_intensity.options import LUMA_FORMULAS, OPTIONS, ImageFormat, Options
+from image_intensity.formats.table import ImageFormat  # noqa: TC001 - pydantic reads the types of the fields
+from image_intensity.options import LUMA_FORMULAS, OPTIONS, Options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

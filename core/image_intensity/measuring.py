@@ -12,9 +12,11 @@ from PIL import features
 
 from image_intensity import formats, summary
 from image_intensity.errors import RegionOutsideImage
+from image_intensity.formats.table import FORMATS
 from image_intensity.levels import VALUES, count
 from image_intensity.measurement import Measurement, algorithm
 from image_intensity.options import Limits, Options
+from image_intensity.pixels import make_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from image_intensity.options import Region
 
 DEFAULT_OPTIONS, DEFAULT_LIMITS = Options(), Limits()
-# The decoders of this installation: each measurement carries their versions.
+# The decoders of this installation: each measurement carries their versions, and those of its own format.
 DECODERS = {
     "pillow": PIL.__version__,
     "simplejpeg": simplejpeg.__version__,
@@ -30,6 +32,13 @@ DECODERS = {
     "kornia-rs": kornia_rs.__version__,
     "zlib-ng": zlib_ng.__version__,
 }
+OWN_DECODERS = {
+    name: {library: features.version(feature) or "none" for library, feature in facts.decoders.items()}
+    for name, facts in FORMATS.items()
+}
+# A process that measures has all decoders before its first image.
+for image_format in FORMATS:
+    formats.load(image_format)
 
 
 def measure(
@@ -38,7 +47,7 @@ def measure(
     limits: Limits = DEFAULT_LIMITS,
     reserve: Callable[[int], None] | None = None,
 ) -> Measurement:
-    """Measure the first frame of a PNG or JPEG file.
+    """Measure the first frame of a file: a PNG or a JPEG, or what else `limits` names.
 
     8-bit: BT.601 luma, (19595 R + 38470 G + 7471 B + 32768) >> 16, as Pillow's `convert("L")` has it. The average is
     the same float64 as `numpy.asarray(image.convert("L")).mean()`. 16-bit gray: the full-depth samples over 257.
@@ -56,6 +65,7 @@ def measure(
         check_region(region, structure.size)
     if reserve:
         reserve(structure.decoded_bytes)
+    make_room(structure.decoded_bytes)
     pixels = formats.decode(image_format, structure, region)
     counts = count(pixels, structure, options)
     width, height = pixels.size
@@ -73,7 +83,7 @@ def measure(
         stored_bit_depth=structure.bit_depth,
         bit_depth=8 if counts.size == VALUES else 16,
         frames=structure.frames,
-        decoders=DECODERS,
+        decoders={**DECODERS, **OWN_DECODERS[image_format]},
     )
 
 

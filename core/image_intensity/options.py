@@ -6,23 +6,13 @@ import re
 from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from image_intensity.formats.table import DEFAULT_FORMATS, ImageFormat
 
-ImageFormat = Literal["PNG", "JPEG"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 Luma = Literal["bt601", "bt709", "mean"]
 Alpha = Literal["ignore", "weight", "black", "white"]
-
-# The ends of names by which files of a format are found in folders and buckets, in lower case, without the dot.
-SUFFIXES: dict[ImageFormat, frozenset[str]] = {
-    "PNG": frozenset({"png", "apng"}),
-    "JPEG": frozenset({"jpg", "jpeg", "jpe", "jfif", "mpo"}),
-}
-
-
-def suffixes_of(formats: Iterable[ImageFormat]) -> frozenset[str]:
-    """Return the ends of names by which files of any of these formats are found."""
-    return frozenset().union(*(SUFFIXES[name] for name in formats))
 
 
 class LumaFormula(NamedTuple):
@@ -185,6 +175,6 @@ class Limits:
     1,700 MB. Every PNG and baseline JPEG of 200 million pixels passes, and so does a progressive 4:2:0 JPEG.
     """
 
-    formats: tuple[ImageFormat, ...] = ("PNG", "JPEG")
+    formats: tuple[ImageFormat, ...] = DEFAULT_FORMATS
     max_pixels: int = 200_000_000
     max_decoded_bytes: int = 1_450_000_000

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from image_intensity.options import ImageFormat, Region
+    from image_intensity.formats.table import ImageFormat
+    from image_intensity.options import Region
 
 # `Limits` has the limit. Pillow's own is global, and up to twice its value it only warns.
 Image.MAX_IMAGE_PIXELS = None
@@ -70,6 +71,12 @@ def from_image(image: Image.Image, region: Region | None = None) -> Pixels:
     corners = ((x, y) for y in range(top, bottom, rows) for x in range(left, right, columns))
     boxes = ((x, y, min(x + columns, right), min(y + rows, bottom)) for x, y in corners)
     return Pixels(image.mode, image.size, (image.crop(box) for box in boxes))
+
+
+def make_room(size: int) -> None:
+    """Free the kept block before a picture is decoded that needs memory for itself: `size` bytes."""
+    if size > KEPT_BYTES:
+        kept.clear()
 
 
 def lend(size: int) -> NDArray[np.uint8] | None:

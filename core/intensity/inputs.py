@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from image_intensity.options import suffixes_of
+from image_intensity import suffixes_of
 from intensity.plan import NAMED_AGAIN
 from intensity.progress import searching
 from intensity.sources.errors import SourceError

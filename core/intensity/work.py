@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import image_intensity
-from image_intensity import MeasurementError
+from image_intensity import MeasurementError, detect
 from intensity import names
 from intensity.rows import FILE_TOO_LARGE, PROCESSOR_FAILED, measured_row, problem_row
 from intensity.sources.errors import Content, ReadProblem, SourceError
@@ -51,8 +51,6 @@ class Work:
 
     def reads_on(self, head: bytes) -> bool:
         """Return whether content that begins so may be an image."""
-        from image_intensity.formats import detect  # noqa: PLC0415 - it loads the decoders
-
         return detect(head) in self.limits.formats
 
     def row(self, name: str, content: Content) -> Row:

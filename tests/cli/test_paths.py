@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from image_intensity.options import SUFFIXES
+from image_intensity.formats.table import suffixes_of
 from intensity.sources.paths import (
     HIDDEN,
     LINKED_FOLDERS,
@@ -32,7 +32,7 @@ BOTH: Sequence[ImageFormat] = ("PNG", "JPEG")
 
 
 def search(*, hidden: bool = False, follow: bool = False, formats: Sequence[ImageFormat] = BOTH) -> Search:
-    suffixes = frozenset(suffix.encode() for name in formats for suffix in SUFFIXES[name])
+    suffixes = frozenset(suffix.encode() for suffix in suffixes_of(formats))
     return Search(suffixes, hidden, follow, Counter())
 
 

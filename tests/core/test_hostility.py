@@ -17,10 +17,10 @@ from PIL import Image
 from zlib_ng import zlib_ng
 
 from image_intensity import CorruptImage, Limits, MeasurementError, TooManyPixels, UnsupportedFormat
-from image_intensity.formats import jpeg
-from image_intensity.formats import png as png_format
+from image_intensity.formats.jpeg import structure as jpeg
 from image_intensity.formats.jpeg.completeness import MAX_PASSES
 from image_intensity.formats.jpeg.structure import MAX_SEGMENTS
+from image_intensity.formats.png import structure as png_format
 from image_intensity.formats.png.blocks import FREE_BYTES, check_blocks
 from image_intensity.formats.png.decoding import MAX_ROWS
 from image_intensity.formats.png.rows import DEFLATED_BYTES, SURPLUS_BYTES, most_deflated
@@ -405,8 +405,7 @@ def memory_of(data: bytes, region: str | None = None, **options: str) -> tuple[i
     measure = f"""
 import sys
 from PIL import Image
-from image_intensity import Options, Region
-from image_intensity.formats import jpeg, png
+from image_intensity import Limits, Options, Region, formats
 from tests.core.samples import encoded, measured
 for image_format in ("PNG", "JPEG"):  # what the first of a kind imports
     measured(encoded(Image.new("L", (1, 1)), image_format))
@@ -417,7 +416,7 @@ before = peak()
 region = {region!r}
 measured(data, Options(region=region and Region.read(region), **{options}), max_pixels=200_000_000)
 after = peak()
-print(after - before, after, (png if data.startswith(png.SIGNATURE) else jpeg).read(data).decoded_bytes)
+print(after - before, after, formats.read(data, Limits())[1].decoded_bytes)
 """
     answer = subprocess.run([sys.executable, "-c", measure], input=data, stdout=subprocess.PIPE, check=True)
     taken, peak, told = map(int, answer.stdout.split())

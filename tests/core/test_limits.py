@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from image_intensity import CorruptImage, EmptyFile, Limits, MeasurementError, TooManyPixels, UnsupportedFormat, measure
-from image_intensity.formats import jpeg, png
+from image_intensity import (
+    CorruptImage,
+    EmptyFile,
+    Limits,
+    MeasurementError,
+    TooManyPixels,
+    UnsupportedFormat,
+    formats,
+    measure,
+)
 from image_intensity.formats.jpeg.completeness import MAX_SCANS
+from image_intensity.formats.jpeg.picture import Jpeg
+from image_intensity.formats.png import structure as png
 from image_intensity.formats.png.rows import SURPLUS_BYTES
 from tests.core.images import (
     DHT,
@@ -300,7 +310,7 @@ def test_the_signature_alone_makes_a_png() -> None:
 def test_the_memory_that_decoding_takes_is_told_by_the_header(
     data: bytes, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (png if data.startswith(PNG_SIGNATURE) else jpeg).read(data).decoded_bytes == expected
+    assert formats.read(data, Limits())[1].decoded_bytes == expected
 
     assert measure(data, limits=Limits(max_decoded_bytes=expected)).pixel_count == 480
     monkeypatch.setattr("image_intensity.formats.png.decoding.load", no_work)
@@ -319,7 +329,7 @@ def test_no_png_of_the_pixels_of_an_inline_upload_takes_too_much_memory(size: tu
 
 def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
     sampling = [(1, 1)] * 4
-    cmyk = jpeg.Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
+    cmyk = Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS <= Limits().max_decoded_bytes
     # A baseline JPEG with a scan for each component: libjpeg keeps its coefficients, too.
     cmyk.frame, cmyk.scans = SOF0, [(0,), (1,), (2,), (3,)]

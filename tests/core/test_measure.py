@@ -231,7 +231,7 @@ def test_a_large_picture_does_not_come_on_top_of_the_memory_that_is_kept(monkeyp
     assert len(kept) == 1
 
     # A pixel takes four bytes and a row a pointer of eight.
-    monkeypatch.setattr("image_intensity.formats.KEPT_BYTES", 100)
+    monkeypatch.setattr("image_intensity.pixels.KEPT_BYTES", 100)
     intensity_of(random_png((5, 2), 16, TRUECOLOR_ALPHA))
     assert len(kept) == 1
     intensity_of(random_png((5, 5), 16, TRUECOLOR_ALPHA))

@@ -130,6 +130,8 @@ def test_health_answers_with_the_limits_in_force(make_gateway: type[Gateway]) ->
         "max_content_length": 1000,
         "max_upload_bytes": 0,
         "allowed_image_formats": ["PNG"],
+        "media_types": ["image/png"],
+        "suffixes": ["apng", "png"],
         "max_image_pixels": 77,
         "max_upload_pixels": 200_000_000,
         "max_job_bytes": 0,

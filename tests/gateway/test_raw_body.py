@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.http.body import FILE_TYPES
+from gateway.http.body import file_types
+from image_intensity import DEFAULT_FORMATS
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.gateway.driver import Gateway
 
+FILE_TYPES = file_types(DEFAULT_FORMATS)
 PNG: dict[str, str | bytes] = {"content-type": "image/png"}
 LARGE = {"MAX_CONTENT_LENGTH": "1000", "MAX_UPLOAD_BYTES": "5000", "UPLOAD_BUCKET": "bucket"}
 

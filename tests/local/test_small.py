@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from image_intensity import Limits, formats
-from local_server.small import MOST_SEGMENTS, SMALL_BYTES, is_small, pixels
+from image_intensity.formats.jpeg import MOST_SEGMENTS
+from local_server.small import SMALL_BYTES, is_small, pixels
 from tests.local.measuring import black, picture
 
 IMAGES = sorted(file for file in Path(__file__).parents[1].glob("conformance/*") if file.suffix in {".png", ".jpg"})

@@ -4,19 +4,21 @@ Decoders do not see a file as it came. Each format first checks the file's struc
 pixels are made of. EXIF, ICC profiles, texts and further frames are left out, so they can neither break a decoder nor
 use up its memory.
 
-A further format is one module beside `png` and `jpeg`, one line in `FORMATS`, and its name in `options.ImageFormat`.
+A further format is one package beside `png` and `jpeg` and one row of `table`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from image_intensity.errors import EmptyFile, TooManyPixels, UnsupportedFormat
-from image_intensity.formats import jpeg, png
-from image_intensity.pixels import KEPT_BYTES, kept
+from image_intensity.formats.table import detect, in_words
 
 if TYPE_CHECKING:
-    from image_intensity.options import ImageFormat, Limits, Region
+    from image_intensity.formats.table import ImageFormat
+    from image_intensity.options import Limits, Region
     from image_intensity.pixels import Pixels
 
 
@@ -46,32 +48,28 @@ class Structure(Protocol):
         """
 
 
-AnyStructure = TypeVar("AnyStructure", bound=Structure)
+class Reading(Protocol):
+    """The module `structure` of a format."""
+
+    def read(self, data: bytes, /) -> Structure:
+        """Read the structure of a file that has the signature. Raises CorruptImage or UnsupportedFormat."""
 
 
-class Format(Protocol[AnyStructure]):
-    """A format that is measured, such as the modules `png` and `jpeg`."""
+class Decoding(Protocol):
+    """The module `decoding` of a format."""
 
-    @property
-    def SIGNATURE(self) -> bytes:  # noqa: N802 - a constant of the module
-        """The first bytes of every file of this format."""
-
-    def read(self, data: bytes, /) -> AnyStructure:
-        """Read the structure of a file that starts with `SIGNATURE`. Raises CorruptImage or UnsupportedFormat."""
-
-    def decode(self, structure: AnyStructure, region: Region | None, /) -> Pixels:
+    def decode(self, structure: Any, region: Region | None, /) -> Pixels:  # noqa: ANN401 - what its `read` returned
         """Decode the first frame, and return the pixels of `region`, or all if it is None.
 
         Raises UnsupportedFormat, or CorruptImage if any pixel of the frame would be a guess, also outside the region.
         """
 
 
-FORMATS: dict[ImageFormat, Format[Any]] = {"PNG": png, "JPEG": jpeg}
-
-
-def detect(data: bytes) -> ImageFormat | None:
-    """Return the format that the first bytes declare, or None."""
-    return next((name for name, known in FORMATS.items() if data.startswith(known.SIGNATURE)), None)
+@cache
+def load(image_format: ImageFormat) -> tuple[Reading, Decoding]:
+    """Load the modules of a format, and its decoders with them."""
+    package = f"{__name__}.{image_format.lower()}"
+    return import_module(f"{package}.structure"), import_module(f"{package}.decoding")
 
 
 def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
@@ -84,8 +82,9 @@ def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
         raise EmptyFile("The file has no bytes.")
     image_format = detect(data)
     if image_format is None or image_format not in limits.formats:
-        raise UnsupportedFormat(f"The content of this file is not {' or '.join(limits.formats)}.")
-    structure: Structure = FORMATS[image_format].read(data)
+        raise UnsupportedFormat(f"The content of this file is not {in_words(limits.formats)}.")
+    reading, _ = load(image_format)
+    structure = reading.read(data)
     width, height = structure.size
     pixels = f"The image has {width} x {height} = {width * height:,} pixels"
     if width * height > limits.max_pixels:
@@ -103,7 +102,5 @@ def decode(image_format: ImageFormat, structure: Structure, region: Region | Non
 
     Raises CorruptImage if any pixel would be a guess, also outside the region.
     """
-    if structure.decoded_bytes > KEPT_BYTES:
-        # Free this memory first: a large picture needs it.
-        kept.clear()
-    return FORMATS[image_format].decode(structure, region)
+    _, decoding = load(image_format)
+    return decoding.decode(structure, region)

@@ -77,7 +77,7 @@ def tell_estimate(service: Service, request: Request, ask_above: float) -> bool:
         # Otherwise, some of them may be the same; Plan knows.
         if request.names_once:
             request.check_number(number)
-    guess = estimate(number, size, children(request.max_concurrency, service.reserved))
+    guess = estimate(number, size, children(request.max_concurrency, service.reserved), request.options.formats)
     found, batches = "object" if number == 1 else "objects", "batch" if guess.batches == 1 else "batches"
     sys.stderr.write(
         f"{number:,} {found}, {size / 1e9:,.2f} GB: about {guess.minutes:,.1f} minutes and {guess.usd:,.2f} USD "

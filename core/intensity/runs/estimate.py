@@ -6,7 +6,14 @@ within the region costs nothing. What is stored, logged and traced is not counte
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from image_intensity import DEFAULT_FORMATS, FORMATS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from image_intensity import ImageFormat
 
 LAMBDA_GB_SECOND = 0.0000166667
 LAMBDA_REQUEST = 0.20 / 1e6
@@ -19,9 +26,7 @@ TABLES_GB = 2048 / 1024
 # The most of a batch; a larger object is a batch by itself. With the memory of Measure, this takes up to a minute.
 BATCH_OBJECTS = 100
 BATCH_BYTES = 200_000_000
-# Measured on a busy machine of two cores: a JPEG of 1.03 MB and 8.4 megapixels took 60 ms. A virtual CPU of Lambda is
-# slower, and S3 takes time. Each object costs some time, whatever its size.
-SECONDS_PER_BYTE = 0.09 / 1e6
+# Each object costs some time, whatever its size.
 SECONDS_PER_OBJECT = 0.01
 # Step Functions starts a hundred Standard children a second.
 CHILDREN_PER_SECOND = 100
@@ -43,10 +48,13 @@ class Estimate(NamedTuple):
     usd: float
 
 
-def estimate(objects: int, size: int, concurrency: int) -> Estimate:
-    """Return the estimate for so many objects of `size` bytes together, measured so many batches at a time."""
+def estimate(objects: int, size: int, concurrency: int, formats: Iterable[ImageFormat] = DEFAULT_FORMATS) -> Estimate:
+    """Return the estimate for so many objects of `size` bytes together, measured so many batches at a time.
+
+    Of the formats, they may all be of the one that takes the most time.
+    """
     batches = max(-(-objects // BATCH_OBJECTS), -(-size // BATCH_BYTES))
-    busy = size * SECONDS_PER_BYTE + objects * SECONDS_PER_OBJECT
+    busy = size * max(FORMATS[name].seconds_per_byte for name in formats) + objects * SECONDS_PER_OBJECT
     tables = objects * (PLAN_SECONDS_PER_OBJECT + REDUCE_SECONDS_PER_OBJECT)
     measuring = max(busy / max(1, min(concurrency, batches)), batches / CHILDREN_PER_SECOND, objects / GETS_PER_SECOND)
     usd = (

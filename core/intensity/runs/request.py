@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self, get_args
 
-from image_intensity.options import suffixes_of
+from image_intensity import suffixes_of
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import RunOptions
 from intensity.sources import listing

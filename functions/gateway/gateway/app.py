@@ -20,6 +20,7 @@ from gateway.http.refusals import LOOPBACK, RefusalMiddleware
 from gateway.http.request_log import RequestLogMiddleware
 from gateway.http.routes import make_intensity_router
 from gateway.measuring.service import Service
+from image_intensity import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 DESCRIPTION = """\
-Upload a PNG or JPEG and get its average grayscale intensity: 0 is black, 255 is white.
+Upload a {formats} and get its average grayscale intensity: 0 is black, 255 is white.
 
 The number is exact, or there is an error that says why. One exception: some damage inside JPEG data cannot be seen by
 any decoder (docs/measurement.md). Errors are `application/problem+json` (RFC 9457); every answer has an `X-Request-ID`.
@@ -68,7 +69,7 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     app = FastAPI(
         title="Image Intensity Service",
         version=__version__,
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(formats=in_words(settings.allowed_image_formats)),
         **ABOUT,
         openapi_url=None,
         redirect_slashes=False,
@@ -80,7 +81,7 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     app.include_router(make_intensity_router(service))
     app.include_router(make_jobs_router(service))
     app.include_router(make_health_router(service))
-    complete_openapi(app)
+    complete_openapi(app, settings.allowed_image_formats)
     add_documentation(app)
     return app
 

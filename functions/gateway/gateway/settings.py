@@ -17,7 +17,7 @@ from pydantic import (
     field_validator,
 )
 
-from image_intensity import ImageFormat
+from image_intensity import DEFAULT_FORMATS, ImageFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ class Settings(BaseModel):
     max_content_length: int = Field(DEFAULT_MAX_CONTENT_LENGTH, ge=1)
     allowed_image_formats: Annotated[
         tuple[ImageFormat, ...], BeforeValidator(lambda value: split(upper(value))), Field(min_length=1)
-    ] = ("PNG", "JPEG")
+    ] = DEFAULT_FORMATS
     max_image_pixels: int = Field(DEFAULT_MAX_IMAGE_PIXELS, ge=1)
     redis_host: str = ""
     redis_port: int = Field(6379, ge=1, le=65535)

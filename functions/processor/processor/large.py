@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contract.invocation import StoredImage
 from contract.problems import ProblemCode, ProblemError
+from image_intensity import FORMATS, detect
 from processor.handler import measure_invocation
 from processor.storage import content
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from contract.invocation import Invocation
     from image_intensity import Measurement
-
-JPEG = b"\xff\xd8"
 
 
 def measure_large(
@@ -39,7 +38,7 @@ def measure_large(
         detail = f"The file has {stored.size:,} bytes; here, a job has {memory:,} bytes of memory for file and pixels."
         raise ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
     image = content(stored, connect, progress)
-    # A JPEG is decoded from a copy without metadata.
-    files = len(image) * (2 if image.startswith(JPEG) else 1)
+    image_format = detect(image)
+    files = len(image) * (FORMATS[image_format].copies if image_format else 1)
     hold = (lambda size: reserve(size + files)) if reserve else None
     return measure_invocation(replace(invocation, image=image), hold, max(0, memory - files))

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from image_intensity.errors import CorruptImage
-
-SIGNATURE = b"\xff\xd8\xff"
+from image_intensity.formats.jpeg import SIGNATURE
 
 # Markers (T.81, table B.1), by their second byte.
 TEM, RST0, SOI, EOI, SOS, DRI, COM = 0x01, 0xD0, 0xD8, 0xD9, 0xDA, 0xDD, 0xFE

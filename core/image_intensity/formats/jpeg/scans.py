@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import simplejpeg
 
-from image_intensity.formats.jpeg.picture import DHT, DRI, MOST_INTERVAL, PROGRESSIVE, SIGNATURE, SOS, damage
+from image_intensity.formats.jpeg import SIGNATURE
+from image_intensity.formats.jpeg.picture import DHT, DRI, MOST_INTERVAL, PROGRESSIVE, SOS, damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

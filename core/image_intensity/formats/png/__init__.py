@@ -1,6 +1,13 @@
-"""PNG: its structure, its rows and how they are decoded."""
+"""PNG: its structure, its rows and how they are decoded. Here is what needs no decoder."""
 
-from image_intensity.formats.png.decoding import decode
-from image_intensity.formats.png.structure import SIGNATURE, Png, read
+from __future__ import annotations
 
-__all__ = ["SIGNATURE", "Png", "decode", "read"]
+import struct
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def size(data: bytes) -> tuple[int, int]:
+    """Return width and height in IHDR, unchecked. Raises struct.error if they are not there."""
+    width, height = struct.unpack_from(">II", data, 16)
+    return width, height

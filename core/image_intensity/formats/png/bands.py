@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from kornia_rs import io as rust
 from zlib_ng import zlib_ng
 
+from image_intensity.formats.png import SIGNATURE
 from image_intensity.formats.png.rows import STORED_BYTES, ZLIB_HEADER, inflated_rows, stored_block
-from image_intensity.formats.png.structure import SAMPLES, SIGNATURE, corrupt
+from image_intensity.formats.png.structure import SAMPLES, corrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

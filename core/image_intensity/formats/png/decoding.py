@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from image_intensity.errors import UnsupportedFormat
+from image_intensity.formats.png import SIGNATURE
 from image_intensity.formats.png.bands import RUST_MODES, bands
 from image_intensity.formats.png.blocks import check_blocks
 from image_intensity.formats.png.rows import restored
-from image_intensity.formats.png.structure import SAMPLES, SIGNATURE
+from image_intensity.formats.png.structure import SAMPLES
 from image_intensity.pixels import Pixels, from_image, from_samples, load
 
 if TYPE_CHECKING:

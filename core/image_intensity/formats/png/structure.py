@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from zlib_ng import zlib_ng
 
 from image_intensity.errors import CorruptImage, UnsupportedFormat
+from image_intensity.formats.png import SIGNATURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 # and one more for each `CHUNK_BYTES`. ffmpeg writes chunks of 4 KB, libpng of 8 KB, and a few encoders one a row.
 MAX_CHUNKS, CHUNK_BYTES = 50_000, 1 << 11
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # A chunk: four bytes of length and four of type, its content, four of checksum (PNG, section 5.3).
 CHUNK_HEAD, CHECKSUM = 8, 4
 

@@ -13,20 +13,23 @@ from gateway.http.form import name_in, read_form
 from gateway.http.problems import malformed, wrong_values
 from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
+from image_intensity import in_words, media_types_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
     from fastapi import Request
     from starlette.datastructures import FormData
+
+    from image_intensity import ImageFormat
 
 Model = TypeVar("Model", bound=BaseModel)
 # The name of a file, which is never trusted and may be empty, and its bytes.
 SentFile = tuple[str, bytes | bytearray]
 
 FIELD = "image"
-# A body of one of these types is the file itself. template.yaml has them as binary, for API Gateway.
-FILE_TYPES = ("image/jpeg", "image/png", "application/octet-stream")
+# A body of this type is the file itself, of whatever format.
+ANY_FILE = "application/octet-stream"
 # The most bytes of boundaries and headers around the file in a form.
 FORM_BYTES = 64 * 1024
 # A declared length with more digits is over every limit, and Python refuses to read very long numbers.
@@ -37,8 +40,17 @@ JSON_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 4096
 
 
-async def read_file(request: Request, max_content_length: int, max_upload_bytes: int, max_job_bytes: int) -> SentFile:
+def file_types(formats: Iterable[ImageFormat]) -> list[str]:
+    """Return the types of bodies that are the file itself. template.yaml has them as binary, for API Gateway."""
+    return [*media_types_of(formats), ANY_FILE]
+
+
+async def read_file(
+    request: Request, types: Sequence[str], max_content_length: int, max_upload_bytes: int, max_job_bytes: int
+) -> SentFile:
     """Read the file in field `image`, or the body that is the file. Of one too large, at most the limit is in memory.
+
+    types: of a body that is the file, from `file_types`.
 
     Raises ProblemError: malformed_request (neither a form nor a file, or not exactly one file and no other field),
     missing_image (no such file, or one without a name), empty_file, unsupported_encoding, file_too_large. The last one
@@ -48,14 +60,14 @@ async def read_file(request: Request, max_content_length: int, max_upload_bytes:
     sent_as = media_type(request)
     if sent_as is None:
         raise missing_image("Nothing was sent, or the request does not say what: it has no Content-Type.")
-    if sent_as not in {"multipart/form-data", *FILE_TYPES}:
+    if sent_as not in {"multipart/form-data", *types}:
         raise malformed(
             f"Send the image as multipart/form-data, in a file field named {FIELD}; or as the body itself, with the "
-            f"Content-Type {', '.join(FILE_TYPES[:-1])} or {FILE_TYPES[-1]}."
+            f"Content-Type {in_words(types)}."
         )
     ways = {"POST /uploads takes files": max_upload_bytes, "POST /jobs takes uploaded files": max_job_bytes}
     try:
-        if sent_as in FILE_TYPES:
+        if sent_as in types:
             filename, content = await whole_body(request, max_content_length)
         else:
             body = limited(request, max_content_length + FORM_BYTES)

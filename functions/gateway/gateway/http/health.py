@@ -14,7 +14,7 @@ from contract.problems import ProblemCode, ProblemError
 from gateway import __version__
 from gateway.http.answers import example
 from gateway.http.openapi import HEALTH, problem_responses
-from image_intensity import ImageFormat
+from image_intensity import ImageFormat, media_types_of, suffixes_of
 
 if TYPE_CHECKING:
     from gateway.measuring.processor_client import Processor
@@ -39,6 +39,10 @@ class Limits(BaseModel):
     max_upload_bytes: int
     """Bytes of a file that is uploaded to S3 first, by POST /uploads; 0 if the service does not offer that."""
     allowed_image_formats: tuple[ImageFormat, ...]
+    media_types: tuple[str, ...]
+    """Of files of these formats."""
+    suffixes: tuple[str, ...]
+    """The usual ends of their names, in lower case, without the dot."""
     max_image_pixels: int
     """Pixels of an image in the request itself."""
     max_upload_pixels: int
@@ -59,6 +63,8 @@ class Health(BaseModel):
             "max_content_length": 4_600_000,
             "max_upload_bytes": 100_000_000,
             "allowed_image_formats": ["PNG", "JPEG"],
+            "media_types": ["image/jpeg", "image/png"],
+            "suffixes": ["apng", "jfif", "jpe", "jpeg", "jpg", "mpo", "png"],
             "max_image_pixels": 64_000_000,
             "max_upload_pixels": 200_000_000,
             "max_job_bytes": 2_000_000_000,
@@ -83,7 +89,7 @@ class Readiness(BaseModel):
 
 def make_health_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/health", tags=[HEALTH])
-    settings = service.settings
+    limits = limits_of(service)
 
     @router.get(
         "",
@@ -94,8 +100,7 @@ def make_health_router(service: Service) -> APIRouter:
     )
     async def health() -> Health:
         """Return the limits in force. No other part is asked."""
-        limits = {name: getattr(service if hasattr(service, name) else settings, name) for name in Limits.model_fields}
-        return Health(status="ok", version=__version__, limits=Limits(**limits))
+        return Health(status="ok", version=__version__, limits=limits)
 
     @router.get(
         "/ready",
@@ -113,6 +118,14 @@ def make_health_router(service: Service) -> APIRouter:
         return Readiness(status=status, cache=await service.cache.health(), processor=processor)
 
     return router
+
+
+def limits_of(service: Service) -> Limits:
+    formats = service.settings.allowed_image_formats
+    told = {"media_types": media_types_of(formats), "suffixes": sorted(suffixes_of(formats))}
+    for name in Limits.model_fields.keys() - told.keys():
+        told[name] = getattr(service if hasattr(service, name) else service.settings, name)
+    return Limits(**told)
 
 
 async def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:

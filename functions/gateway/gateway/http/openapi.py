@@ -8,14 +8,18 @@ from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
-from gateway.http.body import FIELD, FILE_TYPES
+from gateway.http.body import FIELD
 from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 from gateway.measuring.outcome import Outcome
-from image_intensity import Measurement, Options, Region, Statistics
+from image_intensity import Measurement, Options, Region, Statistics, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastapi import FastAPI
+
+    from image_intensity import ImageFormat
 
 SCHEMA = "#/components/schemas/{model}"
 MEASUREMENTS, UPLOADS, JOBS, HEALTH = "Measurements", "Large images", "Jobs", "Health"
@@ -126,13 +130,6 @@ JOB_BEGUN: dict[str, Any] = {
     },
 }
 JOB: dict[str, Any] = {"description": "The job has not failed", "headers": {"Retry-After": ASK_AGAIN}}
-IMAGE_FORM = {
-    "title": "ImageForm",
-    "description": "A form with one file.",
-    "type": "object",
-    "required": [FIELD],
-    "properties": {FIELD: {"type": "string", "format": "binary", "description": "A PNG or JPEG file"}},
-}
 
 
 def example_of(code: ProblemCode) -> dict[str, str | int]:
@@ -161,25 +158,33 @@ def json_body(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content(model.__name__)}}}
 
 
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": content("ImageForm"),
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in FILE_TYPES},
-            "application/json": content(TicketRequest.__name__),
+def image_form(formats: Sequence[ImageFormat]) -> dict[str, Any]:
+    return {
+        "title": "ImageForm",
+        "description": "A form with one file.",
+        "type": "object",
+        "required": [FIELD],
+        "properties": {
+            FIELD: {"type": "string", "format": "binary", "description": f"A {in_words(formats)} file"},
         },
-    },
-    "parameters": [
-        {
-            "name": "Content-Disposition",
-            "in": "header",
-            "description": "The name of a file that is the body itself (RFC 6266)",
-            "schema": {"type": "string"},
-            "example": 'attachment; filename="photo.jpg"',
-        }
-    ],
-}
+    }
+
+
+def image_body(types: Sequence[str]) -> dict[str, Any]:
+    """Return what POST /intensity takes. types: of bodies that are the file itself."""
+    disposition = {
+        "name": "Content-Disposition",
+        "in": "header",
+        "description": "The name of a file that is the body itself (RFC 6266)",
+        "schema": {"type": "string"},
+        "example": 'attachment; filename="photo.jpg"',
+    }
+    bodies = {
+        "multipart/form-data": content("ImageForm"),
+        **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in types},
+        "application/json": content(TicketRequest.__name__),
+    }
+    return {"requestBody": {"required": True, "content": bodies}, "parameters": [disposition]}
 
 
 def problem_responses(*codes: ProblemCode, headers: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
@@ -211,25 +216,25 @@ def measured() -> dict[int | str, dict[str, Any]]:
     return {200: answer, **problem_responses(*OF_MEASUREMENTS, headers=X_CACHE)}
 
 
-def complete_openapi(app: FastAPI) -> None:
+def complete_openapi(app: FastAPI, formats: Sequence[ImageFormat]) -> None:
     """Have the application's document completed when it is made, as FastAPI's manual recommends."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            complete(original())
+            complete(original(), formats)
         return original()
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
 
 
-def complete(document: dict[str, Any]) -> None:
+def complete(document: dict[str, Any], formats: Sequence[ImageFormat]) -> None:
     """Add what is the same for all operations, and take out the 422 that FastAPI adds: a wrong request is a 400."""
     components = document["components"]
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["ImageForm"] = IMAGE_FORM
+    schemas["ImageForm"] = image_form(formats)
     for model in (Problem, TicketRequest, UploadRequest):
         schema = model.model_json_schema(ref_template=SCHEMA)
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, OptionsQuery, Upload
-from gateway.http.body import is_json, read_file, read_json
+from gateway.http.body import file_types, is_json, read_file, read_json
 from gateway.http.openapi import (
-    IMAGE_BODY,
     MEASUREMENTS,
     OF_UPLOADS,
     UPLOADS,
+    image_body,
     json_body,
     measured,
     problem_responses,
@@ -42,13 +42,14 @@ def log_of(request: Request) -> RequestLog:
 
 def make_intensity_router(service: Service) -> APIRouter:
     router = APIRouter()
+    types = file_types(service.settings.allowed_image_formats)
 
     async def read_image(request: Request) -> tuple[str, Image]:
         """Return the name and the content of the file in a request, or where the file of its ticket is."""
         if service.uploads and is_json(request):
             return service.uploads.redeem((await read_json(request, TicketRequest)).ticket)
         limit = service.settings.max_content_length
-        return await read_file(request, limit, service.max_upload_bytes, service.max_job_bytes)
+        return await read_file(request, types, limit, service.max_upload_bytes, service.max_job_bytes)
 
     @router.post("/intensity/", include_in_schema=False)
     @router.post(
@@ -57,10 +58,10 @@ def make_intensity_router(service: Service) -> APIRouter:
         summary="Measure an image",
         tags=[MEASUREMENTS],
         responses=measured(),
-        openapi_extra=IMAGE_BODY,
+        openapi_extra=image_body(types),
     )
     async def intensity(request: Request, query: Annotated[IntensityQuery, Query()]) -> FullIntensity | Intensity:
-        """Return the average grayscale intensity of a PNG or JPEG.
+        """Return the average grayscale intensity of an image.
 
         Send it in a form, or as the body itself; or send the ticket of a file that you uploaded before (POST /uploads).
 
