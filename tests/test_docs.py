@@ -195,6 +195,12 @@ def test_every_relative_link_leads_to_a_file_and_a_heading_in_it(document: Path)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_nothing_follows_a_row_of_a_table_or_the_end_of_code(document: Path) -> None:
+    lines = [line for line in read(document).splitlines() if re.match(r"\||\s*```", line)]
+    assert [line for line in lines if not re.fullmatch(r"\|.*\||\s*```\w*", line)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_target_of_make_that_a_document_names_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9]+):", read("Makefile"), re.MULTILINE))
     code = re.findall(r"^```.*?^```|`[^`\n]+`", read(document), re.DOTALL | re.MULTILINE)
