@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gateway.settings import Settings
 from intensity.cli.runs_arguments import STACK
 from tests.support import executable
 
@@ -156,6 +157,13 @@ def test_the_curl_example_for_large_images_prints_what_is_wrong(server_with_stor
     (tmp_path / "panorama.png").write_bytes(b"")
     code = example("docs/api.md", "With bash, curl and jq", "sh").replace(SERVICE, server_with_storage)
     assert json.loads(run(["bash", "-c", code], tmp_path))["code"] == "empty_file"
+
+
+def test_the_limits_of_large_images_are_the_defaults_of_the_settings() -> None:
+    told = re.findall(r"([\d,]+) \(`(MAX_\w+)`\)", read("docs/api.md"))
+    assert len(told) == 6
+    defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    assert {name: int(limit.replace(",", "")) for limit, name in told} == {name: defaults[name] for _, name in told}
 
 
 def test_the_example_for_runs_asks_the_stack_that_its_deployment_makes() -> None:
