@@ -10,7 +10,7 @@ from image_intensity import suffixes_of
 from intensity.plan import NAMED_AGAIN
 from intensity.progress import searching
 from intensity.sources.errors import SourceError
-from intensity.sources.paths import Found, ListError, Search, find, listed
+from intensity.sources.paths import Search, find, listed
 from intensity.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from intensity.cli.arguments import Given
     from intensity.plan import Plan
     from intensity.progress import Kind as Progress
-    from intensity.sources.store import Store
+    from intensity.sources.fetch import Store
+    from intensity.sources.paths import Found
     from intensity.summary import Counts
 
     # What yields each file or object, with a number: rows are sorted by it, and within it by name.
@@ -51,7 +52,7 @@ def names(given: Given) -> Iterator[bytes]:
     try:
         with os.fdopen(STANDARD_INPUT, "rb") if given.name_list == "-" else Path(given.name_list).open("rb") as file:
             yield from listed(file, b"\0" if given.null else b"\n")
-    except (ListError, OSError) as error:
+    except (SourceError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SourceError(f"cannot read names from {given.name_list}: {reason}") from error
 
@@ -70,7 +71,7 @@ def objects(given: Given, store: Store, counts: Counts) -> Iterator[tuple[int, F
     s3, number = store.client(), 0
     for source in listing.sources(given.prefixes, given.lists, given.inventories, url_encoded=given.url_encoded):
         for each in listing.objects(s3, source, selection):
-            yield number, Found(each.name, etag=each.etag, size=each.size)
+            yield number, each.found
             # Rows keep the order of a list.
             number += source.in_order
         number += 1

@@ -116,7 +116,7 @@ def planning(s3: FolderS3, request: Request, folder: Path) -> Planning:
 def measure(s3: FolderS3, planned: dict[str, Any]) -> None:
     """Write the parts, with made-up rows."""
     layout = Layout("bench")
-    method = RunOptions().method(planned["version"])._asdict()
+    method = RunOptions().method(planned["version"]).values()
     with s3.file(layout.plan).open() as lines:
         for line in lines:
             batch = json.loads(line)

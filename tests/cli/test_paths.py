@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from image_intensity.formats.table import suffixes_of
+from intensity.sources.errors import SourceError
 from intensity.sources.paths import (
     HIDDEN,
     LINKED_FOLDERS,
     OTHER_NAMES,
     VISITED_FOLDERS,
     Found,
-    ListError,
     Search,
     find,
     listed,
@@ -129,5 +129,5 @@ def test_empty_lines_are_left_out() -> None:
 
 @pytest.mark.parametrize(("content", "sentence"), [(b"a\0b\n", "--null"), (b"x" * 200_000, "not a list of names")])
 def test_what_is_no_list_of_names_is_an_error(content: bytes, sentence: str) -> None:
-    with pytest.raises(ListError, match=sentence):
+    with pytest.raises(SourceError, match=sentence):
         list(listed(io.BytesIO(content), b"\n"))

@@ -190,6 +190,26 @@ def test_an_object_in_two_parts_counts_once_while_a_run_runs(
     assert "2 of 2 objects" in runs("status", "new")[1]
 
 
+@pytest.mark.parametrize("name", ["run.json", "summary.json"])
+@pytest.mark.parametrize("damaged", [b"", b"{", b"\xff", b"[]", b"{}", b"5", b"[" * 100_000])
+def test_a_damaged_description_or_summary_is_a_sentence(
+    runs: Runs, upload: Upload, run: Run, name: str, damaged: bytes
+) -> None:
+    upload({"a.png": 10})
+    runs("start", f"s3://{PHOTOS}/", "--name", "new")
+    run.s3.put_object(Bucket=RESULTS, Key=f"runs/new/{name}", Body=damaged)
+    code, _, err = runs("resume" if name == "run.json" else "fetch", "new")
+    assert (code, err) == (1, f"intensity: s3://{RESULTS}/runs/new/{name} is damaged, or no file of a run\n")
+
+
+def test_what_aws_refuses_is_a_sentence(runs: Runs, states: States, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for\nyou"}}, "DescribeExecution")
+
+    monkeypatch.setattr(states, "describe_execution", refused)
+    assert runs("status", "new") == (1, "", "intensity: runs status failed: AccessDenied: not for you\n")
+
+
 def test_a_file_with_another_checksum_is_not_kept(runs: Runs, upload: Upload, run: Run, tmp_path: Path) -> None:
     upload({"a.png": 10})
     runs("start", f"s3://{PHOTOS}/", "--name", "new")

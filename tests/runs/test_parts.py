@@ -10,7 +10,7 @@ from botocore.exceptions import IncompleteReadError
 
 from intensity.runs import stored
 from intensity.runs.layout import RESULTS as FILES
-from intensity.runs.layout import write_part
+from intensity.runs.layout import RunError, write_part
 from intensity.runs.request import Request
 from runs.measure import write
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
@@ -202,6 +202,33 @@ def test_reduce_that_ends_in_the_middle_is_done_again(
     assert last["batches"] == 0
     assert run.reduced(last)["measured"] == len(MANY)
     assert numbers(run) == NUMBERS
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[]\n", b"{}\n", b"\xff", b'{"n": 0, "objects": [{}]}\n', None])
+def test_a_damaged_plan_is_a_sentence_and_no_results(run: Run, upload: Upload, damaged: bytes | None) -> None:
+    upload(MANY)
+    planned = run.planned(request())
+    if damaged is None:
+        run.s3.delete_object(Bucket=RESULTS, Key="runs/first/plan.jsonl")
+    else:
+        run.s3.put_object(Bucket=RESULTS, Key="runs/first/plan.jsonl", Body=damaged)
+    sentence = r"s3://results/runs/first/plan.jsonl is (damaged|not there)"
+    with pytest.raises(RunError, match=sentence):
+        resumed(run)
+    with pytest.raises(RunError, match=sentence):
+        run.reduced(planned)
+    assert run.keys("runs/first/results") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged"), [("results.jsonl", b"\xff{"), ("results.jsonl", b"[1]\n"), ("plan.jsonl", b"{")]
+)
+def test_damaged_results_of_an_earlier_run_are_a_sentence(run: Run, upload: Upload, name: str, damaged: bytes) -> None:
+    upload({"a.png": 10})
+    run.whole(request())
+    run.s3.put_object(Bucket=RESULTS, Key=f"runs/first/{name}", Body=damaged)
+    with pytest.raises(RunError, match="do not belong together"):
+        run.planned(request("second", since="first"))
 
 
 class Breaking:

@@ -6,6 +6,7 @@ import heapq
 import json
 import random
 import re
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from intensity.runs.layout import Layout
 from intensity.runs.options import RunOptions
 from intensity.runs.request import MOST_CHILDREN
 from intensity.sources.objects import S3Object
-from runs.batches import Packer, batch_line, entry_of
+from runs.batches import batch_line, entry_of, packed
 from tests.runs.conftest import request
 from tests.test_deployment import template
 
@@ -80,11 +81,9 @@ def test_a_batch_and_an_object_of_it_come_with_the_same_fields() -> None:
 
 @pytest.mark.parametrize("character", ["k", '"', "\\", "\x01", "é", "💡"])
 def test_the_largest_batch_fits_into_the_input_of_a_state(character: str) -> None:
-    packer, number, batch = Packer(), 0, list[str]()
-    while not batch:
-        key = character * (1024 // len(character.encode()))
-        batch = packer.add(S3Object("b" * 63, key, f"{number:032d}", "e" * 40, None))
-        number += 1
+    key = character * (1024 // len(character.encode()))
+    endless = ((S3Object("b" * 63, key, f"{number:032d}", "e" * 40, None), None) for number in count())
+    batch = next(packed(endless)).entries
     state_input = {
         "batch": json.loads(batch_line(999_999, batch)),
         "run": "j" * 60,
@@ -189,16 +188,10 @@ def test_a_crash_leads_to_one_by_one_and_a_second_one_to_no_row() -> None:
     assert STATES["Measure"]["ToleratedFailurePercentage"] == 100
 
 
-def test_the_results_of_children_do_not_go_through_the_state_machine() -> None:
-    assert STATES["Measure"]["ResultWriter"]["Parameters"].keys() == {"Bucket.$", "Prefix.$"}
-    assert STATES["Measure"]["ResultPath"] is None
-
-
-def test_children_are_standard_executions_so_that_stopping_a_run_stops_them() -> None:
-    assert STATES["Measure"]["ItemProcessor"]["ProcessorConfig"] == {
-        "Mode": "DISTRIBUTED",
-        "ExecutionType": "STANDARD",
-    }
+def test_rows_do_not_go_through_the_state_machine_and_stopping_a_run_stops_its_children() -> None:
+    measure = STATES["Measure"]
+    assert (measure["ResultWriter"]["Parameters"].keys(), measure["ResultPath"]) == ({"Bucket.$", "Prefix.$"}, None)
+    assert measure["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 
 
 def test_the_template_puts_in_every_function_that_the_definition_names() -> None:

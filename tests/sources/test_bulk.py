@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import json
 import os
-import signal
 import socket
 import sys
 import termios
@@ -23,21 +22,14 @@ from intensity.cli import main
 from intensity.sources.objects import read_name
 from tests.cli.command import (
     COMMAND,
-    command_line,
     csv_rows,
     folder_of,
     image,
     intensity,
     json_rows,
-    kill,
-    large_image,
-    memory,
-    slow_folder,
     started,
-    until,
-    workers,
 )
-from tests.cli.test_faults import LARGE, part_of, read_all
+from tests.cli.test_faults import read_all
 from tests.core.samples import encoded, pixels
 from tests.local_aws import KEYS
 from tests.sources.conftest import STRANGE
@@ -166,64 +158,6 @@ def test_versions_are_measured_each_and_told_apart(s3: S3Client, bucket: str) ->
     assert (nothing.returncode, nothing.stderr) == (1, "No images were found.\n")
 
 
-def test_a_run_that_is_killed_is_resumed_with_one_row_for_each_object(
-    s3: S3Client, bucket: str, tmp_path: Path
-) -> None:
-    folder = slow_folder(tmp_path / "images", 297)
-    upload(s3, bucket, folder)
-    file = tmp_path / "results.csv"
-    with started("bulk", f"s3://{bucket}", "-o", file, "-j", "2") as process:
-        until(part_of(file, 120), process)
-        measuring = workers(process.pid)
-        process.kill()
-    assert len(measuring) == 2
-    until(lambda: not any("spawn_main" in command_line(pid) for pid in measuring))
-    left = file.read_bytes()
-    assert left.endswith(b"\n")
-    result = intensity("bulk", f"s3://{bucket}", "-o", file, "--resume", "-j", "2")
-    before = left.count(b"\n") - 1
-    assert result.returncode == 0
-    assert result.stderr.startswith(f"300 objects: 300 measured ({before} of them before), 0 with a problem.")
-    assert file.read_bytes().startswith(left)
-    paths = [row["path"] for row in csv_rows(file.read_text())]
-    assert sorted(paths) == sorted(f"s3://{bucket}/{path.name}" for path in folder.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, "processor_failed"), (signal.SIGSTOP, "processor_timeout")]
-)
-def test_a_process_that_is_killed_or_hangs_costs_the_object_that_it_measured(
-    s3: S3Client, bucket: str, tmp_path: Path, number: int, code: str
-) -> None:
-    folder = folder_of(tmp_path / "images", 20)
-    (folder / "0004-large.jpg").write_bytes(large_image())
-    upload(s3, bucket, folder)
-    file = tmp_path / "results.csv"
-    seconds = "5" if number == signal.SIGSTOP else "60"
-    with started("bulk", f"s3://{bucket}", "-o", file, "-j", "1", "--timeout", seconds) as process:
-        busy = until(lambda: next((pid for pid in workers(process.pid) if memory(pid) > LARGE), 0), process)
-        kill(busy, number)
-        _, messages = process.communicate(timeout=100)
-    codes = {row["path"].rpartition("/")[2]: row["code"] for row in csv_rows(file.read_text())}
-    assert codes == {path.name: code if "large" in path.name else "" for path in folder.iterdir()}
-    assert messages.startswith("21 objects: 20 measured, 1 with a problem.")
-    assert process.returncode == 1
-    again = intensity("bulk", f"s3://{bucket}", "-o", file, "--retry-problems")
-    assert again.stderr.startswith("21 objects: 21 measured (20 of them before), 0 with a problem.")
-
-
-def test_a_signal_ends_a_run_with_whole_rows(s3: S3Client, bucket: str, tmp_path: Path) -> None:
-    upload(s3, bucket, slow_folder(tmp_path / "images", 57))
-    file = tmp_path / "results.csv"
-    with started("bulk", f"s3://{bucket}", "-o", file) as process:
-        until(part_of(file, 10), process)
-        process.terminate()
-        _, messages = process.communicate(timeout=60)
-    assert process.returncode == 143
-    measured = len(csv_rows(file.read_text()))
-    assert messages.startswith(f"60 objects: {measured} measured, 0 with a problem, {60 - measured} not reached.")
-
-
 def test_on_a_terminal_there_is_a_bar_that_reaches_the_end(s3: S3Client, bucket: str, tmp_path: Path) -> None:
     upload(s3, bucket, folder_of(tmp_path / "images", 30))
     keyboard, terminal = os.openpty()
@@ -238,13 +172,6 @@ def test_on_a_terminal_there_is_a_bar_that_reaches_the_end(s3: S3Client, bucket:
     assert "Listing: " in shown
     assert "30/30 objects" in shown
     assert "30 objects: 30 measured" in shown
-
-
-def test_progress_as_json_has_what_was_listed_and_the_sums(s3: S3Client, bucket: str, tmp_path: Path) -> None:
-    upload(s3, bucket, folder_of(tmp_path / "images", 3))
-    result = intensity("bulk", f"s3://{bucket}", "--progress", "json", "--format", "csv")
-    *_, last = result.stderr.splitlines()
-    assert json.loads(last)["summary"]["measured"] == 3
 
 
 def test_the_store_and_the_credentials_are_those_of_the_command_line(

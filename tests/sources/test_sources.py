@@ -156,7 +156,7 @@ def test_a_list_without_a_head_is_bucket_key_and_version_or_addresses(
     file = tmp_path / "list.csv"
     file.write_text(text)
     if expected is None:
-        with pytest.raises(SourceError, match="is not an address"):
+        with pytest.raises(SourceError, match="'s3://photos/a' is not a bucket"):
             list(listed(s3, str(file), select()))
         return
     assert list(listed(s3, str(file), select())) == expected
@@ -188,19 +188,25 @@ def test_a_list_is_taken_whatever_the_names_are_but_not_what_patterns_or_markers
         ("a.csv", b"size,key\n", "after line 0: it has no bucket"),
         ("a.csv", b"name,key,etag\nphotos,a.png,x\n", "it has no bucket"),
         ("a.csv", b"photos,a.png,key\n", "it has no bucket"),
-        ("a.csv", b"bucket,key\nphotos\n", "after line 0: zip"),
+        ("a.csv", b"bucket,key\nphotos\n", "after line 0: a row has 1 cells, and there are 2 columns"),
         ("a.csv", b"photos,a,b,c\n", "more than three cells"),
         ("a.csv", b"photos,\n", "a key has 1 to 1,024 bytes"),
         ("a.csv", b"photos," + b"a" * 1025, "a key has 1 to 1,024 bytes"),
         ("a.csv", b"pho/tos,a\n", "'pho/tos' is not a bucket"),
-        ("a.csv", b"pho tos,a\n", "is not an address"),
+        ("a.csv", b"pho tos,a\n", "'pho tos' is not a bucket"),
         ("a.csv", b"photos,a\nphotos,\xff\n", "after line 1: 'utf-8' codec can't decode"),
         ("a.csv", b"photos," + b"a" * 70_000, "a line has more than 65,536 bytes"),
         ("a.csv", b'photos,"a\n', "unexpected end of data"),
         ("a.csv", b"bucket,key,version\nphotos,a,b?c\n", "'b?c' is not a version"),
-        ("a.csv", b"bucket,key,size\nphotos,a,large\n", "invalid literal"),
-        ("a.jsonl", b"[]\n", "no attribute 'items'"),
-        ("a.jsonl", b'{"bucket": "photos", "key": null}\n', "a key is text"),
+        ("a.csv", b"bucket,key,size\nphotos,a,large\n", "'large' is not a size"),
+        ("a.csv", b"bucket,key,Key\nphotos,a,b\n", "it has the column key twice"),
+        ("a.jsonl", b"[]\n", "a line is neither an object nor an address"),
+        ("a.jsonl", b"[" * 60_000 + b"\n", "recursion"),
+        ("a.jsonl", b'{"bucket": "photos", "key": "a", "size": Infinity}\n', "inf is not a size"),
+        ("a.jsonl", b'{"bucket": "photos", "key": "a", "size": []}\n', "is not a size"),
+        ("a.jsonl", b'{"bucket": "photos", "key": "a", "etag": 5}\n', "5 is not text"),
+        ("a.jsonl", b'{"bucket": {}, "key": "a", "versionId": [1]}\n', "is not text"),
+        ("a.jsonl", b'{"bucket": "photos", "key": null}\n', "it has no key"),
         ("a.jsonl", b'{"bucket": "photos", "key": "\\ud800"}\n', "surrogates not allowed"),
         ("a.jsonl", b"{\n", "after line 0"),
         ("a.csv.gz", b"photos,a\n", "Not a gzipped file"),
@@ -289,8 +295,11 @@ def test_an_inventory_without_versions_has_objects_without_them(s3: S3Client) ->
     [
         ({"fileFormat": "ORC"}, "written as ORC; CSV and Parquet can be read"),
         ({"fileFormat": "Parquet"}, "is no Parquet"),
-        ({"fileSchema": "Bucket, Key"}, "zip"),
-        ({"files": None}, "is not an S3 Inventory"),
+        ({"fileSchema": "Bucket, Key"}, "a row has 9 cells, and there are 2 columns"),
+        ({"fileSchema": SCHEMA.replace("Bucket", "Place")}, "data/0.x is not a file of an .* read: it has no bucket"),
+        ({"fileSchema": SCHEMA.replace("Key", "Name")}, "it has no key"),
+        ({"fileSchema": SCHEMA.replace("VersionId", "Key")}, "is not the manifest of an S3 Inventory"),
+        ({"files": None}, "is not the manifest of an S3 Inventory"),
         ({"files": [{"key": "nowhere", "MD5checksum": "0"}]}, "NoSuchKey"),
         ({"files": [{"key": "inventory/data/0.x", "MD5checksum": "0"}]}, "its MD5 is another one"),
     ],
@@ -301,8 +310,34 @@ def test_an_inventory_that_cannot_be_read_is_a_sentence(s3: S3Client, fields: di
         list(inventory(s3, address, select()))
 
 
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"no gzip", "Not a gzipped file"),
+        (gzip.compress(b"photos,a.png\n" * 99, mtime=0)[:-9], "ended before the end"),
+        (gzip.compress(b"photos,\xff\n", mtime=0), "can't decode byte"),
+        (gzip.compress(b"photos,%ff\n", mtime=0), "can't decode byte"),
+        (gzip.compress(b'photos,"a\n', mtime=0), "unexpected end of data"),
+        (gzip.compress(b"photos,\n", mtime=0), "a key has 1 to 1,024 bytes"),
+        (gzip.compress(b"pho/tos,a\n", mtime=0), "'pho/tos' is not a bucket"),
+    ],
+)
+def test_a_damaged_file_of_an_inventory_is_a_sentence(s3: S3Client, data: bytes, sentence: str) -> None:
+    address = manifest(s3, [data], "csv.gz", fileSchema="Bucket, Key")
+    with pytest.raises(SourceError, match=f"s3://versions/inventory/data/0.csv.gz is not a file .*{sentence}"):
+        list(inventory(s3, address, select()))
+
+
+def test_a_parquet_inventory_without_a_column_is_a_sentence(s3: S3Client, tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    duckdb.execute(f"COPY (SELECT 'photos' AS bucket, 5 AS size) TO '{file}'")
+    address = manifest(s3, [file.read_bytes()], "parquet", fileFormat="Parquet")
+    with pytest.raises(SourceError, match="it has no key"):
+        list(inventory(s3, address, select()))
+
+
 def test_what_is_no_manifest_is_a_sentence(s3: S3Client) -> None:
-    for body in (b"[]", b"{}", b"\xff", b""):
+    for body in (b"[]", b"{}", b"\xff", b"", b"[" * 100_000):
         s3.put_object(Bucket="photos", Key="inventory/manifest.json", Body=body)
-        with pytest.raises(SourceError, match="is not an S3 Inventory"):
+        with pytest.raises(SourceError, match="is not the manifest of an S3 Inventory"):
             list(inventory(s3, NOWHERE, select()))

@@ -57,7 +57,7 @@ def _bulk(argv: Sequence[str]) -> int:
     # As above.
     from intensity import inputs  # noqa: PLC0415
     from intensity.run import run  # noqa: PLC0415
-    from intensity.sources.store import Store  # noqa: PLC0415
+    from intensity.sources.fetch import Store  # noqa: PLC0415
 
     store = Store(endpoint_url=given.endpoint_url, profile=given.profile, anonymous=given.anonymous)
     return run(given, "object", partial(inputs.objects, given, store), store)

@@ -9,7 +9,9 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from intensity.runs.estimate import estimate
 from intensity.runs.layout import RESULTS, Layout, RunError
@@ -17,11 +19,10 @@ from intensity.runs.request import Request, children, objects
 from intensity.runs.service import RUNNING, Service, execution_name
 from intensity.runs.watching import ALL_MEASURED, NOT_ALL_MEASURED, latest, status, tell, watch
 from intensity.sources import listing
-from intensity.sources.errors import SourceError
+from intensity.sources.errors import SourceError, told
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
 USAGE_ERROR, INTERRUPTED = 2, 128 + signal.SIGINT
 
@@ -41,6 +42,9 @@ def run(given: argparse.Namespace) -> int:
     except (RunError, SourceError) as error:
         sys.stderr.write(f"intensity: {error}\n")
         return USAGE_ERROR if given.command == "start" and isinstance(error, SourceError) else NOT_ALL_MEASURED
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"intensity: runs {given.command} failed: {told(error)}\n")
+        return NOT_ALL_MEASURED
     except KeyboardInterrupt:
         sys.stderr.write("intensity: stopped here; what was started on AWS goes on\n")
         return INTERRUPTED
@@ -72,8 +76,8 @@ def request_of(given: argparse.Namespace) -> Request:
 def tell_estimate(service: Service, request: Request, ask_above: float) -> bool:
     """Print what a run would take, and return whether it costs more than `ask_above`. Raises SourceError."""
     number = size = 0
-    for listed in objects(service.s3, request, Counter()):
-        number, size = number + 1, size + (listed.size or 0)
+    for number, listed in enumerate(objects(service.s3, request, Counter()), 1):
+        size += listed.size or 0
         # Otherwise, some of them may be the same; Plan knows.
         if request.names_once:
             request.check_number(number)
@@ -131,20 +135,20 @@ def fetch(service: Service, given: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in wanted:
-            fetch_file(service, Layout(given.run).result(name), folder / name, summary["files"][name])
+            fetch_file(service, Layout(given.run).result(name), folder / name, summary["files"][name]["sha256"])
             sys.stdout.write(f"{folder / name}\n")
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror}") from error
     return tell(summary, 0.0)
 
 
-def fetch_file(service: Service, key: str, file: Path, told: Mapping[str, Any]) -> None:
+def fetch_file(service: Service, key: str, file: Path, expected: str) -> None:
     """Copy one file and compare its checksum. Raises RunError and OSError."""
     part = file.with_name(f"{file.name}.partial")
     service.copy(key, part)
     with part.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    if digest != told["sha256"]:
+    if digest != expected:
         part.unlink()
         raise RunError(f"{key} is not what the run wrote: its SHA-256 is another one; fetch it again")
     part.replace(file)

@@ -1,7 +1,7 @@
 """What a run costs and how long it takes, from the number of its objects and their bytes.
 
-List prices of us-east-1, in USD; `infra/deployment/prices.py` has where they are from, and a test compares. Transfer
-within the region costs nothing. What is stored, logged and traced is not counted; it is a few cents.
+List prices of us-east-1, in USD; docs/aws-costs.md has where they are from, and a test compares. Transfer within the
+region costs nothing. What is stored, logged and traced is not counted; it is a few cents.
 """
 
 from __future__ import annotations

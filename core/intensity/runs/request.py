@@ -11,7 +11,7 @@ from intensity.runs.options import RunOptions
 from intensity.sources import listing
 from intensity.sources.errors import SourceError
 from intensity.sources.listing import Kind, Source
-from intensity.sources.objects import read_uri
+from intensity.sources.objects import located
 from intensity.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S
     )
     for source in request.sources:
         # The functions have no files of the person who starts the run.
-        read_uri(source.uri)
+        located(source.uri)
         yield from listing.objects(s3, source, selection)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -32,6 +31,8 @@ STATE_MACHINE, BUCKET = "RunsStateMachine", "RunsBucket"
 CONCURRENCY = "RunsConcurrency"
 RUNNING = "RUNNING"
 REQUESTS_AT_ONCE = 16
+# Of summary.json, what the command reads.
+SUMS = ("total", "measured", "reused", "problems", "not_taken", "usd", "files")
 # More than a head has.
 HEAD_BYTES = 4096
 
@@ -52,18 +53,12 @@ class Execution:
         return ((self.stopped or datetime.now(self.started.tzinfo)) - self.started).total_seconds()
 
 
-@contextmanager
-def asking(what: str) -> Iterator[None]:
-    """Turn what AWS refuses meanwhile into a RunError: a sentence for the person at the terminal."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise RunError(f"cannot {what}: {told(error)}") from error
-
-
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A deployment with runs. Every method raises RunError. reserved: functions for runs; -1 for no bound."""
+    """A deployment with runs. reserved: functions for runs; -1 for no bound.
+
+    What AWS refuses is raised as botocore has it.
+    """
 
     s3: S3Client
     states: SFNClient
@@ -73,14 +68,16 @@ class Service:
 
     @classmethod
     def connect(cls, stack: str, profile: str | None) -> Self:
-        """Find the state machine and the bucket of a deployment."""
+        """Find the state machine and the bucket of a deployment. Raises RunError."""
         config = Config(retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=REQUESTS_AT_ONCE)
-        with asking(f"find the stack {stack} (--stack names another)"):
+        try:
             session = Session(profile=profile)
             formation = cast("CloudFormationClient", session.create_client("cloudformation", config=config))
             [found] = formation.describe_stacks(StackName=stack)["Stacks"]
             s3 = cast("S3Client", session.create_client("s3", config=config))
             states = cast("SFNClient", session.create_client("stepfunctions", config=config))
+        except (ClientError, BotoCoreError) as error:
+            raise RunError(f"cannot find the stack {stack} (--stack names another): {told(error)}") from error
         known = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())}
         chosen = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())}
         try:
@@ -89,13 +86,11 @@ class Service:
             raise RunError(f"the stack {stack} has no runs; deploy it with the parameter Runs=on") from error
 
     def start(self, name: str, request: Mapping[str, Any]) -> None:
-        with asking(f"start {name}"):
-            self.states.start_execution(stateMachineArn=self.state_machine, name=name, input=json.dumps(request))
+        self.states.start_execution(stateMachineArn=self.state_machine, name=name, input=json.dumps(request))
 
     def stop(self, name: str) -> None:
         """Stop an execution; Step Functions stops the children, too."""
-        with asking(f"stop {name}"):
-            self.states.stop_execution(executionArn=self._arn(name), cause="intensity runs cancel")
+        self.states.stop_execution(executionArn=self._arn(name), cause="intensity runs cancel")
 
     def executions(self, run: str) -> list[Execution]:
         """Return the executions of a run, the first one first. Step Functions forgets them after 90 days."""
@@ -105,43 +100,36 @@ class Service:
         return found
 
     def _execution(self, run: str, number: int) -> Execution | None:
-        with asking(f"ask for {run}"):
-            try:
-                answer = self.states.describe_execution(executionArn=self._arn(execution_name(run, number)))
-            except ClientError as error:
-                if code(error) == "ExecutionDoesNotExist":
-                    return None
-                raise
+        try:
+            answer = self.states.describe_execution(executionArn=self._arn(execution_name(run, number)))
+        except ClientError as error:
+            if code(error) == "ExecutionDoesNotExist":
+                return None
+            raise
         failure = " ".join(filter(None, (answer.get("error"), sentence(answer.get("cause", "")))))
         return Execution(number, answer["status"], answer["startDate"], answer.get("stopDate"), failure)
 
     def history(self) -> Iterator[tuple[str, str, datetime]]:
         """Yield name, status and start of each execution that Step Functions knows, the newest first."""
-        with asking("list the runs"):
-            for page in self.states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine):
-                for each in page["executions"]:
-                    yield each["name"], each["status"], each["startDate"]
+        for page in self.states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine):
+            for each in page["executions"]:
+                yield each["name"], each["status"], each["startDate"]
 
     def description(self, run: str) -> dict[str, Any] | None:
         """Return run.json; None until the run is planned."""
-        return self._json(Layout(run).description)
+        return get_json(self.s3, self.bucket, Layout(run).description, "listed", "method")
 
     def summary(self, run: str) -> dict[str, Any] | None:
         """Return the sums; None until the run has results."""
-        return self._json(Layout(run).result(SUMMARY))
-
-    def _json(self, key: str) -> dict[str, Any] | None:
-        with asking("read the results"):
-            return get_json(self.s3, self.bucket, key)
+        return get_json(self.s3, self.bucket, Layout(run).result(SUMMARY), *SUMS)
 
     def heads(self, run: str, method: str, known: set[str]) -> Iterator[tuple[str, Head]]:
         """Yield the keys and heads of the parts that are not in `known`, and add these to it.
 
         What has no head is damaged. `resume` replaces it, so it is looked at again.
         """
-        prefix = Layout(run).parts(method)
-        with asking("read how far the run is"), ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=Layout(run).parts(method))
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if each["Key"] not in known]
             for key, head in zip(keys, pool.map(self._head, keys), strict=True):
                 if head:
@@ -156,12 +144,10 @@ class Service:
             return None
 
     def copy(self, key: str, file: Path) -> None:
-        try:
-            with asking(f"read {key}"), file.open("wb") as opened:
-                for piece in self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
-                    opened.write(piece)
-        except OSError as error:
-            raise RunError(f"cannot write {file}: {error.strerror}") from error
+        """Copy a file of the results here. Raises OSError."""
+        with file.open("wb") as opened:
+            for piece in self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
+                opened.write(piece)
 
     def _arn(self, name: str) -> str:
         return f"{self.state_machine.replace(':stateMachine:', ':execution:')}:{name}"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from intensity.runs.layout import RunError
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
@@ -27,26 +29,28 @@ class Stored(NamedTuple):
 def get(s3: S3Client, bucket: str, key: str, *, first: int | None = None) -> Stored | None:
     """Return a file, or only its first bytes; None if it is not there, or if none of these are."""
     wanted = {} if first is None else {"Range": f"bytes=0-{first - 1}"}
-    left = ATTEMPTS
-    while True:
-        left -= 1
+    for left in reversed(range(ATTEMPTS)):
         try:
             answer = s3.get_object(Bucket=bucket, Key=key, **wanted)  # type: ignore[arg-type]
             return Stored(answer["Body"].read(), answer["ETag"])
         except ClientError as error:
-            if code(error) in MISSING | EMPTY:
-                return None
-            raise
+            if code(error) not in MISSING | EMPTY:
+                raise
+            return None
         except BotoCoreError:
             if not left:
                 raise
+    return None
 
 
-def get_json(s3: S3Client, bucket: str, key: str) -> dict[str, Any] | None:
-    """Return what is in a JSON file; None if there is none."""
+def get_json(s3: S3Client, bucket: str, key: str, *needed: str) -> dict[str, Any] | None:
+    """Return what is in a JSON file; None if there is none. Raises RunError if it has not what is needed."""
     found = get(s3, bucket, key)
-    values: dict[str, Any] | None = None if found is None else json.loads(found.data)
-    return values
+    try:
+        values: dict[str, Any] | None = None if found is None else json.loads(found.data)
+        return None if values is None else {**{name: values[name] for name in needed}, **values}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise RunError(f"s3://{bucket}/{key} is damaged, or no file of a run") from error
 
 
 def code(error: ClientError) -> str:

@@ -1,5 +1,5 @@
-"""Whole buckets: which objects there are to measure, and their bytes.
+"""What there is to measure, and its bytes: files and folders of this machine, and objects of buckets.
 
-Everything takes a client of boto3 or botocore as an argument and yields objects one by one, in a constant amount of
-memory. The command `intensity bulk` and runs on AWS share it. It needs botocore; the rest of the library does not.
+Everything is found one by one, in a constant amount of memory. The command and runs on AWS share it. What reads buckets
+takes a client of boto3 or botocore, and needs botocore; the rest of the library does not.
 """

@@ -1,8 +1,4 @@
-"""What can be wrong with a source or an object.
-
-SourceError    what is to be measured cannot be found out, or nothing can be read: it ends the run
-ReadProblem    this file or object cannot be read: it costs its row
-"""
+"""What can be wrong with a source, or with one file or object of it."""
 
 from __future__ import annotations
 
@@ -23,11 +19,11 @@ class Content(NamedTuple):
 
 
 class SourceError(Exception):
-    """A sentence on why no objects, or no further objects, can be listed or read."""
+    """A sentence on why no objects, or no further objects, can be listed or read. It ends the run."""
 
 
 class ReadProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
-    """Why a file or an object could not be read: a code and a sentence."""
+    """Why a file or an object could not be read: a code and a sentence. It costs one row."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -1,19 +1,15 @@
-"""The bytes of an object, as it was when it was listed, or the reason why not."""
+"""The bytes of an object of S3 or a store like it, as it was when it was listed, or the reason why not."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore import UNSIGNED, exceptions
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import Session
 
 from intensity.rows import (
     FILE_TOO_LARGE,
@@ -25,7 +21,7 @@ from intensity.rows import (
     UNSUPPORTED_ENCODING,
 )
 from intensity.sources.errors import HEAD_BYTES, Content, ReadProblem, SourceError, told
-from intensity.sources.objects import bare_etag
+from intensity.sources.objects import bare_etag, read_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +29,15 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from intensity.sources.objects import S3Object
+    from intensity.sources.paths import Found
 
+CONNECT_TIMEOUT_SECONDS = 5
+# Between two pieces of an answer.
+READ_TIMEOUT_SECONDS = 30
+# While objects are listed, a person waits for the sentence that says what is wrong. While they are measured, a store
+# may be away for some seconds. botocore waits longer from attempt to attempt.
+LIST_ATTEMPTS = 5
+READ_ATTEMPTS = 8
 # botocore tries requests again, but not the reading of an answer that breaks off.
 ATTEMPTS = 3
 # Of the header Content-Encoding. Some stores keep what only the upload was encoded with.
@@ -63,8 +67,44 @@ CREDENTIALS = {
     *("RequestTimeTooSkewed", "UnrecognizedClientException"),
 }
 NO_CREDENTIALS = (
-    *(NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, TokenRetrievalError, SSOError),
+    *(exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.CredentialRetrievalError),
+    *(exceptions.TokenRetrievalError, exceptions.SSOError),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Where objects are read, and as whom.
+
+    endpoint_url: None for what AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL say, or AWS. profile: of ~/.aws/config; None
+    for the credentials that the AWS CLI would find. anonymous: ask without credentials.
+    """
+
+    endpoint_url: str | None = None
+    profile: str | None = None
+    anonymous: bool = False
+    # For `intensity.work`: so many objects are read while another one is measured.
+    ahead: ClassVar = 7
+
+    def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
+        """Return what reads an object as it was listed, of at most so many bytes. Raises SourceError."""
+        s3 = self.client(self.ahead + 1, READ_ATTEMPTS)
+        return lambda found, most: content(s3, read_found(found), most, reads_on)
+
+    def client(self, connections: int = 1, attempts: int = LIST_ATTEMPTS) -> S3Client:
+        """Return a client for so many threads, which asks so often if there is no answer. Raises SourceError."""
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=connections,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            signature_version=UNSIGNED if self.anonymous else None,
+        )
+        try:
+            session = Session(profile=self.profile)
+            return cast("S3Client", session.create_client("s3", endpoint_url=self.endpoint_url, config=config))
+        except (BotoCoreError, ValueError) as error:
+            raise SourceError(f"cannot use S3: {' '.join(str(error).split())}") from error
 
 
 def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[bytes], bool]) -> Content:
@@ -79,9 +119,6 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
     for _ in range(ATTEMPTS):
         answer = _answer(s3, listed)
         with closing(answer["Body"]) as body:
-            if "ContentLength" not in answer:
-                detail = "The store does not say how long this object is, so that a missing end would not be noticed."
-                raise ReadProblem(PROCESSOR_FAILED, detail)
             _check(listed, answer)
             _check_size(answer["ContentLength"], max_bytes)
             try:
@@ -97,13 +134,10 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
 
 def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
     """Return the answer of S3 whose body is not read yet. Raises ReadProblem and SourceError."""
-    asked: dict[str, Any] = {"Bucket": listed.bucket, "Key": listed.key}
-    if listed.version is not None:
-        asked["VersionId"] = listed.version
-    if listed.etag is not None:
-        asked["IfMatch"] = f'"{listed.etag}"'
+    asked = {"Bucket": listed.bucket, "Key": listed.key, "VersionId": listed.version}
+    asked["IfMatch"] = listed.etag and f'"{listed.etag}"'
     try:
-        return cast("Mapping[str, Any]", s3.get_object(**asked))
+        return cast("Mapping[str, Any]", s3.get_object(**{name: value for name, value in asked.items() if value}))  # type: ignore[arg-type]
     except ClientError as error:
         raise _refused(error, listed) from error
     except NO_CREDENTIALS as error:
@@ -113,10 +147,11 @@ def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
 
 
 def _check(listed: S3Object, answer: Mapping[str, Any]) -> None:
-    """Raise ReadProblem if this is not the listed object, or is compressed.
-
-    Some stores pass over conditions that they do not know.
-    """
+    """Raise ReadProblem if this is not the listed object, or is compressed, or its end is unknown."""
+    if "ContentLength" not in answer:
+        detail = "The store does not say how long this object is, so that a missing end would not be noticed."
+        raise ReadProblem(PROCESSOR_FAILED, detail)
+    # Some stores pass over conditions that they do not know.
     same = (
         listed.etag in {None, bare_etag(answer.get("ETag"))}
         and listed.size in {None, answer["ContentLength"]}

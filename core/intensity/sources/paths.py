@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from intensity.rows import FILE_UNREADABLE
+from intensity.sources.errors import SourceError
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
+    from io import BufferedIOBase
 
 # The kinds of files that are left out; `summary.KINDS` has the words for people.
 OTHER_NAMES = "other_names"
@@ -19,10 +21,6 @@ VISITED_FOLDERS = "visited_folders"
 # Linux allows paths of 4,095 bytes, other systems fewer. With a longer line, the file is no list of names.
 LONGEST_NAME = 65_536
 LIST_BYTES = 65_536
-
-
-class ListError(ValueError):
-    """The file is no list of names."""
 
 
 class Found(NamedTuple):
@@ -48,6 +46,22 @@ class Search(NamedTuple):
     follow_links: bool
     skipped: Counter[str]
 
+    def kind(self, entry: os.DirEntry[bytes], visited: set[tuple[int, int] | None] | None) -> str | None:
+        """Return why a file is left out, or a folder where `visited` has those that were entered; None if it is not."""
+        if entry.name.startswith(b".") and not self.hidden:
+            return HIDDEN
+        if visited is None:
+            _, dot, suffix = entry.name.rpartition(b".")
+            return None if dot and suffix.lower() in self.suffixes else OTHER_NAMES
+        if not self.follow_links:
+            return LINKED_FOLDERS if entry.is_symlink() else None
+        # With links, a folder can contain itself. So each real folder is entered once.
+        identity = _identity(entry.path)
+        if identity and identity in visited:
+            return VISITED_FOLDERS
+        visited.add(identity)
+        return None
+
 
 def find(name: bytes, search: Search) -> Iterator[Found]:
     """Yield the file `name`, or all files in the folder `name` and its folders, in the order of the file system."""
@@ -60,22 +74,15 @@ def find(name: bytes, search: Search) -> Iterator[Found]:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if not _is_folder(entry):
-                        yield from _file(entry, search)
-                    elif _enters(entry, search, visited):
+                    is_folder = _is_folder(entry)
+                    if kind := search.kind(entry, visited if is_folder else None):
+                        search.skipped[kind] += 1
+                    elif is_folder:
                         folders.append(entry.path)
+                    else:
+                        yield Found(entry.path)
         except OSError as error:
             yield Found(folder, (FILE_UNREADABLE, f"The folder cannot be read: {error.strerror}."))
-
-
-def _file(entry: os.DirEntry[bytes], search: Search) -> Iterator[Found]:
-    """Yield a name that is not a folder if it is to be measured. Otherwise count it."""
-    if entry.name.startswith(b".") and not search.hidden:
-        search.skipped[HIDDEN] += 1
-    elif entry.name.rpartition(b".")[2].lower() not in search.suffixes or b"." not in entry.name:
-        search.skipped[OTHER_NAMES] += 1
-    else:
-        yield Found(entry.path)
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -84,24 +91,6 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _enters(entry: os.DirEntry[bytes], search: Search, visited: set[tuple[int, int] | None]) -> bool:
-    """Return whether the search goes into a folder; count it otherwise."""
-    if entry.name.startswith(b".") and not search.hidden:
-        search.skipped[HIDDEN] += 1
-        return False
-    if not search.follow_links:
-        if entry.is_symlink():
-            search.skipped[LINKED_FOLDERS] += 1
-        return not entry.is_symlink()
-    # With links, a folder can contain itself. So each real folder is visited once.
-    identity = _identity(entry.path)
-    if identity and identity in visited:
-        search.skipped[VISITED_FOLDERS] += 1
-        return False
-    visited.add(identity)
-    return True
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:
@@ -113,23 +102,19 @@ def _identity(folder: bytes) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def listed(file: IO[bytes], separator: bytes) -> Iterator[bytes]:
+def listed(file: BufferedIOBase, separator: bytes) -> Iterator[bytes]:
     """Yield the names in a list, separated by line feeds or NULs. Empty names are left out.
 
-    Raises ListError where it cannot be a list of names, and OSError where it cannot be read.
+    Raises SourceError where it cannot be a list of names, and OSError where it cannot be read.
     """
-    rest = b""
-    while block := file.read1(LIST_BYTES) if hasattr(file, "read1") else file.read(LIST_BYTES):
+    rest, block = b"", b"."
+    while block:
+        block = file.read1(LIST_BYTES)
         *names, rest = (rest + block).split(separator)
-        yield from _checked(names)
+        for name in names if block else [*names, rest]:
+            if b"\0" in name:
+                raise SourceError("it has NUL bytes; --null reads names that are separated by them")
+            if name:
+                yield name
         if len(rest) > LONGEST_NAME:
-            raise ListError("it is not a list of names: one is longer than 65,536 bytes")
-    yield from _checked([rest])
-
-
-def _checked(names: Iterable[bytes]) -> Iterator[bytes]:
-    for name in names:
-        if b"\0" in name:
-            raise ListError("it has NUL bytes; --null reads names that are separated by them")
-        if name:
-            yield name
+            raise SourceError("it is not a list of names: one is longer than 65,536 bytes")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from intensity.runs.estimate import BATCH_BYTES, BATCH_OBJECTS
 from intensity.sources.objects import S3Object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # As JSON. A state's input has at most 256 KiB; what stands around the batch in it needs under 2 kB.
 MOST_JSON_BYTES = 200_000
@@ -17,37 +18,40 @@ MOST_JSON_BYTES = 200_000
 GUESSED_BYTES = BATCH_BYTES // BATCH_OBJECTS
 
 
-class Packer:
-    def __init__(self) -> None:
-        self._entries: list[str] = []
-        self._bytes = self._json_bytes = 0
+@dataclass(slots=True)
+class Batch:
+    """entries: the objects as JSON. rows: those of an earlier run, of all of them or of none."""
 
-    def add(self, listed: S3Object) -> list[str]:
-        """Put an object into the batch. If it has no place there, return that batch and begin another one; else []."""
-        entry = entry_of(listed, len(self._entries))
-        full = self.take() if self._is_full_for(entry, listed) else []
-        self._entries.append(entry_of(listed, 0) if full else entry)
-        self._bytes += weight(listed)
-        self._json_bytes += len(entry.encode()) + 2
-        return full
+    entries: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    bytes: int = 0
+    json_bytes: int = 0
 
-    def take(self) -> list[str]:
-        """Return the batch, which can be empty, and begin the next one."""
-        taken, self._entries = self._entries, []
-        self._bytes = self._json_bytes = 0
-        return taken
-
-    def _is_full_for(self, entry: str, listed: S3Object) -> bool:
-        """Return whether an object, as JSON, needs another batch. An empty batch takes any one."""
-        return bool(self._entries) and (
-            len(self._entries) >= BATCH_OBJECTS
-            or self._bytes + weight(listed) > BATCH_BYTES
-            or self._json_bytes + len(entry.encode()) > MOST_JSON_BYTES
-        )
+    def add(self, listed: S3Object, row: str | None) -> bool:
+        """Put an object into the batch. Return False if it has no place there; an empty batch takes any one."""
+        entry, size = entry_of(listed, len(self.entries)), GUESSED_BYTES if listed.size is None else listed.size
+        json_bytes = self.json_bytes + len(entry.encode()) + 2
+        if self.entries and (
+            len(self.entries) >= BATCH_OBJECTS or self.bytes + size > BATCH_BYTES or json_bytes > MOST_JSON_BYTES
+        ):
+            return False
+        self.entries.append(entry)
+        self.bytes, self.json_bytes = self.bytes + size, json_bytes
+        if row is not None:
+            self.rows.append(row)
+        return True
 
 
-def weight(listed: S3Object) -> int:
-    return GUESSED_BYTES if listed.size is None else listed.size
+def packed(found: Iterable[tuple[S3Object, str | None]]) -> Iterator[Batch]:
+    """Yield objects with their earlier rows, if they have any, in batches: those with a row, and those without."""
+    waiting = {True: Batch(), False: Batch()}
+    for listed, row in found:
+        kind = row is not None
+        if not waiting[kind].add(listed, row):
+            yield waiting[kind]
+            waiting[kind] = Batch()
+            waiting[kind].add(listed, row)
+    yield from (batch for batch in waiting.values() if batch.entries)
 
 
 def entry_of(listed: S3Object, index: int) -> str:

@@ -22,21 +22,19 @@ from intensity.runs.options import RunOptions
 from intensity.runs.stored import code, get
 from intensity.sources.errors import ReadProblem, SourceError
 from intensity.sources.fetch import content
-from intensity.sources.objects import read_name
-from intensity.sources.paths import Found
+from intensity.sources.objects import read_found
 from intensity.work import Measuring, Work
 from runs.batches import read_entry
 from runs.parts import sound
 from runs.storage import configuration, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from types_boto3_s3 import S3Client
 
-    from intensity.rows import Row
     from intensity.sources.errors import Content
-    from intensity.sources.objects import S3Object
+    from intensity.sources.paths import Found
 
 # So many objects are read while another one is measured.
 READ_AHEAD = 7
@@ -67,9 +65,9 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     Raises OtherVersionError and, where S3 is in trouble, SourceError and errors of botocore: then no part is written.
     """
     options, batch = RunOptions.read(event["options"]), event["batch"]
-    work = work_of(options)
-    if work.method.version != event["version"]:
-        raise OtherVersionError(f"this function has {work.method.version}, and the run wants {event['version']}")
+    method = installed_method(options.measuring)
+    if method.version != event["version"]:
+        raise OtherVersionError(f"this function has {method.version}, and the run wants {event['version']}")
     index = batch["objects"][0]["i"] if batch["single"] else None
     part, rows = part_name(batch["n"], index), len(batch["objects"])
     key = Layout(event["run"]).part(event["method"], batch["n"], index)
@@ -77,34 +75,22 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     there = get(s3, results, key)
     if there and sound(there.data, key, event["method"], batch["objects"]):
         return {"part": part, "rows": rows, "measured": 0}
-    begun = time.monotonic()
-    found = list(measured(s3, [read_entry(entry) for entry in batch["objects"]], work))
+    limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
+    work = Work(method=method, limits=limits, full=options.full, max_bytes=options.max_bytes, noun="object")
+    measuring, begun = Measuring(Objects(s3), work), time.monotonic()
+    found = [read_entry(entry).found for entry in batch["objects"]]
+    measured = [measuring.row(each, found[place : place + READ_AHEAD]) for place, each in enumerate(found, 1)]
     head = {
         "part": part,
         "method": event["method"],
         "rows": rows,
-        "codes": Counter(row.code for row in found if row.code),
-        "bytes": sum(row.image_size_bytes or 0 for row in found),
+        "codes": Counter(row.code for row in measured if row.code),
+        "bytes": sum(row.image_size_bytes or 0 for row in measured),
         "seconds": round(time.monotonic() - begun, 3),
     }
-    data = write_part(head, (json_line(row, full=work.full) for row in found))
+    data = write_part(head, (json_line(row, full=work.full) for row in measured))
     written = write(s3, results, key, data, instead_of=there.etag if there else None)
     return {"part": part, "rows": rows, "measured": rows if written else 0}
-
-
-def work_of(options: RunOptions) -> Work:
-    """Return how each object is measured, with the versions that are installed here."""
-    method = installed_method(options.measuring)
-    limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
-    return Work(method=method, limits=limits, full=options.full, max_bytes=options.max_bytes)
-
-
-def measured(s3: S3Client, objects: Sequence[S3Object], work: Work) -> Iterator[Row]:
-    """Yield the row of each object, in their order."""
-    measuring = Measuring(Objects(s3), work)
-    found = [Found(listed.name, etag=listed.etag, size=listed.size) for listed in objects]
-    for place, each in enumerate(found, 1):
-        yield measuring.row(each, found[place : place + READ_AHEAD])
 
 
 class Objects(NamedTuple):
@@ -115,9 +101,8 @@ class Objects(NamedTuple):
 
     def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
         def read(found: Found, most: int) -> Content:
-            listed = read_name(found.path)._replace(etag=found.etag, size=found.size)
             try:
-                return content(self.s3, listed, most, reads_on)
+                return content(self.s3, read_found(found), most, reads_on)
             except ReadProblem as problem:
                 if problem.code == PROCESSOR_FAILED:
                     # S3 is in trouble and not the object: no row may say so for good.
@@ -132,11 +117,9 @@ def write(s3: S3Client, bucket: str, key: str, data: bytes, *, instead_of: str |
 
     instead_of: the ETag of the part that is there and is not sound; None if there was none.
     """
+    condition = {"IfNoneMatch": "*"} if instead_of is None else {"IfMatch": instead_of}
     try:
-        if instead_of is None:
-            s3.put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*", ContentType="application/jsonl")
-        else:
-            s3.put_object(Bucket=bucket, Key=key, Body=data, IfMatch=instead_of, ContentType="application/jsonl")
+        s3.put_object(Bucket=bucket, Key=key, Body=data, ContentType="application/jsonl", **condition)  # type: ignore[arg-type]
     except ClientError as error:
         if code(error) in TAKEN:
             return False

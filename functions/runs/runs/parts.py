@@ -13,10 +13,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intensity import names
-from intensity.runs.layout import Layout, read_part, read_part_name
+from intensity.runs.layout import Layout, RunError, read_part, read_part_name
 from intensity.runs.stored import get
 from runs.batches import read_entry
-from runs.storage import REQUESTS_AT_ONCE, log
+from runs.storage import REQUESTS_AT_ONCE, download, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,15 +61,23 @@ class Parts:
                     self._there.add(read_part_name(each["Key"]))
 
     def walk(self, plan: Path) -> Iterator[FoundPart]:
-        """Yield what there is of each batch in the plan, in its order. Some parts are read ahead."""
-        with plan.open(encoding="utf-8") as lines, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            reading: deque[Future[FoundPart]] = deque()
-            for line in lines:
-                reading.append(pool.submit(self._of, json.loads(line)))
-                if len(reading) >= PARTS_AHEAD:
+        """Yield what there is of each batch in the plan, in its order. Some parts are read ahead. Raises RunError.
+
+        plan: where to copy the plan.
+        """
+        key = self._layout.plan
+        download(self._s3, self._bucket, key, plan)
+        try:
+            with plan.open(encoding="utf-8") as lines, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+                reading: deque[Future[FoundPart]] = deque()
+                for line in lines:
+                    reading.append(pool.submit(self._of, json.loads(line)))
+                    if len(reading) >= PARTS_AHEAD:
+                        yield reading.popleft().result()
+                while reading:
                     yield reading.popleft().result()
-            while reading:
-                yield reading.popleft().result()
+        except (ValueError, LookupError, TypeError) as error:
+            raise RunError(f"s3://{self._bucket}/{key} is damaged: start another run") from error
 
     def _of(self, batch: Mapping[str, Any]) -> FoundPart:
         """Return the rows of a batch: from its part, or from the parts of its objects."""

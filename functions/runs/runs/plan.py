@@ -10,10 +10,10 @@ import os
 import tempfile
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -24,8 +24,7 @@ from intensity.runs.options import RunOptions
 from intensity.runs.request import Request, children, objects
 from intensity.runs.stored import get_json
 from intensity.sources.errors import SourceError
-from intensity.sources.paths import Found
-from runs.batches import Packer, batch_line
+from runs.batches import batch_line, packed
 from runs.parts import Parts
 from runs.reuse import Earlier
 from runs.storage import REQUESTS_AT_ONCE, configuration, log
@@ -60,15 +59,6 @@ class Deployment:
             )
 
 
-@dataclass(slots=True)
-class Counts:
-    listed: int = 0
-    bytes: int = 0
-    batches: int = 0
-    to_measure: int = 0
-    reused: int = 0
-
-
 def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     """Plan an execution: `request` is its input, `execution` its name. Return what the other states need."""
     deployment = Deployment(
@@ -90,145 +80,108 @@ class Planning:
 
     def __init__(self, s3: S3Client, request: Request, execution: str, deployment: Deployment, folder: Path) -> None:
         self._s3, self._request, self._execution = s3, request, execution
-        self._deployment, self._folder = deployment, folder
-        self._bucket, self._layout = deployment.results, Layout(request.run)
-        self._version = version(algorithm(request.options.measuring))
-        self._method = request.options.digest(self._version)
-        self._counts, self._skipped = Counts(), Counter[str]()
-        # The parts that are being written.
-        self._writing: deque[Future[None]] = deque()
+        self._deployment, self._bucket, self._layout = deployment, deployment.results, Layout(request.run)
+        self._folder, self._plan, self._todo = folder, folder / "plan", folder / "todo"
 
     def begin(self) -> dict[str, Any]:
         """Plan a new run. Raises RunError and SourceError."""
-        there = get_json(self._s3, self._bucket, self._layout.description)
+        there = get_json(self._s3, self._bucket, self._layout.description, "execution")
         # Step Functions may call a second time where the first call got lost.
         if there and there["execution"] != self._execution:
             raise RunError(f"there is a run {self._request.run} already")
         for source in self._request.sources:
             self._deployment.check(source.uri.removeprefix("s3://").partition("/")[0])
-        plan, todo = self._folder / "plan", self._folder / "todo"
-        with Earlier(self._folder) as earlier, plan.open("w") as every, todo.open("w") as new:
-            if self._request.since is not None:
-                earlier.load(self._s3, self._bucket, self._request.since, self._method, self._folder)
-            self._pack(earlier, every, new)
-        self._s3.upload_file(str(plan), self._bucket, self._layout.plan)
-        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._execution))
-        description = {
-            **self._request.values(),
-            **asdict(self._counts),
-            "skipped": dict(self._skipped),
-            "execution": self._execution,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "version": self._version,
-            "method": self._method,
-        }
-        self._describe(description)
-        return self._answer(self._request.options, self._counts.to_measure)
+        made, skipped = self._made_with(self._request.options), Counter[str]()
+        counts = self._pack(made["method"], skipped)
+        self._s3.upload_file(str(self._plan), self._bucket, self._layout.plan)
+        described = {"execution": self._execution, "started": datetime.now(UTC).isoformat(timespec="seconds")}
+        return self._end(
+            {**self._request.values(), **counts, "skipped": skipped, **described, **made}, counts["to_measure"]
+        )
 
     def resume(self) -> dict[str, Any]:
         """Plan what a run has left: the batches and objects of its plan that have no sound row. Raises RunError."""
-        description = get_json(self._s3, self._bucket, self._layout.description)
+        description = get_json(self._s3, self._bucket, self._layout.description, "options", "listed")
         if description is None:
             raise RunError(f"there is no run {self._request.run}, or its plan was not complete")
-        options = RunOptions.read(description["options"])
         # With another version than before, nothing is measured yet: parts of two versions have two folders.
-        self._version = version(algorithm(options.measuring))
-        self._method = options.digest(self._version)
-        self._counts = Counts(**{name: description[name] for name in Counts.__slots__})
-        parts = Parts(self._s3, self._bucket, self._request.run, self._method)
-        plan, todo, left = self._folder / "plan", self._folder / "todo", 0
-        self._s3.download_file(self._bucket, self._layout.plan, str(plan))
-        with todo.open("w") as new:
-            for part in parts.walk(plan):
-                lines = list(missing(part))
-                new.writelines(lines)
-                left += len(lines)
-        self._s3.upload_file(str(todo), self._bucket, self._layout.todo(self._execution))
-        self._describe({**description, "version": self._version, "method": self._method})
-        return self._answer(options, left)
+        made, left = self._made_with(RunOptions.read(description["options"])), 0
+        with self._todo.open("w") as new:
+            for part in Parts(self._s3, self._bucket, self._request.run, made["method"]).walk(self._plan):
+                for line in missing(part):
+                    new.write(line)
+                    left += 1
+        return self._end({**description, **made}, left)
 
-    def _pack(self, earlier: Earlier, every: IO[str], new: IO[str]) -> None:
-        """Write all objects to `every` in batches, and the batches without earlier rows to `new`, too."""
-        packer, again = Packer(), Packer()
-        rows: list[str] = []
-        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-            for listed in self._found():
-                row = earlier.row(listed) if self._request.since is not None else None
-                if row is None:
-                    self._measure(packer.add(listed), every, new)
-                else:
-                    self._reuse(again.add(listed), rows, every, pool)
-                    rows.append(row)
-            self._measure(packer.take(), every, new)
-            self._reuse(again.take(), rows, every, pool)
-            while self._writing:
-                self._writing.popleft().result()
+    def _made_with(self, options: RunOptions) -> dict[str, str]:
+        found = version(algorithm(options.measuring))
+        return {"version": found, "method": options.digest(found)}
 
-    def _measure(self, entries: list[str], every: IO[str], new: IO[str]) -> None:
-        if entries:
-            line = batch_line(self._counts.batches, entries)
-            every.write(line)
-            new.write(line)
-            self._counts.batches += 1
-            self._counts.to_measure += 1
+    def _pack(self, method: str, skipped: Counter[str]) -> dict[str, int]:
+        """Write the batches to the plan, and those without earlier rows to what is to do. Return the counts."""
+        counts = Counter[str](listed=0, bytes=0, batches=0, to_measure=0, reused=0)
+        writing: deque[Future[None]] = deque()
+        with self._plan.open("w") as every, self._todo.open("w") as new, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+            for number, batch in enumerate(packed(self._with_rows(method, counts, skipped))):
+                line = batch_line(number, batch.entries)
+                every.write(line)
+                counts["batches"] += 1
+                if not batch.rows:
+                    new.write(line)
+                    counts["to_measure"] += 1
+                    continue
+                codes = Counter(code for row in batch.rows if (code := json.loads(row)["code"]))
+                counts["reused"] += len(batch.rows) - codes.total()
+                head = {"part": part_name(number), "method": method, "rows": len(batch.rows), "codes": codes}
+                part = write_part({**head, "bytes": 0, "seconds": 0.0}, batch.rows)
+                # So few wait at a time that memory stays small.
+                if len(writing) >= 2 * REQUESTS_AT_ONCE:
+                    writing.popleft().result()
+                writing.append(pool.submit(self._put, self._layout.part(method, number), part))
+            for each in writing:
+                each.result()
+        return dict(counts)
 
-    def _reuse(self, entries: list[str], rows: list[str], every: IO[str], pool: ThreadPoolExecutor) -> None:
-        """Write a batch whose rows are the first of `rows`, if there is one, and its part; remove these rows."""
-        if not entries:
-            return
-        own = rows[: len(entries)]
-        del rows[: len(entries)]
-        every.write(batch_line(self._counts.batches, entries))
-        codes = Counter(code for row in own if (code := json.loads(row)["code"]))
-        head = {"part": part_name(self._counts.batches), "method": self._method, "rows": len(own)}
-        part = write_part({**head, "codes": codes, "bytes": 0, "seconds": 0.0}, own)
-        # So few wait at a time that memory stays small.
-        if len(self._writing) >= 2 * REQUESTS_AT_ONCE:
-            self._writing.popleft().result()
-        key = self._layout.part(self._method, self._counts.batches)
-        self._writing.append(pool.submit(self._put, key, part))
-        self._counts.batches += 1
-        self._counts.reused += len(own) - codes.total()
+    def _with_rows(
+        self, method: str, counts: Counter[str], skipped: Counter[str]
+    ) -> Iterator[tuple[S3Object, str | None]]:
+        """Yield each object of the sources once, with its row in the earlier run, if any. Raises SourceError."""
+        since, found = self._request.since, objects(self._s3, self._request, skipped)
+        earlier = since and Earlier(self._s3, self._bucket, since, method, self._folder)
+        for listed in found if self._request.names_once else distinct(found, skipped):
+            self._deployment.check(listed.bucket)
+            counts["listed"] += 1
+            counts["bytes"] += listed.size or 0
+            self._request.check_number(counts["listed"])
+            yield listed, earlier.row(listed) if earlier else None
 
     def _put(self, key: str, data: bytes) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=data)
 
-    def _found(self) -> Iterator[S3Object]:
-        """Yield each object of the sources once, and count all. Raises SourceError."""
-        found = objects(self._s3, self._request, self._skipped)
-        for listed in found if self._request.names_once else self._distinct(found):
-            self._deployment.check(listed.bucket)
-            self._counts.listed += 1
-            self._counts.bytes += listed.size or 0
-            self._request.check_number(self._counts.listed)
-            yield listed
-
-    def _distinct(self, found: Iterator[S3Object]) -> Iterator[S3Object]:
-        """Yield each object once; count the others."""
-        with Plan() as seen:
-            for listed in found:
-                if seen.add(0, Found(listed.name)):
-                    yield listed
-                else:
-                    self._skipped[NAMED_AGAIN] += 1
-
-    def _describe(self, description: Mapping[str, Any]) -> None:
+    def _end(self, description: Mapping[str, Any], batches: int) -> dict[str, Any]:
+        """Write what is to do, and the description last. Return what the other states need."""
+        todo = self._layout.todo(self._execution)
+        self._s3.upload_file(str(self._todo), self._bucket, todo)
         self._put(self._layout.description, json.dumps(description, indent=1).encode())
-
-    def _answer(self, options: RunOptions, batches: int) -> dict[str, Any]:
         return {
-            "run": self._request.run,
+            **{name: description[name] for name in ("run", "options", "version", "method", "listed")},
             "execution": self._execution,
             "bucket": self._bucket,
-            "todo": self._layout.todo(self._execution),
+            "todo": todo,
             "children": self._layout.children,
-            "options": options.values(),
-            "version": self._version,
-            "method": self._method,
-            "listed": self._counts.listed,
             "batches": batches,
             "max_concurrency": children(self._request.max_concurrency, self._deployment.reserved),
         }
+
+
+def distinct(found: Iterator[S3Object], skipped: Counter[str]) -> Iterator[S3Object]:
+    """Yield each object once; count the others."""
+    with Plan() as seen:
+        for listed in found:
+            if seen.add(0, listed.found):
+                yield listed
+            else:
+                skipped[NAMED_AGAIN] += 1
 
 
 def missing(part: FoundPart) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,14 @@ from intensity import names
 from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
 from intensity.rows import PROCESSOR_FAILED, columns, problem_row
+from intensity.runs.estimate import cost_of
 from intensity.runs.layout import RESULTS, SUMMARY, Layout
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import get_json
 from runs.batches import read_entry
 from runs.parts import Parts
 from runs.storage import configuration, log
-from runs.sums import Sums
+from runs.sums import sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,37 +62,43 @@ class Reduction:
 
     def all(self) -> dict[str, Any]:
         """Write all results, and last the sums. Return these. Raises RowsMissingError."""
-        layout, sums = Layout(self.event["run"]), Sums()
-        options = RunOptions.read(self.event["options"])
+        layout, options = Layout(self.event["run"]), RunOptions.read(self.event["options"])
         jsonl, table, parquet = (self.folder / name for name in RESULTS)
-        self._write_rows(layout, options, jsonl, table, sums)
-        if sums.total != self.event["listed"]:
-            raise RowsMissingError(f"{sums.total} rows for {self.event['listed']} objects")
+        seconds = self._write_rows(layout, options, jsonl, table)
         pack(jsonl, parquet, full=options.full)
+        sums = sums_of(parquet)
+        if sums["total"] != self.event["listed"]:
+            raise RowsMissingError(f"{sums['total']} rows for {self.event['listed']} objects")
         files = {name: described(self.folder / name) for name in RESULTS}
         for name in RESULTS:
             self.s3.upload_file(str(self.folder / name), self.bucket, layout.result(name))
         parquet_object: CopySourceTypeDef = {"Bucket": self.bucket, "Key": layout.result("results.parquet")}
         self.s3.copy(parquet_object, self.bucket, layout.result("rows/results.parquet"))
+        planned = get_json(self.s3, self.bucket, layout.description) or {}
         summary = {
             **{name: self.event[name] for name in ("run", "execution", "version", "method", "options")},
-            **sums.values(get_json(self.s3, self.bucket, layout.description) or {}),
+            **sums,
+            "reused": planned.get("reused", 0),
+            "not_taken": planned.get("skipped", {}),
+            "started": planned.get("started"),
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            # Of all invocations that wrote rows, without crashes, Plan and Reduce.
+            "function_seconds": round(seconds, 3),
+            "usd": round(cost_of(seconds, sums["total"]), 4),
             "files": files,
         }
         body = json.dumps(summary, indent=1).encode()
         self.s3.put_object(Bucket=self.bucket, Key=layout.result(SUMMARY), Body=body)
         return summary
 
-    def _write_rows(self, layout: Layout, options: RunOptions, jsonl: Path, table: Path, sums: Sums) -> None:
-        """Write the rows as JSON lines and as CSV, in the order of the plan."""
-        plan, wanted = self.folder / "plan", columns(full=options.full)
+    def _write_rows(self, layout: Layout, options: RunOptions, jsonl: Path, table: Path) -> float:
+        """Write the rows as JSON lines and as CSV, in the order of the plan. Return the seconds that they took."""
+        wanted, seconds = columns(full=options.full), 0.0
         method = options.method(self.event["version"])
-        self.s3.download_file(self.bucket, layout.plan, str(plan))
         with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
             cells.write(csv_line([column.name for column in wanted]))
-            for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(plan):
-                for head in part.heads:
-                    sums.add_head(head)
+            for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(self.folder / "plan"):
+                seconds += sum(head.seconds for head in part.heads)
                 for entry in part.batch["objects"]:
                     if (found := part.rows.get(entry["i"])) is None:
                         name = names.written(read_entry(entry).name)
@@ -100,7 +108,7 @@ class Reduction:
                         line, values = found
                     lines.write(line)
                     cells.write(csv_line([cell(column.value(values)) for column in wanted]))
-                    sums.add_row(values)
+        return seconds
 
 
 def described(file: Path) -> dict[str, Any]:
