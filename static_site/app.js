@@ -65,6 +65,7 @@ function start() {
   restored = goOn();
   startChoosing(choose);
   loadLimits().then(() => { byId("limits").textContent = limitsInWords(); });
+  byId("not-started").remove();
 }
 
 /** With the list and the jobs from before a reload. */

@@ -1,13 +1,13 @@
 // @ts-check
 /** Two images over each other: a line to move between them, or one fading into the other. */
 
-import { all, byId, onClick } from "./dom.js";
+import { all, byId, find, onClick } from "./dom.js";
 import { optionsInWords } from "./options.js";
 import { answerOf, areSame, optionsOf } from "./rows.js";
 import { level, quoted, signed } from "./words.js";
 
 
-/** The address of the reference's picture while it is shown. */
+/** The address of the reference's picture while it is shown. @type {string | null} */
 let url = null;
 let isOn = false;
 
@@ -33,7 +33,7 @@ export function showComparison(row, reference) {
   byId("comparison").hidden = !reference;
   if (url) URL.revokeObjectURL(url);
   url = null;
-  document.querySelector(".stage .over")?.remove();
+  find(".stage .over")?.remove();
   byId("reference-key").hidden = !reference;
   if (!reference) return;
   byId("difference").textContent = inWords(row, reference);
@@ -41,7 +41,7 @@ export function showComparison(row, reference) {
 }
 
 function lay(reference) {
-  const stage = document.querySelector(".stage");
+  const stage = find(".stage");
   const canLay = Boolean(stage && reference.file);
   byId("split-fields").hidden = !canLay;
   if (!canLay) return;

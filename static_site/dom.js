@@ -6,6 +6,11 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
+/** @returns {any} the first element of a selector; null if there is none */
+export function find(selector) {
+  return document.querySelector(selector);
+}
+
 /** @returns {any[]} the elements of a selector */
 export function all(selector) {
   return [...document.querySelectorAll(selector)];

@@ -31,10 +31,10 @@ const ADVICE = {
   HEIC: "is a HEIC photo. Export it as JPEG.",
 };
 
-/** "PNG", "JPEG", another name, or undefined. */
+/** "PNG", "JPEG", another name, or "". */
 export async function formatOf(file) {
   const start = String.fromCharCode(...await read(file, 0, 16));
-  return BEGINNINGS.find(([, place, bytes]) => start.startsWith(bytes, place))?.[0];
+  return BEGINNINGS.find(([, place, bytes]) => start.startsWith(bytes, place))?.[0] ?? "";
 }
 
 /** The Problem of a file that is in none of the formats that the service measures. */

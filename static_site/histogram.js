@@ -15,8 +15,9 @@ const REMEMBERED = "log-scale";
 const SPIKES = 4;
 const SPIKE = 3;
 
-/** What is shown: an answer of the service, and the one that it is compared with, or null. */
+/** What is shown: an answer of the service, and the one that it is compared with, or null. @type {any} */
 let shown = null;
+/** @type {any} */
 let compared = null;
 
 export function startHistogram() {

@@ -12,7 +12,7 @@ import { wait } from "./wait.js";
 
 // The service says when to ask again. This is for when nobody answers.
 const LOST_PAUSE_MS = 5_000;
-const PATIENCE_MS = 45_000;
+const IDLE_TIMEOUT_MS = 45_000;
 
 /** Have the upload of `file` measured by a job with the options in `query`. `onStage` hears how far that is. */
 export async function measureByJob(file, ticket, query, signal, onStage) {
@@ -70,8 +70,8 @@ function stageOf({ status, progress }) {
 async function ask(id, signal) {
   let response;
   try {
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
-    response = await fetch(endpoint(`jobs/${id}?detail=full`), { signal: patience });
+    const timed = AbortSignal.any([signal, AbortSignal.timeout(IDLE_TIMEOUT_MS)]);
+    response = await fetch(endpoint(`jobs/${id}?detail=full`), { signal: timed });
     const responseText = await response.text();
     const getResponseHeader = (name) => response.headers.get(name);
     const job = readAnswer({ status: response.status, responseText, getResponseHeader }, isJob, "a job");

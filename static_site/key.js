@@ -15,7 +15,7 @@ const IMPOSSIBLE = "This cannot be a key: a key has only letters, digits and sig
 
 /** Where the browser allows no storage, the key lasts as long as the page. */
 let key = session.get(KEY_STORED) ?? "";
-/** The question that is open, if one is: many requests may be refused at once. */
+/** The question that is open, if one is: many requests may be refused at once. @type {Promise<boolean> | null} */
 let question = null;
 /** Who has closed the question is asked again only after another click or key press, not for each of many images. */
 let declined = false;
@@ -82,14 +82,14 @@ function makeDialog(sentence) {
       <button type="button">No key</button>
     </form>`;
   /** @type {any[]} */
-  const [message, input] = ["#key-message", "input"].map((selector) => dialog.querySelector(selector));
+  const [message, input, form, none] = ["#key-message", "input", "form", "button[type=button]"].map((selector) => dialog.querySelector(selector));
   message.textContent = sentence;
-  dialog.querySelector("form").addEventListener("submit", (event) => {
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
     const given = input.value.trim();
     if (POSSIBLE.test(given)) dialog.close(given);
     else message.textContent = IMPOSSIBLE;
   });
-  dialog.querySelector("button[type=button]").addEventListener("click", () => dialog.close(""));
+  none.addEventListener("click", () => dialog.close(""));
   return dialog;
 }

@@ -10,6 +10,7 @@ const HEALTH_TIMEOUT_MS = 5_000;
 /** Until /health has said it, or if it never does, the server is left to judge the size. */
 export const limits = { inline: Infinity, upload: 0 /* no direct uploads */, job: 0 /* no jobs */, formats: ["PNG", "JPEG"], pixels: 0 };
 
+/** @type {Promise<void> | null} */
 let asked = null;
 
 /** Ask for the limits, once; and again with the next run if there was no answer. */

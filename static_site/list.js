@@ -4,7 +4,7 @@
  * sorting moves data, and what scrolls out of view is removed.
  */
 
-import { all, byId } from "./dom.js";
+import { all, byId, find } from "./dom.js";
 import { filtered, showFilter, startFilter } from "./filter.js";
 import { answerOf, areSame, isOutdated, optionsOf, page } from "./rows.js";
 import { showSeries, spread, startSeries } from "./series.js";
@@ -24,7 +24,7 @@ let sorting = { column: null, isDescending: false };
 let rowHeight = 52;
 /** The rows that the filter lets through. */
 let listed = [];
-let seriesTimer = null;
+let seriesTimer;
 
 const VALUES = {
   name: (row) => row.name,
@@ -135,7 +135,7 @@ function draw() {
 function showSeriesSoon() {
   if (seriesTimer) return;
   seriesTimer = setTimeout(() => {
-    seriesTimer = null;
+    seriesTimer = undefined;
     showSeries(listed);
   }, SERIES_AFTER_MS);
 }
@@ -157,6 +157,7 @@ function inView() {
 /** Returns the place of the row that the keyboard was on, if it went, or null. */
 function removeAllBut(rows) {
   const ids = new Set(rows.map(({ id }) => id));
+  /** @type {number | null} */
   let left = null;
   for (const [id, element] of elements) {
     if (ids.has(id)) continue;
@@ -216,7 +217,7 @@ function sortBy(column, isDescending = sorting.column === column && !sorting.isD
 /** Rows that came or changed since are not moved under the user's eyes. Then the heading no longer says that they are sorted. */
 function checkOrder() {
   if (!sorting.column || page.rows.every((row, index) => !index || inOrder(page.rows[index - 1], row) <= 0)) return;
-  document.querySelector("[aria-sort]").removeAttribute("aria-sort");
+  find("[aria-sort]").removeAttribute("aria-sort");
   byId("order").value = "";
   sorting = { column: null, isDescending: false };
 }

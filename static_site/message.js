@@ -32,6 +32,10 @@ export function startMessages(next) {
 /**
  * Show a sentence. Kinds: success, info, partial (some of it failed), error. `action`: [label, what it does], a button
  * beside it. `isQuiet`: the page stays where it is scrolled to.
+ *
+ * @param {string} kind
+ * @param {string} sentence
+ * @param {{ requestId?: string | null, action?: any[] | null, isQuiet?: boolean }} more
  */
 export function say(kind, sentence, { requestId = null, action = null, isQuiet = false } = {}) {
   const box = byId("message");
@@ -53,8 +57,8 @@ export function announce(sentence) {
   byId("announced").textContent = sentence;
 }
 
-/** Take the message away. Whoever stood on its button goes on at `next`. */
-export function dismiss(next = null) {
+/** Take the message away. Whoever stood on its button goes on at `next`. @param {any} [next] */
+export function dismiss(next) {
   const box = byId("message");
   const hadFocus = box.contains(document.activeElement);
   box.hidden = true;

@@ -64,7 +64,7 @@ export function query(options) {
   return `?${new URLSearchParams([...asked, ["detail", "full"]])}`.replaceAll("%2C", ",");
 }
 
-/** "Rec. 601 luma, hidden colors count". @param {import("./rows.js").Options} options */
+/** "Rec. 601 luma, hidden colors count". @param {any} options */
 export function optionsInWords(options) {
   const region = options.region ? [`region ${regionInWords(options.region.split(",").map(Number))}`] : [];
   return [...saidOf(options, "short"), ...region].join(", ");

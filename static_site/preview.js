@@ -13,9 +13,9 @@ const SMALL = 240;
 // Pixels, on each side, of the picture that is looked at for transparent parts.
 const STAMP = 128;
 
-/** What is shown: { row, file, url, picture }. */
+/** What is shown: { row, file, url, picture }. @type {any} */
 let shown = null;
-/** One pixel, to read it. */
+/** One pixel, to read it. @type {any} */
 let canvas = null;
 
 /** Show a row's picture, or the place to drop one. `onReady` hears of a picture that can be seen. */
@@ -78,6 +78,7 @@ function show(row, onReady) {
 
 /** Whether some of it is transparent, as far as one can see at the size of a stamp. */
 function isTransparent(picture) {
+  /** @type {any} */
   const stamp = new OffscreenCanvas(STAMP, STAMP).getContext("2d");
   stamp.drawImage(picture, 0, 0, STAMP, STAMP);
   return stamp.getImageData(0, 0, STAMP, STAMP).data.some((value, place) => place % 4 === 3 && value < 255);

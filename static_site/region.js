@@ -14,9 +14,9 @@ const NAMES = ["x", "y", "width", "height"];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const NEAR_PX = 14; // of the screen: so close to a corner, a drag sizes the rectangle
 
-/** [x, y, width, height] in stored pixels, or null for the whole image. */
+/** [x, y, width, height] in stored pixels, or null for the whole image. @type {any} */
 let region = null;
-/** The picture on show: { layer, orientation, width, height }, as stored; or null. */
+/** The picture on show: { layer, orientation, width, height }, as stored; or null. @type {any} */
 let shown = null;
 let heard = () => {};
 

@@ -2,7 +2,7 @@
 /** The result of one image: the number, its histogram and statistics, and how it was measured. */
 
 import { CHOICES, saidOf } from "./choices.js";
-import { byId, onClick, write } from "./dom.js";
+import { byId, find, onClick, write } from "./dom.js";
 import { outline, showHistogram, startHistogram } from "./histogram.js";
 import { optionsInWords } from "./options.js";
 import { regionInWords } from "./region.js";
@@ -19,12 +19,12 @@ const CACHE = {
 
 /** What an empty plot looks like: two hills. */
 const EMPTY = Array.from({ length: 256 }, (_, gray) => Math.exp(-(((gray - 88) / 34) ** 2)) + 0.55 * Math.exp(-(((gray - 178) / 26) ** 2)));
-/** The row whose result is shown. */
+/** The row whose result is shown. @type {any} */
 let shown = null;
 
 export function startResult() {
   startHistogram();
-  document.querySelector(".empty-plot path").setAttribute("d", outline(EMPTY));
+  find(".empty-plot path").setAttribute("d", outline(EMPTY));
   copyOnClick(byId("copy-exact"), () => String(answerOf(shown).average_intensity));
   copyOnClick(byId("copy-json"), () => JSON.stringify(apiAnswer(answerOf(shown)), null, 2));
   onClick("csv-of-one", () => download(`${shown.name.replace(/^.*\//, "")}.csv`, "text/csv", asCsv([shown])));
@@ -89,7 +89,7 @@ export function markOutdated(row = shown) {
 
 /** What a transparent part hides counts like all else, and one does not see it. */
 export function tellOfHiddenColors(row = shown) {
-  byId("hidden-colors").hidden = !(row?.isTransparent && answerOf(row) && optionsOf(row)?.alpha === "ignore" && !optionsOf(row).region);
+  byId("hidden-colors").hidden = !(row?.isTransparent && answerOf(row) && optionsOf(row)?.alpha === "ignore" && !optionsOf(row)?.region);
 }
 
 /** The region that was measured, in words; "" for the whole image. */
@@ -142,6 +142,6 @@ function method({ measurement, original_mode: stored, pixel_count: pixels }) {
 
 function fill(fields) {
   for (const [field, text] of Object.entries(fields)) {
-    document.querySelector(`[data-field="${field}"]`).textContent = text;
+    find(`[data-field="${field}"]`).textContent = text;
   }
 }

@@ -14,7 +14,7 @@ const MOST_BYTES_AGAIN = 20_000_000;
 const NOT_KEPT = " The browser cannot keep this list over a reload: download it to be sure.";
 const analyzeButton = byId("analyze");
 
-/** What is being measured, or null. */
+/** What is being measured, or null. @type {any} */
 let run = null;
 /** Whether the browser has kept all that ended, for a reload. */
 let isKept = true;
@@ -51,7 +51,7 @@ export function analyze() {
 }
 
 /** `refused`: what was chosen with the rows, and is not sent. `isQuiet`: the page stays where it is scrolled to. */
-export function measure(rows, { refused = [], isQuiet = false } = {}) {
+export function measure(rows, { refused = /** @type {any[]} */ ([]), isQuiet = false } = {}) {
   clearTimeout(againTimer);
   const onStage = (row, ...stage) => run.rows.length === 1 && showStage(row, ...stage);
   const onEnd = (measured) => finish(measured, refused, isQuiet);

@@ -110,7 +110,7 @@ const JUDGED = ["tolerance", "difference", "verdict"];
 
 function cellsOf(rows) {
   const isJudged = rows.length > 0 && judgment(rows[0]) !== null;
-  const cells = (row) => [...Object.values(COLUMNS).map((value) => value(row)), ...(isJudged ? judgment(row) : [])];
+  const cells = (row) => [...Object.values(COLUMNS).map((value) => value(row)), ...((isJudged && judgment(row)) || [])];
   return [[...Object.keys(COLUMNS), ...(isJudged ? JUDGED : [])], ...rows.map(cells)];
 }
 

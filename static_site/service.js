@@ -1,13 +1,14 @@
 // @ts-check
 /** How the page talks to the service: one kind of request, what answers mean, and what to say when there is none. */
 
+import { find } from "./dom.js";
 import { session } from "./storage.js";
 
 /** Where the API key is kept, if there is one (key.js). */
 export const KEY_STORED = "api-key";
 // How long nothing may happen: no byte sent, no answer. Not the whole request, which takes minutes on a slow line.
 // API Gateway gives up after 29 s, so more than that is never its answer.
-const PATIENCE_MS = 45_000;
+const IDLE_TIMEOUT_MS = 45_000;
 // These say nothing against the image: the service refuses the client, or has no time now.
 const OF_CLIENT = [401, 403, 408, 429];
 /** What an upload or a job may be able to do. */
@@ -15,6 +16,10 @@ export const TOO_MUCH_FOR_A_REQUEST = ["too_many_pixels", "processor_timeout"];
 
 /** Something to tell the user, in a sentence. */
 export class Problem extends Error {
+  /**
+   * @param {string} message
+   * @param {{ code?: string | null, requestId?: string | null, status?: number | null, retryAfter?: number | null }} more
+   */
   constructor(message, { code = null, requestId = null, status = null, retryAfter = null } = {}) {
     super(message);
     this.code = code;
@@ -36,7 +41,7 @@ export class NoAnswer extends Problem {}
 
 /** The address of an API path: beside this page, or where <meta name="api-base"> says. */
 export function endpoint(path) {
-  const base = document.querySelector('meta[name="api-base"]').getAttribute("content").trim();
+  const base = find('meta[name="api-base"]').getAttribute("content").trim();
   return new URL(path, base ? new URL(base.replace(/\/*$/, "/"), document.baseURI) : document.baseURI).href;
 }
 
@@ -61,6 +66,7 @@ export async function post(url, content, signal, onSent = () => {}) {
 }
 
 /** What asks for a key and sends it, from the first request on that wants one: most services want none. */
+/** @type {any} */
 let keys = null;
 
 function knowsKey() {
@@ -92,7 +98,7 @@ function send(url, content, headers, signal, onSent) {
       timer = setTimeout(() => {
         reject(new NoAnswer("The service did not answer in time. Try again in a moment."));
         request.abort();
-      }, PATIENCE_MS);
+      }, IDLE_TIMEOUT_MS);
     };
     request.upload.onprogress = (event) => { wait(); onSent?.(event.loaded / event.total); };
     request.upload.onload = () => { wait(); onSent?.(1); };

@@ -10,7 +10,7 @@ const MOST = 32;
 // Above so many pixels of the screen for one of the picture, each is shown as a square.
 const SQUARES_FROM = 2;
 
-/** The picture, its width when all of it is seen, and how many times that it is wide now. */
+/** The picture, its width when all of it is seen, and how many times that it is wide now. @type {any} */
 let picture = null;
 let fitting = 0;
 let zoom = 1;
@@ -37,8 +37,8 @@ export function zoomOn(next) {
   showButtons();
 }
 
-/** `around`: the place on the screen that stays, or the middle. */
-function zoomTo(wanted, around = null) {
+/** `around`: the place on the screen that stays, or the middle. @param {any} [around] */
+function zoomTo(wanted, around) {
   const frame = byId("picture");
   const next = Math.min(MOST, Math.max(1, wanted));
   if (zoom === 1) {
