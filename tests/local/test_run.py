@@ -137,11 +137,23 @@ def test_a_file_in_the_place_of_a_unix_socket_is_left_alone(tmp_path: Path) -> N
     assert (tmp_path / "notes").read_text() == "mine"
 
 
-def test_an_address_of_ipv6_is_printed_as_browsers_take_it() -> None:
+def ipv6() -> socket.socket:
+    """A server that listens by IPv6 only, as AirPlay does on a Mac beside IPv4."""
     try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        return socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:
         missing("IPv6")
+
+
+def test_where_another_program_answers_at_localhost_it_says_how_to_choose_another_port(tmp_path: Path) -> None:
+    with ipv6() as other:
+        told = cannot_start(tmp_path, PORT=str(other.getsockname()[1]))
+    assert "another program answers at http://localhost:" in told
+    assert "PORT=5001 make run" in told
+
+
+def test_an_address_of_ipv6_is_printed_as_browsers_take_it() -> None:
+    ipv6().close()
     with running_server(HOST="::1") as server:
         assert httpx.get(f"{server.address}/health").status_code == 200
 
@@ -202,7 +214,7 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
         assert upload(server.address, picture()).status_code == 200
         # The new file needs another modification time, and the server checks a few times a second.
         time.sleep(0.5)
-        version = copy / "functions/gateway/gateway/__init__.py"
+        version = copy / "core/image_intensity/__init__.py"
         version.write_text(version.read_text() + '\n__version__ = "changed"\n')
         deadline = time.monotonic() + 20
         while True:

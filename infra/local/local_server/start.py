@@ -27,6 +27,7 @@ CODE = ("core", "functions", "infra/local", "layers")
 KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432")
 # Longer than nginx keeps a connection to us.
 IDLE_SECONDS = 30
+ANOTHER = "Choose another: PORT=5001 make run"
 # What is left of a head may have so many bytes before the rest of it arrives.
 HEAD_BYTES = 32 * 1024
 # uvicorn's settings for each way of starting it. h11 reads what Java's client sends with `Upgrade: h2c`, httptools
@@ -94,12 +95,22 @@ def free_port(host: str, port: int) -> int:
                 # Without this, the port of a server that has just stopped is in use for another minute.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+            if port and host == "127.0.0.1":
+                check_localhost(port)
             return int(probe.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
             raise SettingsError(f"HOST={host}: not an address of this machine") from error
-        message = f"port {port} of {host}: {error.strerror}. Choose another: PORT=5001 make run"
-        raise SettingsError(message) from error
+        raise SettingsError(f"port {port} of {host}: {error.strerror}. {ANOTHER}") from error
+
+
+def check_localhost(port: int) -> None:
+    """Check that nobody else answers at the address that people are told. Raises SettingsError.
+
+    A browser asks `localhost` by IPv6 first, where port 5000 of a Mac is AirPlay's.
+    """
+    with suppress(OSError), socket.create_connection(("::1", port), 1):
+        raise SettingsError(f"port {port}: another program answers at http://localhost:{port}. {ANOTHER}")
 
 
 def private_folder() -> Path:
