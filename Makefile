@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench attack corpus e2e build deploy key rotate uploads teardown lock clean
+.PHONY: help run sam test check format e2e bench attack corpus dist lock clean build deploy key rotate uploads teardown
 
 PYTHON ?= python3
 PACKAGES := core layers/contract functions/gateway functions/processor infra/local
@@ -38,16 +38,23 @@ endif
 INSTALL_LOG := .venv/install.log
 install = $(1) > $(INSTALL_LOG) 2>&1 || { sh infra/local/explain.sh $(INSTALL_LOG); exit 1; }
 
-help: ## Show what there is to make
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+help:
+	@awk -F ':.*## ' '/^## /{print (NR > 1 ? "\n" : "") substr($$0, 4)} /^[a-z0-9]+:.*## /{printf "  make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/run ## Serve the page and the API on http://localhost:5000 (PORT=8080 for another port, RELOAD=1 to reload on change)
+## Try it
+
+run: .venv/run ## Serve page and API at http://localhost:5000 (PORT=, RELOAD=1)
 	@exec $(BIN)/python -m local_server
 
-test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run every test that this machine can run (REQUIRE_ALL=1: a missing part is a failure)
+sam: build .venv/run ## Serve the API as sam local does, on port 3000 (PORT=; Docker)
+	@exec $(BIN)/python infra/local/sam.py
+
+## Develop it
+
+test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run all tests that can run here (ARGS="-k name", REQUIRE_ALL=1)
 	@$(PYTEST) $(ARGS)
 
-check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint, check types and compare what can drift
+check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint, check types, and compare what can drift
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -62,22 +69,38 @@ check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint
 	@$(BIOME) lint --error-on-warnings
 	@$(ASL_VALIDATOR) --json-path infra/runs.asl.json
 
-format: .venv/dev ## Format the Python code, and correct what the linter can correct by itself
+format: .venv/dev ## Format the Python code, and correct what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/bench ## Time the measurement beside the alternatives and write docs/benchmarks.md (make corpus first, for real photos)
+e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test over HTTP all that runs here, or URL=https://... KEY=...
+	@E2E_URL=$(URL) E2E_KEY=$(KEY) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
+
+bench: .venv/bench ## Time it beside others, for docs/benchmarks.md (first: corpus)
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.request
 
-attack: .venv/bench ## Damage files for a minute and compare with what strict decoders say (SECONDS=300, SEED=2, ONLY="JPEG, cut"; make corpus first)
+attack: .venv/bench ## Damage files, and compare (SECONDS=300 SEED=2 ONLY="JPEG, cut")
 	@SECONDS=$(SECONDS) SEED=$(SEED) ONLY="$(ONLY)" $(BIN)/python -m tests.attack
 
-corpus: $(UV) ## Unpack packages of real images into .corpus, for the benchmarks and the corpus test (on Debian 12)
+corpus: $(UV) ## Unpack real images into .corpus (on Debian 12)
 	@UV=$(UV) sh tests/bench/corpus.sh
 
-e2e: .venv/dev .venv-sam/stamp .venv-ministack/stamp .venv-localstack/stamp ## Test the service over HTTP in every way that it runs here (URL=https://... for one that runs already, KEY=... if it wants an API key)
-	@E2E_URL=$(URL) E2E_KEY=$(KEY) $(PYTEST) $(if $(URL),tests/e2e/test_http.py tests/e2e/test_uploads.py,tests/e2e) $(ARGS)
+dist: $(UV) .venv-dist/stamp ## Build the package for PyPI, check it, install it, and measure
+	@rm -rf dist
+	@$(UV) build --quiet --python $(BIN)/python --out-dir dist core
+	@.venv-dist/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	@set -e; for each in dist/*.whl dist/*.tar.gz; do \
+	    $(UV) run --quiet --no-project --isolated --python $(BIN)/python --with "$$each[cli]" intensity static_site/samples/gray-card.png; \
+	done
+
+lock: $(UV) ## Compile the requirements.txt files anew (UPGRADE=1: newest)
+	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
+
+clean: ## Remove what make has made
+	rm -rf .venv .venv-* dist .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+## Deploy it (ENV=prod: page, cache, canary, firewall)
 
 build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (needs Docker)
 	@UV="$(CURDIR)/$(UV)" SLIM="$(CURDIR)/infra/slim.sh" CORE="$(CURDIR)/core" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
@@ -85,32 +108,35 @@ build: $(UV) .venv-sam/stamp ## Build what is deployed, and print its sizes (nee
 	@echo "zipped $$(cd .aws-sam/build/GatewayFunction && "$(CURDIR)/$(BIN)/python" -c 'import shutil, os; print(os.path.getsize(shutil.make_archive("../../size", "zip")) // 1000, "kB")') GatewayFunction"
 	@echo "image $$(docker run --rm --entrypoint du processorfunction:processor -sh /var/task) on top of the base image"
 
-deploy: build .venv/dev ## Deploy to AWS, and put the page there (ENV=prod: page, cache, canary, firewall; PARAMETERS="Name=value ...")
+deploy: build .venv/dev ## Deploy, with the page (ENV=prod, PARAMETERS="Name=value ...")
 	@PYTHONPATH=infra $(BIN)/python -m deployment.deploy $(ENV) $(PARAMETERS)
 
-key: .venv/dev ## Make an API key of a deployment with Access=keys (NAME=alice); END=1 ends it; without NAME, list the keys
+key: .venv/dev ## Make an API key: NAME=alice; END=1 ends it; else list them
 	@PYTHONPATH=infra $(BIN)/python -m deployment.keys $(ENV) $(NAME) $(if $(END),end)
 
-rotate: build .venv/dev ## Make new secrets: the one that signs tickets and records, and CloudFront's (ENV=prod; PARAMETERS as for deploy)
+rotate: build .venv/dev ## Make new secrets: for tickets and records, and CloudFront's
 	@PYTHONPATH=infra $(BIN)/python -m deployment.rotate $(ENV) $(PARAMETERS)
 
-uploads: .venv/dev ## Let direct uploads work again at once, after the brake has stopped them (ENV=prod)
+uploads: .venv/dev ## Let direct uploads work again, after the brake stopped them
 	@PYTHONPATH=infra $(BIN)/python -m deployment.uploads $(ENV)
 
-teardown: .venv/dev .venv-sam/stamp ## Empty the buckets of a deployment, end its keys, and delete all of it (ENV=prod wants CONFIRM=name-of-the-stack)
+teardown: .venv/dev .venv-sam/stamp ## Delete a deployment (ENV=prod wants CONFIRM=name-of-the-stack)
 	@PYTHONPATH=infra $(BIN)/python -m deployment.teardown $(ENV) $(CONFIRM)
-
-lock: $(UV) ## Compile the requirements.txt files anew from what the pyproject.toml files ask for (UPGRADE=1: newest versions)
-	@UV=$(UV) UPGRADE=$(UPGRADE) sh infra/local/lock.sh
-
-clean: ## Remove what make has made
-	rm -rf .venv .venv-* .aws-sam .aws-sam.log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(UV): infra/tools/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". If you have one by another name: make run PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv .venv
 	@$(call install,$(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 1 --require-hashes -r $<)
 	@touch $@
+
+# What is said of an installation.
+ABOUT_sam := the CLIs of SAM and AWS, cfn-lint and hadolint
+ABOUT_checkov := checkov, which looks at templates
+ABOUT_redocly := Node.js, by which npx gets the linters of OpenAPI, scripts, styles and States Language
+ABOUT_ministack := MiniStack, a local AWS
+ABOUT_localstack := LocalStack, a strict S3
+ABOUT_openapi := a generator and a tester of clients of OpenAPI
+ABOUT_dist := twine
 
 # The stamps say which requirements are installed, so that a second run starts at once.
 .venv/run: infra/local/requirements.txt $(PACKAGES:=/pyproject.toml) | $(UV)
@@ -130,9 +156,9 @@ $(UV): infra/tools/uv.txt
 	@touch $@
 
 # S3 for tests (ministack) and a stricter one (localstack), the SAM and AWS CLIs (sam), a linter (checkov), what reads
-# the OpenAPI document (openapi) and Node.js (redocly), each apart: their pins conflict with the service's and each other's.
+# the OpenAPI document (openapi), Node.js (redocly) and twine (dist), each apart: their pins conflict with the service's and each other's.
 .venv-%/stamp: infra/tools/%.txt | $(UV)
-	@echo "Installing $* (once)"
+	@echo "Installing $(or $(ABOUT_$*),$*) (once)"
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-$*
 	@$(call install,$(UV) pip install --quiet --python .venv-$*/bin/python --require-hashes -r $<)
 	@touch $@

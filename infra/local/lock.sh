@@ -21,7 +21,7 @@ compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml func
     core/pyproject.toml functions/authorizer/pyproject.toml functions/runs/pyproject.toml --extra cli --extra parquet --extra s3 --constraints infra/local/requirements.txt \
     --constraints functions/authorizer/requirements.txt --constraints functions/runs/requirements.txt
 compile requirements-corpus.txt requirements-corpus.in --constraints requirements-dev.txt
-for tool in uv sam checkov ministack openapi redocly; do
+for tool in uv sam checkov ministack openapi redocly dist; do
     compile infra/tools/$tool.txt infra/tools/$tool.in
 done
 compile infra/tools/localstack.txt infra/tools/localstack.in --exclude-newer 2026-01-05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,13 @@ def make(clone: Path, target: str, **variables: str) -> list[list[str]]:
     command = ["make", "--silent", *(f"--old-file=.venv/{name}" for name in made), target]
     subprocess.run(command, cwd=clone, env={**usual, **variables}, check=True)
     return [line.split("|") for line in (clone / "printed").read_text().splitlines()]
+
+
+def test_help_names_every_target_in_a_terminal_of_80_columns(clone: Path) -> None:
+    told = subprocess.run(["make"], cwd=clone, capture_output=True, text=True, check=True).stdout
+    targets = set(re.findall(r"^([a-z0-9]+):", (clone / "Makefile").read_text(), re.MULTILINE)) - {"help"}
+    assert set(re.findall(r"^  make ([a-z0-9]+)  ", told, re.MULTILINE)) == targets
+    assert max(map(len, told.splitlines())) <= 80
 
 
 def test_the_service_starts_in_a_path_with_spaces(clone: Path) -> None:

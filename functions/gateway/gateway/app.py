@@ -9,7 +9,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from gateway import __version__
 from gateway.http.cloudfront import CloudFrontMiddleware
 from gateway.http.documentation import add_documentation
 from gateway.http.health import make_health_router
@@ -20,7 +19,7 @@ from gateway.http.refusals import LOOPBACK, RefusalMiddleware
 from gateway.http.request_log import RequestLogMiddleware
 from gateway.http.routes import make_intensity_router
 from gateway.measuring.service import Service
-from image_intensity import in_words
+from image_intensity import __version__, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
-from gateway import __version__
 from gateway.http.answers import example
 from gateway.http.openapi import HEALTH, problem_responses
-from image_intensity import ImageFormat, media_types_of, suffixes_of
+from image_intensity import ImageFormat, __version__, media_types_of, suffixes_of
 
 if TYPE_CHECKING:
     from gateway.measuring.processor_client import Processor
