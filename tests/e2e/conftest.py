@@ -61,7 +61,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield Engine(name, request.getfixturevalue("compose").url)
     elif name == "sam local":
         request.getfixturevalue("docker")
-        with sam_local(tmp_path_factory.mktemp("engine")) as url:
+        with sam_local() as url:
             yield Engine(name, url)
     else:
         request.getfixturevalue("docker")

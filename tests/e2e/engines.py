@@ -10,13 +10,13 @@ import time
 import uuid
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from json import dumps, loads
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support import BRIDGE, executable, free_port, missing
+from tests.support import executable, free_port, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,47 +73,20 @@ def container(*arguments: str) -> Iterator[str]:
 
 
 @contextmanager
-def sam(*arguments: str) -> Iterator[None]:
-    """Run `sam local`. Ended by SIGTERM, it takes its containers with it."""
-    command = [str(TOOLS / "sam"), "local", *arguments]
+def sam_local() -> Iterator[str]:
+    """Yield the address of what `make sam` starts."""
+    build()
+    port = str(free_port())
+    command, environment = [sys.executable, "infra/local/sam.py"], {**os.environ, "PORT": port}
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env=AWS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            yield
+            url = f"http://127.0.0.1:{port}"
+            wait_until_ready(url)
+            yield url
         finally:
             process.terminate()
-
-
-@contextmanager
-def sam_local(folder: Path) -> Iterator[str]:
-    """Yield the address of `sam local start-api`, with `start-lambda` for the processor and a real Valkey."""
-    build()
-    api, functions, valkey, storage = free_port(), free_port(), free_port(), free_port()
-    settings = folder / "settings.json"
-    usual = loads((REPOSITORY / "infra/local/sam-local.json").read_text())
-    usual["GatewayFunction"] |= {
-        "AWS_ENDPOINT_URL_LAMBDA": f"http://host.docker.internal:{functions}",
-        "AWS_ENDPOINT_URL_S3": f"http://{BRIDGE}:{storage}",
-        "REDIS_PORT": str(valkey),
-    }
-    usual["ProcessorFunction"] |= {"AWS_ENDPOINT_URL_S3": f"http://{BRIDGE}:{storage}"}
-    settings.write_text(dumps(usual))
-    with ExitStack() as stack:
-        stack.enter_context(container("--publish", f"{BRIDGE}:{valkey}:6379", VALKEY))
-        script = f"{REPOSITORY}/infra/local/make_bucket.py:/docker-entrypoint-initaws.d/ready.d/make_bucket.py:ro"
-        published = ("--publish", f"{BRIDGE}:{storage}:4566")
-        # It accepts only forms that are signed for its own region.
-        region = ("--env", f"MINISTACK_REGION={AWS['AWS_DEFAULT_REGION']}")
-        stack.enter_context(container(*published, *region, "--env", "SERVICES=s3", "--volume", script, MINISTACK))
-        common = ("--config-env", "local", "--env-vars", str(settings), "--port")
-        stack.enter_context(sam("start-lambda", *common, str(functions), "--host", BRIDGE))
-        arguments = (str(api), "--add-host", f"host.docker.internal:{BRIDGE}")
-        stack.enter_context(sam("start-api", *common, *arguments))
-        wait_for(f"http://{BRIDGE}:{storage}/_ministack/ready")
-        url = f"http://127.0.0.1:{api}"
-        wait_until_ready(url)
-        yield url
 
 
 @contextmanager
