@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,15 @@ def pytest_configure() -> None:
     given = [os.environ.get(name, "") for name in ("no_proxy", "NO_PROXY")]
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, [*given, "localhost", "127.0.0.1", "::1", BRIDGE]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Sum by cause what was skipped: "9 skipped: 5 need LocalStack (make e2e installs it), 4 …"."""
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped")]
+    causes = Counter(re.sub("^(.*) is missing$", r"need \1", reason) for reason in reasons)
+    if causes:
+        told = ", ".join(f"{number} {cause}" for cause, number in causes.most_common())
+        terminalreporter.write_line(f"{len(reasons)} skipped: {told}")
 
 
 @pytest.fixture(autouse=True)
