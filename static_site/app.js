@@ -12,7 +12,7 @@ import { comparedWith, showComparison, startCompare } from "./compare.js";
 import { all, byId, onClick } from "./dom.js";
 import { resetFilter } from "./filter.js";
 import { inspectAll } from "./inspecting.js";
-import { limitsInWords, loadLimits } from "./limits.js";
+import { limitsInWords, loadLimits, offered } from "./limits.js";
 import { showList, startList } from "./list.js";
 import { announce, dismiss, dismissSuccess, say, startMessages } from "./message.js";
 import { link, startOptions } from "./options.js";
@@ -64,7 +64,10 @@ function start() {
   refresh();
   restored = goOn();
   startChoosing(choose);
-  loadLimits().then(() => { byId("limits").textContent = limitsInWords(); });
+  loadLimits().then(() => {
+    byId("limits").textContent = limitsInWords();
+    input.accept = offered();
+  });
   byId("not-started").remove();
 }
 

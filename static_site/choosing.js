@@ -2,10 +2,11 @@
 /** How images come onto the page: chosen, with their folder, dropped, pasted, or a sample. */
 
 import { all, byId } from "./dom.js";
+import { anyOf } from "./format.js";
+import { limits, loadLimits, looksLikeAnImage } from "./limits.js";
 import { say } from "./message.js";
 import { plural, quoted } from "./words.js";
 
-const LOOKS_LIKE_AN_IMAGE = /\.(png|jpe?g|jpe|jfif)$/i;
 const byName = new Intl.Collator("en", { numeric: true });
 
 let pasted = 0;
@@ -14,7 +15,7 @@ let pasted = 0;
 export function startChoosing(choose) {
   const found = (search, how) => chooseFound(search, choose, how);
   byId("file").addEventListener("change", ({ target }) => choose([...target.files]));
-  byId("folder").addEventListener("change", ({ target }) => found(onlyImages([...target.files])));
+  byId("folder").addEventListener("change", async ({ target }) => found(await onlyImages([...target.files])));
   // The same file chosen again fires no "change", though it may have been edited: forget it when the dialog opens.
   for (const id of ["file", "folder"]) byId(id).addEventListener("click", ({ target }) => { target.value = ""; });
   for (const sample of all("[data-sample]")) {
@@ -27,7 +28,7 @@ export function startChoosing(choose) {
 }
 
 async function chooseFound({ files, leftOut }, choose, how) {
-  if (!files.length) return say("error", "There is no PNG or JPEG in the folder.");
+  if (!files.length) return say("error", `There is no ${anyOf(limits.formats)} in the folder.`);
   const chosen = await choose(files, how);
   if (chosen && leftOut) say("info", `${plural(chosen, "image")} chosen; ${plural(leftOut, "other file")} left out.`);
 }
@@ -90,8 +91,9 @@ export function pathOf(file) {
 }
 
 /** What is named like an image, and how many other files there were. */
-function onlyImages(files) {
-  const images = files.filter(({ isMeant, name }) => isMeant || LOOKS_LIKE_AN_IMAGE.test(name));
+async function onlyImages(files) {
+  await loadLimits();
+  const images = files.filter(({ isMeant, name }) => isMeant || looksLikeAnImage(name));
   return { files: images.sort((one, other) => byName.compare(pathOf(one), pathOf(other))), leftOut: files.length - images.length };
 }
 

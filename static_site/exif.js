@@ -21,7 +21,9 @@ export async function layoutOf(file) {
     const { buffer } = await read(file, 0, most);
     const view = new DataView(buffer);
     try {
-      return view.getUint16(0) === 0xffd8 ? inJpeg(view) : inPng(view);
+      if (view.getUint16(0) === 0xffd8) return inJpeg(view);
+      if (view.getUint32(0) === 0x89504e47) return inPng(view);
+      return view.getUint32(8) === 0x57454250 ? inWebp(view) : null;
     } catch (problem) {
       if (!(problem instanceof RangeError)) throw problem; // it ends before that
     }
@@ -60,6 +62,17 @@ function inPng(view) {
     if (type === 0x65584966) orientation = inTiff(view, place + 8, place + 8 + view.getUint32(place)); // eXIf
     if (type === 0x49444154) return { orientation, width: view.getUint32(16), height: view.getUint32(20) }; // IDAT
   }
+}
+
+/** Not with EXIF: Chromium and Firefox turn no WebP, and others may. */
+function inWebp(view) {
+  const type = view.getUint32(12);
+  const size = (width, height) => ({ orientation: 1, width, height });
+  const at24 = (place) => 1 + view.getUint16(place, true) + (view.getUint8(place + 2) << 16);
+  if (type === 0x56503858) return view.getUint8(20) & 8 ? null : size(at24(24), at24(27)); // VP8X
+  if (type === 0x56503820) return size(view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff); // VP8
+  const bits = view.getUint32(21, true); // VP8L
+  return size(1 + (bits & 0x3fff), 1 + ((bits >> 14) & 0x3fff));
 }
 
 /** The orientation in a TIFF header, as strictly as browsers read it. */

@@ -10,9 +10,11 @@ const BEGINNINGS = [
   ["PNG", 0, "\x89PNG\r\n\x1a\n"],
   ["JPEG", 0, "\xff\xd8\xff"],
   ["GIF", 0, "GIF8"],
-  ["WebP", 8, "WEBP"],
+  ["WEBP", 8, "WEBP"],
   ["TIFF", 0, "II*\0"],
   ["TIFF", 0, "MM\0*"],
+  ["TIFF", 0, "II+\0"],
+  ["TIFF", 0, "MM\0+"],
   ["BMP", 0, "BM"],
   ["PDF", 0, "%PDF"],
   ["AVIF", 4, "ftypavif"],
@@ -23,7 +25,7 @@ const BEGINNINGS = [
 /** What a person may do with a file that is not measured. */
 const ADVICE = {
   GIF: "is a GIF image. Save it as PNG.",
-  WebP: "is a WebP image. Save it as PNG.",
+  WEBP: "is a WebP image. Save it as PNG.",
   TIFF: "is a TIFF image, or a raw photo. Export it as PNG.",
   BMP: "is a BMP image. Save it as PNG.",
   PDF: "is a PDF document. Export its picture as PNG.",
@@ -31,15 +33,21 @@ const ADVICE = {
   HEIC: "is a HEIC photo. Export it as JPEG.",
 };
 
-/** "PNG", "JPEG", another name, or "". */
+/** "PNG", "JPEG", another name, or "". As the service names it. */
 export async function formatOf(file) {
   const start = String.fromCharCode(...await read(file, 0, 16));
   return BEGINNINGS.find(([, place, bytes]) => start.startsWith(bytes, place))?.[0] ?? "";
 }
 
+/** "PNG, JPEG or WebP". */
+export function anyOf(formats) {
+  const names = formats.map((name) => (name === "WEBP" ? "WebP" : name));
+  return [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(" or ");
+}
+
 /** The Problem of a file that is in none of the formats that the service measures. */
 export function notMeasured({ name }, format, formats) {
-  const advice = ADVICE[format] ?? `is not a ${formats.join(" or ")} image, whatever its name says.`;
+  const advice = ADVICE[format] ?? `is not a ${anyOf(formats)} image, whatever its name says.`;
   return new Problem(`${quoted(name)} ${advice}`, { code: "unsupported_format" });
 }
 
