@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -55,6 +55,7 @@ def main() -> None:
         print(f"http://127.0.0.1:{port} (Ctrl+C ends it)", flush=True)  # noqa: T201 - for a person
         while all(program.poll() is None for program in programs):
             time.sleep(0.5)
+        sys.exit("A program of the SAM CLI has ended; what it said is above.")
 
 
 def variables(functions: int, cache: int, storage: int) -> dict[str, dict[str, str]]:
@@ -123,7 +124,5 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
-    try:
+    with suppress(KeyboardInterrupt):
         main()
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -58,13 +60,45 @@ def service(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def context(chromium: Browser, server: str) -> Iterator[BrowserContext]:
-    """A browser profile of its own for every test, at the real server."""
-    context = chromium.new_context(base_url=server, viewport={"width": 1100, "height": 800})
+@contextmanager
+def new_context(browser: Browser, server: str) -> Iterator[BrowserContext]:
+    """A browser profile at the real server."""
+    context = browser.new_context(base_url=server, viewport={"width": 1100, "height": 800})
     context.set_default_timeout(15_000)
     yield context
     context.close()
+
+
+@pytest.fixture
+def fresh_context(chromium: Browser, server: str) -> Iterator[BrowserContext]:
+    """A profile of the test's own, for those that set the clock, which goes for a whole profile, or count bytes."""
+    with new_context(chromium, server) as context:
+        yield context
+
+
+@pytest.fixture(scope="package")
+def profile(chromium: Browser, server: str) -> Iterator[BrowserContext]:
+    """The profile of all others: a new one takes half a second. The first tab stays, and the process behind it."""
+    with new_context(chromium, server) as context:
+        context.new_page()
+        yield context
+
+
+@pytest.fixture
+def context(profile: BrowserContext) -> Iterator[BrowserContext]:
+    """The profile, in which nothing is left for the next test."""
+    yield profile
+    first, *others = profile.pages
+    origins = {"{0.scheme}://{0.netloc}".format(urlsplit(page.url)) for page in others if page.url[:4] == "http"}
+    for page in others:
+        page.close()
+    profile.set_offline(offline=False)
+    profile.clear_permissions()
+    profile.clear_cookies()
+    session = profile.new_cdp_session(first)
+    for origin in origins:
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+    session.detach()
 
 
 @pytest.fixture

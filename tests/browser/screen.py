@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Route, expect
@@ -58,13 +59,19 @@ class Screen:
 
     def open(self, address: str = "/") -> None:
         """Load the page."""
-        self._load(address, "load")
+        self._load(address)
+
+    def open_anew(self, address: str = "/") -> None:
+        """Load the page as in another tab: without the list from before."""
+        self.page.evaluate("sessionStorage.clear()")
+        self.open(address)
 
     def open_and_wait_for_limits(self, address: str = "/") -> None:
         """Load the page and wait until it has asked for the limits of the service, successfully or not."""
-        self._load(address, "networkidle")
+        self._load(address)
+        expect(self.file).to_have_attribute("accept", re.compile(r"\.png"))
 
-    def _load(self, address: str, until: Literal["load", "networkidle"]) -> None:
+    def _load(self, address: str) -> None:
         """Load the page, again if a container that came or went on this machine broke its requests.
 
         Chromium ends the requests of all pages when a network interface comes or goes.
@@ -73,7 +80,7 @@ class Screen:
             broken: list[str] = []
             note = partial(_note_broken, broken)
             self.page.on("requestfailed", note)
-            self.page.goto(address, wait_until=until)
+            self.page.goto(address)
             self.page.remove_listener("requestfailed", note)
             if not broken:
                 return

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.sync_api import Route, expect
+
+from tests.browser.screen import Screen
+from tests.browser.test_page_states import SCREENSHOTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.browser.screen import Screen
+    from playwright.sync_api import BrowserContext
 
 PROBLEM = {
     "type": "about:blank",
@@ -53,26 +55,34 @@ def test_a_problem_without_detail_is_shown_by_its_title(screen: Screen, photo: P
     expect(screen.alert).to_contain_text("Processor failed")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "sentence"),
-    [
-        (502, "<html><h1>Bad Gateway</h1></html>", "failed without an explanation (HTTP 502)"),
-        (413, "<html><h1>Request Entity Too Large</h1></html>", "too large"),
-        (500, "", "failed without an explanation (HTTP 500)"),
-        (500, '"a string"', "failed without an explanation (HTTP 500)"),
-        (200, "<html>Please log in to this network</html>", "not a measurement"),
-        (200, "null", "not a measurement"),
-        (200, '{"average_intensity": null}', "not a measurement"),
-        (200, '{"average_intensity": 1.5}', "not a measurement"),
-    ],
-)
-def test_an_answer_that_is_not_the_services_own_is_explained(
-    screen: Screen, photo: Path, status: int, body: str, sentence: str
-) -> None:
-    analyze_with_answer(screen, photo, status=status, content_type="text/html", body=body)
-    expect(screen.alert).to_contain_text(sentence)
-    expect(screen.alert).not_to_contain_text("<")
-    expect(screen.result).to_be_hidden()
+NOT_ITS_OWN = [
+    (502, "<html><h1>Bad Gateway</h1></html>", "failed without an explanation (HTTP 502)"),
+    (413, "<html><h1>Request Entity Too Large</h1></html>", "too large"),
+    (500, "", "failed without an explanation (HTTP 500)"),
+    (500, '"a string"', "failed without an explanation (HTTP 500)"),
+    (200, "<html>Please log in to this network</html>", "not a measurement"),
+    (200, "null", "not a measurement"),
+    (200, '{"average_intensity": null}', "not a measurement"),
+    (200, '{"average_intensity": 1.5}', "not a measurement"),
+]
+
+
+def test_an_answer_that_is_not_the_services_own_is_explained(screen: Screen, photo: Path) -> None:
+    answers = iter(NOT_ITS_OWN)
+
+    def answer(route: Route) -> None:
+        status, body, _ = next(answers)
+        route.fulfill(status=status, body=body, content_type="text/html")
+
+    screen.intercept(len(NOT_ITS_OWN), answer)
+    screen.open()
+    screen.choose(photo)
+    for _, _, sentence in NOT_ITS_OWN:
+        screen.analyze.click()
+        expect(screen.alert).to_contain_text(sentence)
+        expect(screen.alert).not_to_contain_text("<")
+        expect(screen.result).to_be_hidden()
+        screen.dismiss.click()
 
 
 def test_a_broken_connection_says_that_the_service_cannot_be_reached(screen: Screen, photo: Path) -> None:
@@ -83,7 +93,8 @@ def test_a_broken_connection_says_that_the_service_cannot_be_reached(screen: Scr
     expect(screen.alert).to_contain_text("cannot be reached")
 
 
-def test_a_service_that_never_answers_is_given_up_on(screen: Screen, photo: Path) -> None:
+def test_a_service_that_never_answers_is_given_up_on(fresh_context: BrowserContext, photo: Path) -> None:
+    screen = Screen(fresh_context.new_page())
     screen.page.clock.install()
     screen.page.route("**/intensity?*", lambda _: None)
     screen.open()
@@ -117,14 +128,22 @@ def test_a_lost_connection_leaves_the_last_result_and_says_that_it_is_from_befor
     assert screen.exact == number
 
 
-@pytest.mark.parametrize("status", [401, 403, 429])
-def test_what_a_service_with_a_door_answers_is_said_plainly(screen: Screen, photo: Path, status: int) -> None:
-    detail = "This service needs an API key."
-    body = json.dumps({**PROBLEM, "status": status, "detail": detail})
-    analyze_with_answer(screen, photo, status=status, content_type="application/problem+json", body=body)
-    expect(screen.alert).to_contain_text(detail)
-    expect(screen.alert).to_contain_text("problem-1")
-    expect(screen.analyze).to_be_enabled()
+def test_what_a_service_that_refuses_the_client_answers_is_said_plainly(screen: Screen, photo: Path) -> None:
+    statuses = iter([401, 403, 429])
+
+    def refuse(route: Route) -> None:
+        status = next(statuses)
+        body = json.dumps({**PROBLEM, "status": status, "detail": f"Refused with {status}."})
+        route.fulfill(status=status, body=body, content_type="application/problem+json")
+
+    screen.intercept(3, refuse)
+    screen.open()
+    screen.choose(photo)
+    for status in (401, 403, 429):
+        screen.analyze.click()
+        expect(screen.alert).to_contain_text(f"Refused with {status}.")
+        expect(screen.alert).to_contain_text("problem-1")
+        expect(screen.analyze).to_be_enabled()
 
 
 def test_an_error_is_an_alert_and_only_its_sentence_is_read_aloud(screen: Screen, photo: Path) -> None:
@@ -165,3 +184,16 @@ def test_escape_takes_the_alert_away_and_leaves_the_focus_where_it_is(screen: Sc
     screen.page.keyboard.press("Escape")
     expect(screen.alert).to_be_hidden()
     expect(screen.analyze).to_be_focused()
+
+
+def test_a_page_a_part_of_which_does_not_load_says_so(screen: Screen) -> None:
+    told = screen.page.get_by_text("This page has not started yet.")
+    screen.page.route("**/histogram.js", lambda route: route.abort())
+    screen.page.goto("/")
+    expect(told).to_be_hidden()
+    screen.page.evaluate("document.getAnimations().forEach((each) => each.finish())")  # or it would take five seconds
+    expect(told).to_be_visible()
+    screen.page.screenshot(path=SCREENSHOTS / "not-started.png")
+    screen.page.unroute("**/histogram.js")
+    screen.open()
+    expect(told).to_have_count(0)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from playwright.sync_api import BrowserContext
+
     from tests.browser.screen import Screen
     from tests.server import Server
 
@@ -33,6 +35,12 @@ def running() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def server(running: Server) -> str:
     return running.address
+
+
+@pytest.fixture
+def context(fresh_context: BrowserContext) -> BrowserContext:
+    """At a server of its own."""
+    return fresh_context
 
 
 @pytest.fixture

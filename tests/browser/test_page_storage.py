@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.browser.screen import Screen
 
 # The longest that one of these takes on a busy machine.
-PATIENCE_MS = 90_000
+LONGEST_MS = 90_000
 # How much of a file is in memory at a time.
 WATCH = """window.readAtOnce = 0;
 const read = Blob.prototype.arrayBuffer;
@@ -102,7 +102,6 @@ def breaking_once(url: str, after: int) -> Iterator[str]:
     [
         (4_500_000, ["measured"]),
         (5_000_000, ["announced", "uploaded", "measured"]),
-        (20_000_000, ["announced", "uploaded", "measured"]),
         (90_000_000, ["announced", "uploaded", "measured"]),
     ],
 )
@@ -112,7 +111,7 @@ def test_an_image_of_any_size_has_its_number_and_the_second_time_it_is_not_uploa
     path, intensity = noise(size)
     screen.choose(path)
     screen.analyze.click()
-    expect(screen.result).to_be_visible(timeout=PATIENCE_MS)
+    expect(screen.result).to_be_visible(timeout=LONGEST_MS)
     assert sent == route
     assert screen.exact == intensity
     expect(screen.field("filename")).to_have_text(path.name)
@@ -120,7 +119,7 @@ def test_an_image_of_any_size_has_its_number_and_the_second_time_it_is_not_uploa
     expect(screen.field("cache")).to_contain_text("measured now")
     sent.clear()
     screen.analyze.click()
-    expect(screen.field("cache")).to_contain_text("answered from the cache", timeout=PATIENCE_MS)
+    expect(screen.field("cache")).to_contain_text("answered from the cache", timeout=LONGEST_MS)
     assert sent == [step for step in route if step != "uploaded"]
     assert screen.exact == intensity
     assert screen.page.evaluate("readAtOnce") <= 1_000_000
@@ -146,7 +145,7 @@ def test_an_upload_goes_on_by_itself_after_the_connection_broke(
         screen.analyze.click()
         expect(screen.stage).to_have_text("Connection lost. Trying again…")
         assert sent == ["announced", "uploaded"]
-        expect(screen.result).to_be_visible(timeout=PATIENCE_MS)
+        expect(screen.result).to_be_visible(timeout=LONGEST_MS)
     assert screen.exact == intensity
     assert sent == ["announced", "uploaded", "uploaded", "measured"]
 
@@ -162,7 +161,7 @@ def test_cancel_ends_an_upload_half_way(
     screen.analyze.click()
     expect(screen.stage).to_have_text("Uploading…")
     # Not wait_for_function: the page's policy forbids it to evaluate text.
-    end = time.monotonic() + PATIENCE_MS / 1000
+    end = time.monotonic() + LONGEST_MS / 1000
     while screen.page.evaluate("document.querySelector('progress').value") <= 0.2:
         assert time.monotonic() < end
         screen.page.wait_for_timeout(20)
@@ -172,7 +171,7 @@ def test_cancel_ends_an_upload_half_way(
     assert sent == ["announced", "uploaded"]
     session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     screen.analyze.click()
-    expect(screen.result).to_be_visible(timeout=PATIENCE_MS)
+    expect(screen.result).to_be_visible(timeout=LONGEST_MS)
     assert screen.exact == intensity
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Page, Request
+    from playwright.sync_api import BrowserContext, Page, Request
 
     from tests.browser.screen import Screen
 
@@ -104,6 +104,12 @@ def refused(status: int, code: str, message: str = "An error.") -> Answer:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
     headers = {"access-control-allow-origin": "*", "content-type": "application/xml"}
     return lambda route: route.fulfill(status=status, headers=headers, body=body)
+
+
+@pytest.fixture
+def context(fresh_context: BrowserContext) -> BrowserContext:
+    """Most of these tests set the clock."""
+    return fresh_context
 
 
 @pytest.fixture
@@ -270,21 +276,21 @@ def test_the_stages_are_reading_uploading_and_measuring(screen: Screen, large: P
     assert [stage for stage in screen.page.evaluate("stages") if stage] == ["Reading…", "Uploading…", "Measuring…"]
 
 
-@pytest.mark.parametrize("name", ["uploads", "storage", "intensity"])
 def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
-    screen: Screen, backend: Backend, large: Path, name: str
+    screen: Screen, backend: Backend, large: Path
 ) -> None:
-    backend.then(name, held)
-    analyze(screen, large)
-    wait_for_request(screen, backend, name)
-    with screen.page.expect_event("requestfailed"):
-        screen.cancel.click()
-    expect(screen.progress).to_be_hidden()
-    expect(screen.page.get_by_text("Not analyzed yet. Press Analyze.")).to_be_visible()
-    expect(screen.picker).to_have_text("large.png")
-    expect(screen.preview).to_be_visible()
-    expect(screen.analyze).to_be_focused()
-    expect(screen.alert).to_be_hidden()
+    for name in ALL:
+        backend.then(name, held)
+        analyze(screen, large)
+        wait_for_request(screen, backend, name)
+        with screen.page.expect_event("requestfailed"):
+            screen.cancel.click()
+        expect(screen.progress).to_be_hidden()
+        expect(screen.page.get_by_text("Not analyzed yet. Press Analyze.")).to_be_visible()
+        expect(screen.picker).to_have_text("large.png")
+        expect(screen.preview).to_be_visible()
+        expect(screen.analyze).to_be_focused()
+        expect(screen.alert).to_be_hidden()
     screen.analyze.click()
     expect(screen.result).to_be_visible()
 
@@ -347,7 +353,7 @@ def test_another_file_ends_the_upload_and_its_result_is_never_shown(
     asked = list(backend.asked)
     with screen.page.expect_event("requestfailed"):
         screen.choose(picture("second.png"))
-    screen.page.wait_for_timeout(300)
+    screen.page.wait_for_timeout(100)
     assert backend.asked == asked
     expect(screen.picker).to_have_text("second.png")
     expect(screen.progress).to_be_hidden()
