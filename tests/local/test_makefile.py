@@ -91,7 +91,7 @@ def test_every_function_is_built_with_programs_and_into_folders_whose_paths_have
 ) -> None:
     artifacts, core = clone / "built", clone / "core"
     (artifacts / "botocore/data").mkdir(parents=True)
-    for name in ("image_intensity", "intensity"):
+    for name in ("image_intensity/formats", "intensity"):
         (core / name).mkdir(parents=True)
     for name in ("__init__.py", "errors.py", "measurement.py", "options.py"):
         (core / "image_intensity" / name).touch()
