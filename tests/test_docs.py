@@ -28,6 +28,7 @@ DOCUMENTS = sorted(
     path.relative_to(REPOSITORY)
     for folder in [REPOSITORY, *(entry for entry in REPOSITORY.iterdir() if entry.is_dir() and entry.name[0] != ".")]
     for path in (folder.glob("*.md") if folder == REPOSITORY else folder.rglob("*.md"))
+    # core/intensity/manual.md is docs/command.md.
     if not path.is_symlink()
 )
 DECISIONS = [path for path in DOCUMENTS if path.parent.name == "decisions" and path.name != "README.md"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import kornia_rs
 import PIL
@@ -42,7 +45,7 @@ for image_format in FORMATS:
 
 
 def measure(
-    data: bytes,
+    data: bytes | str | os.PathLike[str] | BinaryIO,
     options: Options = DEFAULT_OPTIONS,
     limits: Limits = DEFAULT_LIMITS,
     reserve: Callable[[int], None] | None = None,
@@ -52,13 +55,15 @@ def measure(
     8-bit: BT.601 luma, (19595 R + 38470 G + 7471 B + 32768) >> 16, as Pillow's `convert("L")` has it. The average is
     the same float64 as `numpy.asarray(image.convert("L")).mean()`. 16-bit gray: the full-depth samples over 257.
 
-    data: the whole file. options: what the number depends on. limits: how much work the image may be.
+    data: the file, as its bytes, its path, or opened with "rb"; it is read to its end.
+    options: what the number depends on. limits: how much work the image may be.
     reserve: is called with the bytes of memory that decoding will take, before it begins. It may wait until they are
     free, or raise an error, which ends the measurement.
 
     Raises MeasurementError: EmptyFile, UnsupportedFormat, CorruptImage, TooManyPixels or RegionOutsideImage.
-    MemoryError is not one of them: it says nothing of the image.
+    MemoryError is not one of them: it says nothing of the image. A path that cannot be read raises OSError.
     """
+    data = content(data)
     image_format, structure = formats.read(data, limits)
     region = options.region
     if region:
@@ -85,6 +90,21 @@ def measure(
         frames=structure.frames,
         decoders={**DECODERS, **OWN_DECODERS[image_format]},
     )
+
+
+def content(data: object) -> bytes:
+    """Return the bytes of a file. Raises TypeError for what is no file, and OSError."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        return bytes(data)
+    if isinstance(data, str | os.PathLike):
+        return Path(data).read_bytes()
+    # A file of text would decode its bytes first.
+    read = None if isinstance(data, io.TextIOBase) else getattr(data, "read", None)
+    if read and isinstance(found := read(), bytes):
+        return found
+    raise TypeError(f'measure takes bytes, a path (str or Path) or a file opened with "rb", not {type(data).__name__}')
 
 
 def check_region(region: Region, size: tuple[int, int]) -> None:

@@ -5,41 +5,34 @@ The rows of a Parquet file go to a journal beside it, as JSON lines, because Par
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from intensity.lines import lines
+from intensity.given import STANDARD_OUTPUT
+from intensity.lines import BOM, lines
 from intensity.resume import Form, ResumeError, take_up
+from intensity.sorting import Sorted
+from intensity.writing import OutputError, TargetError, has_content, locked, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from intensity.cli.arguments import Given
+    from intensity.given import Given
     from intensity.plan import Plan
     from intensity.rows import Method, Row
     from intensity.summary import Counts
-
-STANDARD_OUTPUT = 1
-
-
-class TargetError(Exception):
-    """The results cannot go where they should, and nothing was measured."""
-
-
-class OutputError(Exception):
-    """Rows cannot be written, for example because the disk is full."""
 
 
 class Output:
     def __init__(self, given: Given, method: Method) -> None:
         self._given = given
         self._form = Form(given.layout, given.full, method)
-        self._lines = lines(given.layout, full=given.full)
+        self._lines = lines(given.layout, full=given.full, only=given.only, colors=given.colors)
+        self._sorted = Sorted() if given.sort else None
+        # What stands in front of the next row.
+        self._before, self._failed = "", False
         file = given.output
         self._file = file.with_name(f"{file.name}.partial.jsonl") if file and given.parquet else file
         self._name = str(self._file or "standard output")
@@ -51,7 +44,7 @@ class Output:
             return
         for file in filter(None, (self._given.output, self._file)):
             try:
-                new = not _has_content(file)
+                new = not has_content(file)
             except OSError as error:
                 raise TargetError(f"cannot write {file}: {error.strerror}") from error
             if not new:
@@ -69,8 +62,11 @@ class Output:
             raise TargetError(f"cannot resume {self._name}: {error}; nothing was changed") from error
         except OSError as error:
             raise TargetError(f"cannot write {self._name}: {error.strerror}") from error
-        if not self._regular or not os.fstat(self._descriptor).st_size:
-            self._write(self._lines.head)
+        if self._given.layout == "json" or not self._regular or not os.fstat(self._descriptor).st_size:
+            self._before = f"{BOM if self._given.excel else ''}{self._lines.head}"
+        if self._given.layout != "table":
+            self._write(self._before)
+            self._before = ""
 
     def _open(self, file: Path, plan: Plan, counts: Counts) -> None:
         """Open a file. Raises TargetError, ResumeError and OSError."""
@@ -78,9 +74,9 @@ class Output:
         if self._given.force and self._regular:
             os.ftruncate(self._descriptor, 0)
         elif self._given.resume:
-            if not _has_content(file):
+            if not has_content(file):
                 self._unpack(file)
-            if _has_content(file):
+            if has_content(file):
                 take_up(file, self._form, plan, counts, retry=self._given.retry_problems)
             # Both may have put another file in its place.
             os.close(self._descriptor)
@@ -93,7 +89,7 @@ class Output:
         try:
             self.check()
         except TargetError:
-            if not _has_content(file):
+            if not has_content(file):
                 # A journal beside a Parquet file that is new.
                 file.unlink()
             raise
@@ -101,7 +97,7 @@ class Output:
     def _unpack(self, journal: Path) -> None:
         """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
         file = self._given.output
-        if not file or not self._given.parquet or not _has_content(file):
+        if not file or not self._given.parquet or not has_content(file):
             return
         from intensity.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
 
@@ -113,10 +109,26 @@ class Output:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write rows. Raises OutputError; the file then ends with the last whole row that had space."""
-        self._write("".join(map(self._lines.line, rows)))
+        if self._sorted and self._given.sort:
+            for row in rows:
+                self._sorted.add(self._given.sort.value(row.values(full=self._given.full)), self._lines.line(row))
+        else:
+            self._write_lines(map(self._lines.line, rows))
+
+    def _write_lines(self, lines: Iterable[str]) -> None:
+        parts = []
+        for line in lines:
+            parts += [self._before, line]
+            self._before = self._lines.between
+        self._write("".join(parts))
 
     def close(self, *, complete: bool) -> None:
         """Wait until everything is on the disk. Make a Parquet file if it is `complete`. Raises OutputError."""
+        if not self._failed:
+            # Row by row: memory does not grow with their number.
+            for line in self._sorted.lines(reverse=self._given.reverse) if self._sorted else ():
+                self._write_lines([line])
+            self._write(self._lines.tail)
         try:
             if self._regular:
                 os.fsync(self._descriptor)
@@ -145,41 +157,12 @@ class Output:
         data, written = text.encode(errors="backslashreplace"), 0
         try:
             while written < len(data):
-                written += self._some(data[written:])
+                written += some(self._descriptor, data[written:])
         except BrokenPipeError:
             raise
         except OSError as error:
+            self._failed = True
             if self._regular:
                 torn = written - (data.rfind(b"\n", 0, written) + 1)
                 os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
-
-    def _some(self, data: bytes) -> int:
-        """Write as many bytes as there is space for, and return their number."""
-        try:
-            return os.write(self._descriptor, data)
-        except BlockingIOError:
-            # Another program has made a shared terminal or pipe non-blocking.
-            select.select([], [self._descriptor], [])
-            return 0
-
-
-def locked(file: Path) -> int:
-    """Open `file` to append whole lines, and keep other runs from it. Raises TargetError and OSError."""
-    while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), file.stat()):
-                    return descriptor
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise TargetError(f"another run of intensity is writing to {file}") from error
-        # Another run has just put another file in its place.
-        os.close(descriptor)
-
-
-def _has_content(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size > 0

@@ -19,8 +19,8 @@ Kind = Literal["bar", "json", "none"]
 Each = TypeVar("Each")
 JSON_SECONDS = 1.0
 COLUMNS = 80
-SEARCH = "Listing: {{n:,}} {noun}s, {{rate_fmt}}"
-BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
+SEARCH = "Listing: {{n:,}} {noun}s, {{rate_noinv_fmt}}"
+BAR = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
 
 
 class Progress(Protocol):
@@ -80,7 +80,7 @@ class Bar:
 
     def show(self, counts: Counts, *, last: bool = False) -> None:
         if counts.problems:
-            self._bar.set_postfix_str(f"{counts.problems:,} problems", refresh=False)
+            self._bar.set_postfix_str(f"{counts.problems:,} without a number", refresh=False)
         self._bar.update(counts.done - self._bar.n)
         if last:
             self._bar.refresh()
@@ -111,6 +111,6 @@ def searching(kind: Kind, noun: str, found: Iterable[Each]) -> Iterator[Each]:
 
 def progress(kind: Kind, counts: Counts) -> Progress:
     """Return what shows the progress of a run that begins with `counts`."""
-    if kind == "bar":
+    if kind == "bar" and counts.done < counts.total:
         return Bar(counts)
     return JsonLines() if kind == "json" else NoProgress()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from intensity import names
-from intensity.lines import lines
+from intensity.lines import BOM, lines
 from intensity.rows import METHOD, columns
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def _rows(file: Path, form: Form) -> Iterator[tuple[bytes, Saved | None]]:
 def _check_head(line: bytes, form: Form) -> None:
     """Raise ResumeError if the first line is not the head of this form."""
     ours, other = (lines(form.layout, full=full).head.encode() for full in (form.full, not form.full))
+    line = line.removeprefix(BOM.encode())
     if line != ours:
         raise ResumeError(_other_detail(form) if line == other else "its first line is not the head of a table")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import sys
@@ -12,19 +13,24 @@ from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING
 
 from image_intensity.slots import cores
+from intensity import names
+from intensity.given import STANDARD_OUTPUT
 from intensity.inputs import fill
-from intensity.output import STANDARD_OUTPUT, Output, OutputError, TargetError
+from intensity.output import Output
 from intensity.plan import Plan
 from intensity.progress import progress
 from intensity.rows import installed_method
 from intensity.sources.errors import SourceError
 from intensity.stop import Stop, Stopped
-from intensity.summary import Counts
+from intensity.summary import Averages, Counts
 from intensity.work import Work
 from intensity.workers import WorkError, Workers
+from intensity.writing import OutputError, TargetError, say
 
 if TYPE_CHECKING:
-    from intensity.cli.arguments import Given
+    from collections.abc import Iterator
+
+    from intensity.given import Given
     from intensity.inputs import Input
     from intensity.progress import Progress
     from intensity.rows import Row
@@ -66,9 +72,11 @@ class Run:
 
     def __init__(self, given: Given, noun: str, source: Source, stop: Stop) -> None:
         self._given, self._source, self._stop = given, source, stop
-        self._counts, self._begun = Counts(noun=noun), time.monotonic()
+        self._counts, self._averages, self._begun = Counts(noun=noun), Averages(), time.monotonic()
         method, limits = installed_method(given.options), given.limits
         self._output = Output(given, method)
+        # At the end, standard output is closed.
+        self._in_table = given.layout == "table"
         self._work = Work(method=method, limits=limits, full=given.full, max_bytes=given.max_bytes, noun=noun)
 
     def all(self, found: Input) -> int:
@@ -79,22 +87,35 @@ class Run:
         self._output.check()
         with Plan() as plan:
             fill(plan, self._counts, found, self._given.progress)
+            if self._given.dry_run:
+                return self._tell(plan)
             self._output.open(plan, self._counts)
             # From here on, a signal only asks: the loop decides where it stops.
             self._stop.gentle = True
             failure = self._measure(plan)
         try:
+            if self._given.summary:
+                say("".join(self._averages.lines(as_json=self._given.format in {"json", "jsonl"})))
             self._output.close(complete=self._counts.done == self._counts.total)
         except OutputError as error:
-            failure = str(error)
-        self._report()
+            failure = failure or str(error)
+        if not self._given.quiet:
+            sys.stderr.writelines(f"{line}\n" for line in self._report(failure))
         if self._stop.signal:
             failure = failure or f"stopped by {signal.Signals(self._stop.signal).name}"
         if failure:
-            complain(failure + (f"; --resume continues {self._given.output}" if self._given.output else ""))
+            complain(failure + (f"; --resume continues {self._given.output}" if self._given.resumable else ""))
         if self._stop.signal:
             return self._stop.exit_code
         return ALL_MEASURED if self._counts.complete and not failure else NOT_ALL_MEASURED
+
+    def _tell(self, plan: Plan) -> int:
+        """Print the names of what would be measured."""
+        for each in plan.unsettled():
+            say(f"{names.written(each.path)}\n")
+        if not self._given.quiet:
+            sys.stderr.writelines(f"{line}\n" for line in self._counts.found_lines())
+        return ALL_MEASURED if self._counts.total else NOT_ALL_MEASURED
 
     def _measure(self, plan: Plan) -> str | None:
         """Measure the rest of `plan` and write the rows. Return why that ended early, unless a signal ended it."""
@@ -127,15 +148,24 @@ class Run:
 
     def _write(self, rows: list[Row], shown: Progress) -> None:
         """Write rows, then count them, so that only written rows are counted. Raises OutputError."""
-        if rows:
-            with shown.aside() if self._given.layout == "table" else nullcontext():
-                self._output.write(rows)
+        wanted = [row for row in rows if row.code or not self._given.problems_only]
+        if wanted:
+            with shown.aside() if self._in_table else nullcontext():
+                self._output.write(wanted)
         for row in rows:
             self._counts.add(row.path, row.code, row.detail)
+            self._averages.add(row)
 
-    def _report(self) -> None:
-        seconds = time.monotonic() - self._begun
+    def _report(self, failure: str | None) -> Iterator[str]:
+        """Yield what is told at the end."""
+        seconds, file = time.monotonic() - self._begun, self._given.output
         if self._given.progress == "json":
-            sys.stderr.write(json.dumps({"summary": self._counts.values(seconds)}) + "\n")
-        else:
-            sys.stderr.writelines(f"{line}\n" for line in self._counts.lines(seconds))
+            yield json.dumps({"summary": self._counts.values(seconds)})
+            return
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+        yield from self._counts.problem_lines(width, in_table=self._in_table)
+        yield from self._counts.lines(seconds)
+        if file and self._counts.total and not failure and not self._stop.signal:
+            yield f"The rows are in {file}" + ("; code and detail say why." if self._counts.problems else ".")
+        elif self._counts.problems and self._in_table and not self._given.problems_only:
+            yield "--problems-only shows those without a number, -o FILE.csv keeps the reasons."

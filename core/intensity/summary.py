@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# At most this many problems are listed at the end. The rows have all of them.
-MOST_LISTED = 20
+    from intensity.rows import Row
+
+# At most this many problems are listed at the end, so that it fits on a screen. The rows have all of them.
+MOST_LISTED = 10
+# A table has a row for each already. Of so few, the sentences follow it.
+FEW = 3
 # The kinds of names that were left out, in words: for one, and for several.
 KINDS = {
     "other_names": ("{noun} with another name", "{noun}s with other names"),
@@ -24,6 +31,36 @@ KINDS = {
     "old_versions": ("old version", "old versions"),
     "named_again": ("name a second time", "names a second time"),
 }
+# Why there is no number, in few words: by a part of the sentence, else by the code.
+SENTENCES = {
+    "cut short": re.compile(r"cut short|\bmissing\b.*\bdata\b|data is missing|rows are missing"),
+    "arithmetic-coded": re.compile("arithmetic"),
+    "of another format": re.compile("^The content of this file is not"),
+}
+REASONS = {
+    "empty_file": "empty",
+    "unsupported_format": "of a kind that is not measured",
+    "corrupt_image": "damaged",
+    "too_many_pixels": "above --max-pixels",
+    "region_outside_image": "without all of the region",
+    "file_missing": "not found",
+    "file_unreadable": "unreadable",
+    "not_a_file": "no file",
+    "file_changed": "changed meanwhile",
+    "file_too_large": "above --max-bytes",
+    "object_missing": "not found",
+    "object_changed": "changed meanwhile",
+    "object_forbidden": "forbidden",
+    "object_archived": "archived",
+    "unsupported_encoding": "encoded",
+    "processor_timeout": "above --timeout",
+    "processor_failed": "failed",
+}
+
+
+def reason(code: str, detail: str = "") -> str:
+    """Return why there is no number, in few words."""
+    return next((words for words, part in SENTENCES.items() if part.search(detail)), REASONS.get(code, code))
 
 
 @dataclass
@@ -31,9 +68,9 @@ class Counts:
     """The counts so far.
 
     noun: what is measured, file or object. total: files that need a row. measured: those that have a number, `before`
-    of them from an earlier run. codes: the others that have a row, by code. listed: the first of those, each as a line.
-    skipped: what was not taken from folders, buckets and lists, by kind. foreign: rows of an earlier run for files
-    that were not named in this one.
+    of them from an earlier run. codes: the others that have a row, by code. reasons: likewise, in words. listed: the
+    first of those, each as a line. skipped: what was not taken from folders, buckets and lists, by kind. foreign: rows
+    of an earlier run for files that were not named in this one.
     """
 
     noun: str = "file"
@@ -42,6 +79,7 @@ class Counts:
     before: int = 0
     foreign: int = 0
     codes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     listed: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -51,8 +89,9 @@ class Counts:
             self.before += before
             return
         self.codes[code] += 1
+        self.reasons[reason(code, detail or "")] += 1
         if len(self.listed) < MOST_LISTED:
-            self.listed.append(f"{path}: {code}: {detail}")
+            self.listed.append(f"{path}: {detail}")
 
     @property
     def problems(self) -> int:
@@ -80,25 +119,77 @@ class Counts:
             "seconds": round(seconds, 3),
         }
 
-    def lines(self, seconds: float) -> Iterator[str]:
-        yield self._first_line(seconds)
-        if self.skipped:
-            kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
-            yield f"Not taken: {', '.join(kinds).format(noun=self.noun)}."
-        if self.foreign:
-            yield f"The results also have {self.foreign:,} rows of {self.noun}s that were not named this time."
-        if self.codes:
-            yield "Problems: " + ", ".join(f"{number:,} {code}" for code, number in self.codes.most_common()) + "."
-        yield from (f"  {line}" for line in self.listed)
-        # A run on AWS lists none.
-        if 0 < len(self.listed) < self.problems:
-            yield f"  and {self.problems - len(self.listed):,} more; each has a row in the results"
+    def problem_lines(self, width: int | None, *, in_table: bool) -> Iterator[str]:
+        """Yield the first problems, a line each. width: of the terminal, which would break longer lines."""
+        few = self.problems <= FEW
+        if in_table and not few:
+            return
+        for line in self.listed:
+            yield f"  {line}" if few or not width or len(line) + 2 < width else f"  {line[: width - 4]}…"
+        if self.problems > len(self.listed):
+            yield f"  and {self.problems - len(self.listed):,} more"
 
-    def _first_line(self, seconds: float) -> str:
+    def lines(self, seconds: float) -> Iterator[str]:
+        """Yield the sums."""
+        yield from self.found_lines(only_skipped=True)
         if not self.total:
-            return "No images were found."
+            return
+        if self.foreign:
+            rows = "a row of a" if self.foreign == 1 else f"{self.foreign:,} rows of"
+            noun, were = (self.noun, "was") if self.foreign == 1 else (f"{self.noun}s", "were")
+            yield f"The results also have {rows} {noun} that {were} not named this time."
         parts = [f"{self.measured:,} measured" + (f" ({self.before:,} of them before)" if self.before else "")]
-        parts.append(f"{self.problems:,} with a problem")
         if left := self.total - self.done:
             parts.append(f"{left:,} not reached")
-        return f"{self.total:,} {self.noun}{'s'[: self.total > 1]}: {', '.join(parts)}. {seconds:.1f} seconds."
+        if self.problems:
+            # Runs on AWS tell codes only.
+            reasons = self.reasons or Counter({reason(code): number for code, number in self.codes.items()})
+            told = ", ".join(f"{number:,} {words}" for words, number in reasons.most_common())
+            parts.append(f"{self.problems:,} without a number: {told}")
+        yield f"{self._all}: {'; '.join(parts)}. {seconds:.1f} seconds."
+
+    def found_lines(self, *, only_skipped: bool = False) -> Iterator[str]:
+        """Yield what was found and left out, or only the latter. If nothing was found, that is one line."""
+        kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
+        not_taken = f"ot taken: {', '.join(kinds).format(noun=self.noun)}." if self.skipped else ""
+        if not self.total:
+            yield f"No images were found{'; n' if not_taken else '.'}{not_taken}"
+            return
+        if not_taken:
+            yield f"N{not_taken}"
+        if not only_skipped:
+            yield f"{self._all} would be measured."
+
+    @property
+    def _all(self) -> str:
+        return f"{self.total:,} {self.noun}{'s'[: self.total > 1]}"
+
+
+@dataclass
+class Averages:
+    """The averages of all images that have one. The mean is exact, as each of them."""
+
+    count: int = 0
+    total: Fraction = Fraction()
+    minimum: tuple[float, str] | None = None
+    maximum: tuple[float, str] | None = None
+
+    def add(self, row: Row) -> None:
+        if row.average_intensity is None:
+            return
+        self.count += 1
+        self.total += Fraction(row.average_intensity)
+        here = (row.average_intensity, row.path)
+        self.minimum = min(here, self.minimum or here)
+        self.maximum = max(here, self.maximum or here)
+
+    def lines(self, *, as_json: bool) -> Iterator[str]:
+        """Yield a line for each value, with tabs between the cells: a name, the value, and the image that has it."""
+        mean = float(self.total / self.count) if self.count else None
+        least, most = self.minimum or (None, None), self.maximum or (None, None)
+        if as_json:
+            yield json.dumps({"count": self.count, "mean": mean, "minimum": least[0], "maximum": most[0]}) + "\n"
+            return
+        yield f"count\t{self.count}\n"
+        if self.count:
+            yield from (f"mean\t{mean}\n", f"minimum\t{least[0]}\t{least[1]}\n", f"maximum\t{most[0]}\t{most[1]}\n")

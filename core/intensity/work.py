@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import image_intensity
-from image_intensity import MeasurementError, detect
+from image_intensity import MeasurementError, TooManyPixels, detect
 from intensity import names
 from intensity.rows import FILE_TOO_LARGE, PROCESSOR_FAILED, measured_row, problem_row
 from intensity.sources.errors import Content, ReadProblem, SourceError
@@ -60,6 +60,8 @@ class Work:
         try:
             measurement = image_intensity.measure(content.data, self.method.options, self.limits)
             return measured_row(name, measurement, known["sha256"], self.method, full=self.full)
+        except TooManyPixels as error:
+            code, detail = error.code, f"{error.detail.removesuffix('.')} (--max-pixels)."
         except MeasurementError as error:
             code, detail = error.code, error.detail
         except MemoryError:

@@ -16,7 +16,7 @@ compile functions/authorizer/requirements.txt functions/authorizer/pyproject.tom
 compile functions/runs/requirements.txt functions/runs/pyproject.toml
 compile functions/processor/requirements.txt functions/processor/pyproject.toml core/pyproject.toml
 compile infra/local/requirements.txt infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
-    core/pyproject.toml --extra cli --extra s3 --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
+    core/pyproject.toml --extra cli --extra parquet --extra s3 --constraints functions/gateway/requirements.txt --constraints functions/processor/requirements.txt
 compile requirements-dev.txt requirements-dev.in infra/local/pyproject.toml functions/gateway/pyproject.toml functions/processor/pyproject.toml \
     core/pyproject.toml functions/authorizer/pyproject.toml functions/runs/pyproject.toml --extra cli --extra parquet --extra s3 --constraints infra/local/requirements.txt \
     --constraints functions/authorizer/requirements.txt --constraints functions/runs/requirements.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.core.samples import encoded, pixels
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COMMAND = [sys.executable, "-m", "intensity.cli"]
+COMMAND = [sys.executable, "-m", "intensity"]
 BASE_COLUMNS = [
     *("path", "average_intensity", "width", "height", "original_mode", "pixel_count", "image_size_bytes", "sha256"),
     *("code", "detail", *OPTIONS, "version"),
@@ -115,6 +116,11 @@ def slow_folder(folder: Path, number: int) -> Path:
     for name in ("9998-large.jpg", "9999-large.jpg"):
         (folder / name).hardlink_to(folder / "9997-large.jpg")
     return folder
+
+
+def sums(messages: str) -> str:
+    """The line with the sums."""
+    return next(line for line in messages.splitlines() if re.match(r"[\d,]+ (file|object)s?: ", line))
 
 
 def csv_rows(text: str) -> list[dict[str, str]]:

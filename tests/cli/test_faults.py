@@ -30,6 +30,7 @@ from tests.cli.command import (
     memory,
     slow_folder,
     started,
+    sums,
     until,
     workers,
 )
@@ -79,7 +80,7 @@ def test_a_process_that_is_ended_costs_the_row_of_its_file_and_nothing_else(
         "0000-large.jpg": "processor_failed",
     }
     assert f"was ended by {number.name}" in rows["0000-large.jpg"]["detail"]
-    assert messages.startswith("5 files: 4 measured, 1 with a problem.")
+    assert sums(messages).startswith("5 files: 4 measured; 1 without a number: 1 failed.")
     assert (code, "Traceback" in messages) == (1, False)
 
 
@@ -112,7 +113,7 @@ def test_processes_that_are_killed_at_any_time_cost_the_files_that_they_had_and_
     assert {row["code"] for row in failed} <= {"processor_failed"}
     # At most the files that the six processes were measuring.
     assert len(failed) <= 6
-    assert messages.startswith(f"300 files: {300 - len(failed)} measured, {len(failed)} with a problem.")
+    assert sums(messages).startswith(f"300 files: {300 - len(failed)} measured")
     assert "Traceback" not in messages
 
 
@@ -164,7 +165,7 @@ def test_a_signal_ends_a_run_with_whole_rows_and_sums_that_add_up(tmp_path: Path
     rows = csv_rows(file.read_text())
     measured = len(rows)
     assert 20 <= measured < 60
-    assert messages.startswith(f"60 files: {measured} measured, 0 with a problem, {60 - measured} not reached.")
+    assert messages.startswith(f"60 files: {measured} measured; {60 - measured} not reached.")
     assert messages.endswith(f"intensity: stopped by {signal.Signals(number).name}; --resume continues {file}\n")
     assert intensity(folder, "-o", file, "--resume").returncode == 0
     assert len({row["path"] for row in csv_rows(file.read_text())}) == 60

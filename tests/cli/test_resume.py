@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import csv_rows, folder_of, image, intensity, json_rows, started, until
+from tests.cli.command import csv_rows, folder_of, image, intensity, json_rows, started, sums, until
 
 SUFFIXES = [".csv", ".jsonl"]
 
@@ -135,10 +135,10 @@ def test_problems_are_kept_by_resume_and_measured_again_on_request(tmp_path: Pat
     assert intensity(folder, "-o", file).returncode == 1
     mended.write_bytes(image(5))
     kept = intensity(folder, "-o", file, "--resume")
-    assert kept.stderr.startswith("13 files: 11 measured (11 of them before), 2 with a problem.")
+    assert sums(kept.stderr).startswith("13 files: 11 measured (11 of them before); 2 without a number: ")
     assert kept.returncode == 1
     again = intensity(folder, "-o", file, "--retry-problems")
-    assert again.stderr.startswith("13 files: 12 measured (11 of them before), 1 with a problem.")
+    assert sums(again.stderr).startswith("13 files: 12 measured (11 of them before); 1 without a number: ")
     rows = rows_of(file)
     assert sorted(row["path"] for row in rows) == sorted(map(str, folder.iterdir()))
     assert {row["path"] for row in rows if row["code"]} == {str(folder / "text.png")}
@@ -151,8 +151,8 @@ def test_a_file_that_is_named_differently_this_time_keeps_its_row_and_is_told_of
     extra = tmp_path / "extra.png"
     extra.write_bytes(image(77))
     result = intensity(extra, "-o", file, "--resume")
-    assert result.stderr.splitlines()[0].startswith("1 file: 1 measured, 0 with a problem.")
-    assert result.stderr.splitlines()[1] == "The results also have 12 rows of files that were not named this time."
+    assert sums(result.stderr).startswith("1 file: 1 measured. ")
+    assert result.stderr.splitlines()[0] == "The results also have 12 rows of files that were not named this time."
     assert len(rows_of(file)) == 13
 
 

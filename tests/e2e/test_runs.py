@@ -69,7 +69,7 @@ class Runs:
         return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "intensity.cli", "runs", *arguments]
+        command = [sys.executable, "-m", "intensity", "runs", *arguments]
         environment = {**AWS, "AWS_ENDPOINT_URL": self.endpoint, "INTENSITY_STACK": STACK}
         return subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False, timeout=240
@@ -161,7 +161,7 @@ def measured_here(folder: Path, files: Mapping[str, bytes]) -> set[str]:
     (folder / "many").mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    command = [sys.executable, "-m", "intensity.cli", "many", "-o", "here.csv", "--progress", "none"]
+    command = [sys.executable, "-m", "intensity", "many", "-o", "here.csv", "--progress", "none"]
     subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=240)
     return set((folder / "here.csv").read_text().splitlines())
 

@@ -10,7 +10,7 @@ from intensity.rows import installed_method
 from intensity.sources.errors import Content
 from intensity.sources.paths import Found
 from intensity.work import ASSUMED, MOST_AHEAD, Measuring, Work
-from tests.cli.command import csv_rows, image, intensity
+from tests.cli.command import csv_rows, image, intensity, sums
 from tests.local_aws import KEYS
 from tests.sources.faulty_store import ETAG, Store, faulty_store
 
@@ -56,7 +56,7 @@ def test_each_object_that_cannot_be_read_costs_its_row_and_no_other(tmp_path: Pa
         "013.png": "processor_timeout",
     }
     assert codes(tmp_path / "a.csv") == {**dict.fromkeys(OBJECTS, ""), **expected}
-    assert result.stderr.startswith("40 objects: 34 measured, 6 with a problem.")
+    assert sums(result.stderr).startswith("40 objects: 34 measured; 6 without a number: ")
     assert result.returncode == 1
     # It breaks off each time.
     assert asked["011.png"] == 3

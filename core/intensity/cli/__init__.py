@@ -1,11 +1,15 @@
-"""The command `intensity`: measures files, folders and buckets on all cores. docs/command.md is its manual."""
+# PYTHON_ARGCOMPLETE_OK
+"""The command `intensity`: measures files, folders and buckets on all cores. `intensity manual` shows its manual."""
 
 from __future__ import annotations
 
 import os
+import pydoc
 import sys
+from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intensity.cli import arguments, runs_arguments
@@ -13,15 +17,19 @@ from intensity.cli import arguments, runs_arguments
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from intensity.cli.arguments import Given
+    from intensity.given import Given
 
 USAGE_ERROR = 2
+MANUAL = Path(__file__).parents[1] / "manual.md"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     _open_streams()
+    commands = {"bulk": _bulk, "runs": _runs, "manual": _manual, "help": _help}
     given = list(sys.argv[1:] if argv is None else argv)
-    commands = {"bulk": _bulk, "runs": _runs}
+    if "_ARGCOMPLETE" in os.environ and (line := os.environ.get("COMP_LINE", "").split())[1:2] in (["bulk"], ["runs"]):
+        # argcomplete then begins with the command of the command.
+        os.environ["_ARGCOMPLETE"], given = "2", line[1:]
     return commands[given[0]](given[1:]) if given and given[0] in commands else _folders(given)
 
 
@@ -47,7 +55,9 @@ def _folders(argv: Sequence[str]) -> int:
     from intensity.run import run  # noqa: PLC0415
     from intensity.sources.files import Files  # noqa: PLC0415
 
-    return run(given, "file", partial(inputs.files, given), Files())
+    files = Files()
+    with ExitStack() as until_end:
+        return run(given, "file", partial(inputs.files, given, files, until_end), files)
 
 
 def _bulk(argv: Sequence[str]) -> int:
@@ -73,13 +83,30 @@ def _runs(argv: Sequence[str]) -> int:
     return command.run(given)
 
 
+def _manual(_: Sequence[str]) -> int:
+    pydoc.pager(MANUAL.read_text(encoding="utf-8"))
+    return 0
+
+
+def _help(argv: Sequence[str]) -> int:
+    return main([*argv, "--help"])
+
+
 def _installed(needed: dict[str, str], given: Given | None = None) -> bool:
-    """Return whether the module of each extra is there; say how to install the extras otherwise."""
+    """Return whether the module of each extra is there; say how to install the others otherwise."""
     needed = {**needed, **({"parquet": "duckdb"} if given and given.parquet else {})}
-    for extra, module in needed.items():
-        if not find_spec(module):
-            # By its folder: an index of packages does not have this project, and may have another one of its name.
-            install = f'pip install "./core[{",".join(needed)}]"'
-            sys.stderr.write(f"intensity: this needs the extra '{extra}'. In a clone of the project: {install}\n")
-            return False
-    return True
+    missing = {extra: module for extra, module in needed.items() if not find_spec(module)}
+    if missing:
+        extras, modules = " and ".join(f"'{extra}'" for extra in missing), " ".join(missing.values())
+        sys.stderr.write(f"intensity: this needs the extra {extras}: {_installing(modules, ','.join(needed))}\n")
+    return not missing
+
+
+def _installing(modules: str, extras: str) -> str:
+    """Return the command that installs packages where this one is."""
+    environment = Path(sys.prefix)
+    if environment.parent.name == "venvs":
+        return f"pipx inject {environment.name} {modules}"
+    if environment.parent.name == "tools":
+        return f'uv tool install --force "./core[{extras}]", in a clone of the project'
+    return f"{sys.executable} -m pip install {modules}"

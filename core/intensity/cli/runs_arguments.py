@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from intensity.cli import options
+from intensity.cli.parser import Parser
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import MAX_BYTES, RunOptions
 
@@ -18,21 +19,19 @@ if TYPE_CHECKING:
 
 STACK = "image-intensity"
 ASK_ABOVE_USD = 10.0
+DESCRIPTION = """\
+Measure whole buckets on AWS, with a deployment of the Image Intensity Service
+that has Runs=on. `intensity runs start --help` shows the options of a command."""
 EPILOG = """\
-Exit codes: 0 every object was measured (or the run goes on), 1 some were not, there were none or the run
-failed, 2 wrong usage, 130 ended by Ctrl+C; the run goes on. Manual: docs/runs.md in the project.
+exit codes: 0 each object was measured (or the run goes on), 1 some were not,
+  there were none or the run failed, 2 wrong usage, 130 ended by Ctrl+C; the
+  run goes on
 """
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Read the command line. Ends the program with exit code 2 and a sentence if it is wrong."""
-    parser = argparse.ArgumentParser(
-        prog="intensity runs",
-        description="Measure whole buckets on AWS, with a deployment of the Image Intensity Service that has Runs=on.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(prog="intensity runs", description=DESCRIPTION, epilog=EPILOG)
     add = parser.add_subparsers(dest="command", metavar="COMMAND", required=True).add_parser
     _add_start(_command(add, "start", "begin a run"))
     _add_run(_command(add, "status", "say how far a run is"))
@@ -44,6 +43,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     fetch.add_argument("--only", choices=("csv", "jsonl", "parquet"), help="only this form of the results")
     fetch.add_argument("--force", action="store_true", help="overwrite files")
     _command(add, "list", "list the runs of the last 90 days, the newest first")
+    parser.complete()
     given = parser.parse_args(argv)
     if given.command == "start":
         options.check_objects(parser, given)
@@ -57,7 +57,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def _command(add: Callable[..., argparse.ArgumentParser], name: str, says: str) -> argparse.ArgumentParser:
     """Add a command, with what all of them have."""
-    parser = add(name, help=says, description=f"{says[0].upper()}{says[1:]}.", allow_abbrev=False)
+    parser = add(name, help=says, description=f"{says[0].upper()}{says[1:]}.")
     parser.add_argument(
         "--stack",
         metavar="NAME",

@@ -16,14 +16,26 @@ if TYPE_CHECKING:
     from intensity.sources.paths import Found
 
 
+IMAGE_NAME = b"(standard input)"
+
+
 class Files:
-    """The files of this machine, for `intensity.work`. None is read ahead: the system does that."""
+    """The files of this machine, for `intensity.work`. None is read ahead: the system does that.
+
+    image: a copy of standard input, if that is an image, whose name is `IMAGE_NAME`.
+    """
 
     ahead = 0
+    image: bytes | None = None
 
     def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
         """Return what reads a file, of at most so many bytes."""
-        return lambda found, most: content(found.path, most, reads_on)
+
+        def read(found: Found, most: int) -> Content:
+            image = self.image if found.path == IMAGE_NAME else None
+            return content(image or found.path, most, reads_on)
+
+        return read
 
 
 def content(path: bytes, most: int, reads_on: Callable[[bytes], bool]) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from intensity.rows import FILE_UNREADABLE
@@ -18,6 +19,7 @@ OTHER_NAMES = "other_names"
 HIDDEN = "hidden"
 LINKED_FOLDERS = "linked_folders"
 VISITED_FOLDERS = "visited_folders"
+EXCLUDED = "excluded"
 # Linux allows paths of 4,095 bytes, other systems fewer. With a longer line, the file is no list of names.
 LONGEST_NAME = 65_536
 LIST_BYTES = 65_536
@@ -36,23 +38,31 @@ class Found(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Which names in folders are measured. suffixes: lower case, without the dot. skipped: counts of the others.
+    """Which names in folders are measured. A file that is named itself may have any name: its content decides.
 
-    A file that is named itself may have any name: its content decides.
+    suffixes: lower case, without the dot. skipped: counts of the others. include, exclude: patterns for the path below
+    the folder, as in `selection`.
     """
 
     suffixes: frozenset[bytes]
     hidden: bool
     follow_links: bool
     skipped: Counter[str]
+    include: tuple[bytes, ...] = ()
+    exclude: tuple[bytes, ...] = ()
 
-    def kind(self, entry: os.DirEntry[bytes], visited: set[tuple[int, int] | None] | None) -> str | None:
-        """Return why a file is left out, or a folder where `visited` has those that were entered; None if it is not."""
+    def kind(self, entry: os.DirEntry[bytes], below: bytes, visited: set[tuple[int, int] | None] | None) -> str | None:
+        """Return why a file is left out, or a folder where `visited` has those that were entered; None if it is not.
+
+        below: its path below the folder that was named.
+        """
         if entry.name.startswith(b".") and not self.hidden:
             return HIDDEN
         if visited is None:
+            if _matches(below, self.exclude) or (self.include and not _matches(below, self.include)):
+                return EXCLUDED
             _, dot, suffix = entry.name.rpartition(b".")
-            return None if dot and suffix.lower() in self.suffixes else OTHER_NAMES
+            return None if self.include or (dot and suffix.lower() in self.suffixes) else OTHER_NAMES
         if not self.follow_links:
             return LINKED_FOLDERS if entry.is_symlink() else None
         # With links, a folder can contain itself. So each real folder is entered once.
@@ -75,7 +85,8 @@ def find(name: bytes, search: Search) -> Iterator[Found]:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     is_folder = _is_folder(entry)
-                    if kind := search.kind(entry, visited if is_folder else None):
+                    below = entry.path[len(os.path.join(name, b"")) :]
+                    if kind := search.kind(entry, below, visited if is_folder else None):
                         search.skipped[kind] += 1
                     elif is_folder:
                         folders.append(entry.path)
@@ -91,6 +102,10 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def _matches(path: bytes, patterns: tuple[bytes, ...]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def _identity(folder: bytes) -> tuple[int, int] | None:

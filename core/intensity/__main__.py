@@ -1,4 +1,4 @@
-"""`python -m intensity.cli` is the command `intensity`."""
+"""`python -m intensity` is the command `intensity`."""
 
 import sys
 
