@@ -121,8 +121,7 @@ def measure(s3: FolderS3, planned: dict[str, Any]) -> None:
         for line in lines:
             batch = json.loads(line)
             rows = [row(names.written(read_entry(entry).name), method) for entry in batch["objects"]]
-            head = {"part": part_name(batch["n"]), "method": planned["method"], "rows": len(rows)}
-            part = write_part({**head, "codes": {}, "bytes": 10**8, "seconds": 9.0}, rows)
+            part = write_part(part_name(batch["n"]), planned["method"], rows, {}, seconds=9.0)
             s3.file(layout.part(planned["method"], batch["n"])).write_bytes(part)
 
 

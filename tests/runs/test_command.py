@@ -152,13 +152,6 @@ def test_a_run_that_is_too_large_is_not_started(
         code, out, err = runs("start", f"s3://{PHOTOS}/", *arguments)
         assert (code, out, states.executions) == (2, "", {})
         assert err.startswith("intensity: these are more than the 2 objects that a run can have. Start several runs, ")
-    # Of several sources, Plan knows whether they name the same.
-    assert runs("start", f"s3://{PHOTOS}/a", f"s3://{PHOTOS}/a", f"s3://{PHOTOS}/b", "--name", "same")[0] == 0
-    assert runs("status", "same")[0] == 0
-    # It is not listed beforehand, and so fails.
-    assert runs("start", f"s3://{PHOTOS}/", "--name", "new", "--yes")[0] == 0
-    code, _, err = runs("status", "new")
-    assert (code, "Start several runs" in err) == (1, True)
 
 
 @pytest.mark.parametrize("damaged", [b"", b"damaged", b"{}\n"])

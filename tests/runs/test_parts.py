@@ -43,8 +43,8 @@ def flipped(part: bytes, place: int) -> bytes:
 def written_again(part: bytes, change: Callable[[list[str]], list[str]]) -> bytes:
     """A part with other lines and the right checksum of them: no damage, but a fault of whoever wrote it."""
     head, *lines = part.decode().splitlines(keepends=True)
-    changed = change(lines)
-    return write_part({**json.loads(head), "rows": len(changed)}, changed)
+    told = json.loads(head)
+    return write_part(told["part"], told["method"], change(lines), told["codes"])
 
 
 DAMAGES: dict[str, Damage] = {

@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 # The name of an execution is the run's, and "_2" and so on for those that resume it.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,59}")
@@ -90,24 +90,26 @@ def read_part_name(key: str) -> tuple[int, int | None]:
 class Head:
     """The first line of a part.
 
-    part, method: as in its key. rows: how many lines follow. codes: how many of these have which code. bytes: of the
-    objects that were read. seconds: the time of the function, 0 for rows that an earlier run has measured. sha256: of
-    the lines that follow.
+    part, method: as in its key. rows: how many lines follow. codes: how many of these have which code. seconds: the
+    time of the function, 0 for rows that an earlier run has measured. sha256: of the lines that follow.
     """
 
     part: str
     method: str
     rows: int
     codes: dict[str, int]
-    bytes: int
     seconds: float
     sha256: str
 
 
-def write_part(head: Mapping[str, Any], lines: Iterable[str]) -> bytes:
-    """Return a part: its head, to which the checksum is added, and its lines, each with its line feed."""
+def write_part(
+    part: str, method: str, lines: Sequence[str], codes: Mapping[str, int], *, seconds: float = 0.0
+) -> bytes:
+    """Return a part: its head, and its lines, each with its line feed."""
     rows = "".join(lines).encode()
-    return json.dumps({**head, "sha256": hashlib.sha256(rows).hexdigest()}).encode() + b"\n" + rows
+    digest = hashlib.sha256(rows).hexdigest()
+    head = Head(part=part, method=method, rows=len(lines), codes=dict(codes), seconds=seconds, sha256=digest)
+    return json.dumps(asdict(head)).encode() + b"\n" + rows
 
 
 def read_head(data: bytes) -> Head:

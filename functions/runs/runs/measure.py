@@ -80,15 +80,12 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     measuring, begun = Measuring(Objects(s3), work), time.monotonic()
     found = [read_entry(entry).found for entry in batch["objects"]]
     measured = [measuring.row(each, found[place : place + READ_AHEAD]) for place, each in enumerate(found, 1)]
-    head = {
-        "part": part,
-        "method": event["method"],
-        "rows": rows,
-        "codes": Counter(row.code for row in measured if row.code),
-        "bytes": sum(row.image_size_bytes or 0 for row in measured),
-        "seconds": round(time.monotonic() - begun, 3),
-    }
-    data = write_part(head, (json_line(row, full=work.full) for row in measured))
+    seconds = round(time.monotonic() - begun, 3)
+    lines, codes = (
+        [json_line(row, full=work.full) for row in measured],
+        Counter(row.code for row in measured if row.code),
+    )
+    data = write_part(part, event["method"], lines, codes, seconds=seconds)
     written = write(s3, results, key, data, instead_of=there.etag if there else None)
     return {"part": part, "rows": rows, "measured": rows if written else 0}
 

@@ -132,8 +132,7 @@ class Planning:
                     continue
                 codes = Counter(code for row in batch.rows if (code := json.loads(row)["code"]))
                 counts["reused"] += len(batch.rows) - codes.total()
-                head = {"part": part_name(number), "method": method, "rows": len(batch.rows), "codes": codes}
-                part = write_part({**head, "bytes": 0, "seconds": 0.0}, batch.rows)
+                part = write_part(part_name(number), method, batch.rows, codes)
                 # So few wait at a time that memory stays small.
                 if len(writing) >= 2 * REQUESTS_AT_ONCE:
                     writing.popleft().result()
