@@ -1,8 +1,9 @@
 """Records commands on a terminal and draws pictures for the docs: `python -m tests.cli.recording`.
 
-docs/pictures/bulk.png is `intensity bulk` on a local S3. docs/pictures/runs.png is `intensity runs` with the whole
-template on a local AWS, which needs what `make e2e` installs. Each run is a real one, on 3,000 objects, some of them
-damaged. The picture has the terminal while the command runs, and at its end. It needs Chromium.
+docs/pictures/folder.png is `intensity` on a folder, docs/pictures/bulk.png `intensity bulk` on a local S3,
+docs/pictures/runs.png `intensity runs` with the whole template on a local AWS, which needs what `make e2e` installs.
+The last two are on 3,000 objects, some of them damaged, and show the terminal while the command runs, and at its end.
+It needs Chromium. ONLY=folder,bulk makes some of them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PICTURES = Path(__file__).parents[2] / "docs/pictures"
 REGION: Final = "eu-central-1"
 OBJECTS = 3_000
 COLUMNS = 104
+FOLDER = "intensity photos/"
 BULK = "intensity bulk s3://photos/2026/ -o photos.csv"
 ON_AWS = "intensity runs start s3://photos/2026/ --name photos --watch"
 PAGE = """<meta charset="utf-8"><style>
@@ -37,7 +39,8 @@ div {{ width: max-content; padding: 18px 22px; }}
 pre {{ margin: 0; font: 15px/1.45 "DejaVu Sans Mono", monospace; color: #d5d8d6; }}
 hr {{ border: 0; border-top: 1px solid #4b4f54; margin: 14px 0; }}
 b {{ color: #8abeb7; font-weight: normal; }}
-</style><div><pre><b>$ {command}</b>\n{middle}</pre><hr><pre><b>$ {command}</b>\n{end}</pre></div>"""
+</style><div>{screens}</div>"""
+SCREEN = "<pre><b>$ {command}</b>\n{text}</pre>"
 
 
 def fill(address: str) -> None:
@@ -57,6 +60,7 @@ def record(command: str, environment: dict[str, str], folder: str) -> str:
     keyboard, terminal = os.openpty()
     termios.tcsetwinsize(terminal, (24, COLUMNS))
     written = b""
+    environment = {**environment, "NO_COLOR": "1"}
     with subprocess.Popen(command.split(), env=environment, cwd=folder, stdout=terminal, stderr=terminal):
         os.close(terminal)
         while block := read(keyboard):
@@ -85,29 +89,51 @@ def middle(written: str) -> str:
     return screen(written[: half.end()]).strip("\n")
 
 
-def draw(picture: Path, command: str, written: str) -> None:
-    """Draw the terminal twice."""
-    shown = {"command": command, "middle": middle(written), "end": screen(written).strip("\n")}
+def draw(picture: str, command: str, *screens: str) -> None:
+    """Draw what the terminal shows, one screen below the other."""
+    shown = [SCREEN.format(command=html.escape(command), text=html.escape(text.strip("\n"))) for text in screens]
     with sync_playwright() as playwright:
         path = executable("chromium", "chromium-browser", "google-chrome")
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         page = browser.new_page(device_scale_factor=1.5)
-        page.set_content(PAGE.format(**{name: html.escape(text) for name, text in shown.items()}))
-        page.locator("div").screenshot(path=picture)
+        page.set_content(PAGE.format(screens="<hr>".join(shown)))
+        page.locator("div").screenshot(path=PICTURES / f"{picture}.png")
         browser.close()
+
+
+def folder() -> None:
+    """Draw `intensity` on six images, of which one is cut short."""
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "photos").mkdir()
+        for number in range(6):
+            data = encode(photo(640, 480, seed=number), "JPEG", quality=85)
+            (Path(place) / f"photos/{number:05}.jpg").write_bytes(data[: len(data) // 2] if number == 3 else data)
+        draw("folder", FOLDER, screen(record(FOLDER, dict(os.environ), place)))
+
+
+def bulk() -> None:
+    """Draw `intensity bulk`."""
+    with tempfile.TemporaryDirectory() as place, running_local_aws(Path(place)) as address:
+        fill(address)
+        written = record(BULK, {**os.environ, **KEYS, "AWS_ENDPOINT_URL": address}, place)
+    draw("bulk", BULK, middle(written), screen(written))
+
+
+def runs() -> None:
+    """Draw `intensity runs`."""
+    with tempfile.TemporaryDirectory() as place, deployed(Path(place), *RUNS) as url:
+        address = url.partition("/restapis/")[0]
+        fill(address)
+        written = record(ON_AWS, {**AWS, "AWS_ENDPOINT_URL": address, "INTENSITY_STACK": STACK}, place)
+    draw("runs", ON_AWS, middle(written), screen(written))
 
 
 def main() -> None:
     """Record and draw."""
-    with tempfile.TemporaryDirectory() as folder, running_local_aws(Path(folder)) as address:
-        fill(address)
-        environment = {**os.environ, **KEYS, "AWS_ENDPOINT_URL": address}
-        draw(PICTURES / "bulk.png", BULK, record(BULK, environment, folder))
-    with tempfile.TemporaryDirectory() as folder, deployed(Path(folder), *RUNS) as url:
-        address = url.partition("/restapis/")[0]
-        fill(address)
-        environment = {**AWS, "AWS_ENDPOINT_URL": address, "INTENSITY_STACK": STACK}
-        draw(PICTURES / "runs.png", ON_AWS, record(ON_AWS, environment, folder))
+    only = os.environ.get("ONLY", "folder,bulk,runs").split(",")
+    for recording in (folder, bulk, runs):
+        if recording.__name__ in only:
+            recording()
 
 
 if __name__ == "__main__":
