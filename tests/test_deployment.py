@@ -12,7 +12,7 @@ import yaml
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
 from gateway.app import EXPOSED_HEADERS, create_app
-from gateway.http.body import file_types
+from gateway.http.file import file_types
 from gateway.http.security import HEADERS, page_policy
 from gateway.log import make_logger
 from gateway.measuring.cache import NoCache

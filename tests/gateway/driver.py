@@ -198,10 +198,16 @@ class Gateway:
         self,
         messages: Iterable[Message],
         headers: Mapping[str, str | bytes] | None = None,
+        *,
+        typed: bool = True,
         **scope: Any,  # noqa: ANN401
     ) -> Answer:
-        """Send the events of ASGI one by one, as a server does; after the last the client is gone."""
-        return self.run(self._converse(messages, {"content-type": CONTENT_TYPE, **(headers or {})}, scope))
+        """Send the events of ASGI one by one, as a server does; after the last the client is gone.
+
+        typed: whether the body is a form if `headers` do not say otherwise.
+        """
+        usual = {"content-type": CONTENT_TYPE} if typed else {}
+        return self.run(self._converse(messages, {**usual, **(headers or {})}, scope))
 
     async def _converse(
         self, messages: Iterable[Message], headers: Mapping[str, str | bytes], different: Mapping[str, Any]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.http.security import DOCS_POLICY, HEADERS, page_policy
+from image_intensity import OPTIONS
 from tests.gateway.driver import CONTENT_TYPE, assert_problem, form, part
 
 if TYPE_CHECKING:
@@ -101,6 +103,19 @@ def test_the_documentation_loads_nothing_from_elsewhere_and_has_no_script_in_the
         assert not address.startswith("/")
         assert address == "favicon.svg" or gateway.get(f"/{address}").status_code == 200
     assert re.findall(r"<script[^>]*>([^<]*)", page.text) == ["", ""]
+
+
+def test_the_documentation_links_the_formulas_which_are_those_of_the_manual(gateway: Gateway) -> None:
+    description = gateway.get("/openapi.json").json()["info"]["description"]
+    [link] = re.findall(r"\[the formulas\]\((.*?)\)", description)
+    text = gateway.get(f"/{link}")
+    assert text.headers["content-type"].startswith("text/plain")
+    told = dict(re.findall(r"^  (\w+) +(.*)$", text.text, re.MULTILINE))
+    assert list(told) == [value for option in OPTIONS.values() for value in option.values]
+    manual = (Path(__file__).parents[2] / "docs/measurement.md").read_text()
+    for value, formula in told.items():
+        [row] = re.findall(rf"^\| `{value}`(?: \(default\))? \| (.*)", manual, re.MULTILINE)
+        assert row.replace("`", "").startswith(formula)
 
 
 def test_the_policy_of_the_page_names_the_storage_if_there_is_one() -> None:

@@ -126,6 +126,13 @@ def test_the_answer_names_the_field_that_is_not_known(gateway: Gateway) -> None:
     assert "lümä" in assert_problem(response, 400, "malformed_request")["detail"]
 
 
+@pytest.mark.parametrize("option", ["luma", "alpha", "region", "detail"])
+def test_an_option_in_a_form_is_sent_into_the_query(gateway: Gateway, option: str) -> None:
+    response = gateway.post(form(part(), part("b ä&".encode(), name=option, filename=None)))
+    detail = assert_problem(response, 400, "malformed_request")["detail"]
+    assert detail.endswith(f"Options go into the query: /intensity?{option}=b+%C3%A4%26")
+
+
 @pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "undefined"])
 def test_half_a_character_in_the_name_of_a_field_is_no_fault(gateway: Gateway, charset: str) -> None:
     body = form(part(name=r"\ud800+2AA-", filename=None))

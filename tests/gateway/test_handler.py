@@ -187,6 +187,24 @@ def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_numbe
     assert function.payloads == []
 
 
+@pytest.mark.parametrize("signature", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "image/*", "image/webp", "image/png"])
+@pytest.mark.parametrize("bucket", ["", "bucket"])
+def test_an_image_that_api_gateway_took_for_text_is_not_blamed(
+    load: Callable[..., ModuleType], function: FakeLambda, signature: bytes, content_type: str | None, bucket: str
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    sent = {"headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
+    text = (signature + b"\xff\xfe" * 20).decode(errors="replace")
+    module = load(SECRET_KEY="own", UPLOAD_BUCKET=bucket)
+    answer = module.lambda_handler({**event("post_image"), **sent, "body": text, "isBase64Encoded": False}, None)
+    detail = assert_answer(answer, 400, "malformed_request" if content_type else "missing_image")["detail"]
+    assert "API Gateway takes that for text" in detail
+    assert "with the Content-Type image/jpeg, image/png or application/octet-stream" in detail
+    assert "Nothing was sent" not in detail
+    assert function.payloads == []
+
+
 @pytest.mark.parametrize("spoil", ["line break", "surplus", "missing padding", "other alphabet", "not ASCII", "text"])
 def test_a_body_that_is_not_base64_is_malformed(
     handler: Callable[..., dict[str, Any]], function: FakeLambda, spoil: str

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.http.body import file_types
+from gateway.http.file import file_types
 from image_intensity import DEFAULT_FORMATS
 from tests.gateway.driver import CONTENT_TYPE, IMAGE, assert_problem, chunks
 
@@ -112,12 +112,52 @@ def test_a_body_that_declares_too_much_is_not_read(make_gateway: Callable[..., G
     assert answer.consumed == 0
 
 
-def test_another_type_is_told_both_ways_to_send_an_image(gateway: Gateway) -> None:
-    # As `curl --data-binary @photo.jpg` sends it by itself.
-    response = gateway.post(IMAGE, content_type="application/x-www-form-urlencoded")
-    detail = assert_problem(response, 400, "malformed_request")["detail"]
+PICTURES = [b"\x89PNG\r\n\x1a\n" + IMAGE, b"\xff\xd8\xff\xe0" + IMAGE, b"\xff\xd8\xff"]
+# curl --data-binary; HTTPie; Android; what is not so.
+TYPES = [None, "application/x-www-form-urlencoded", "application/json", "image/*", "image/jpg", "text/plain", ""]
+
+
+def sent_as(content_type: str | None) -> dict[str, str | bytes]:
+    return {} if content_type is None else {"content-type": content_type}
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("content_type", TYPES)
+@pytest.mark.parametrize("bucket", ["", "bucket"])
+def test_an_image_of_any_type_or_none_is_measured_by_its_first_bytes(
+    make_gateway: Callable[..., Gateway], picture: bytes, content_type: str | None, bucket: str
+) -> None:
+    gateway = make_gateway(variables={"UPLOAD_BUCKET": bucket})
+    for pieces in ([picture], [picture[at : at + 1] for at in range(len(picture))]):
+        assert gateway.converse(chunks(*pieces), sent_as(content_type), typed=False).status == 200
+    assert [bytes(image) for image in gateway.processor.images] == [picture]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("content_type", [kind for kind in TYPES if kind != "image/*"])
+def test_another_type_and_no_image_is_told_both_ways_to_send_an_image(
+    gateway: Gateway, content_type: str | None
+) -> None:
+    answer = gateway.converse(chunks(b"\xff\xd8", b"\0" * 999), sent_as(content_type), typed=False)
+    detail = assert_problem(answer, 400, "missing_image" if content_type is None else "malformed_request")["detail"]
     assert "multipart/form-data" in detail
     assert all(kind in detail for kind in FILE_TYPES)
+    assert "Nothing was sent" not in detail
+    assert gateway.processor.images == []
+
+
+def test_nothing_was_sent_is_said_when_nothing_was(gateway: Gateway) -> None:
+    answer = gateway.converse(chunks(b""), typed=False)
+    assert assert_problem(answer, 400, "missing_image")["detail"].startswith("Nothing was sent. ")
+
+
+def test_a_body_of_another_type_that_is_no_image_is_not_read(make_gateway: Callable[..., Gateway]) -> None:
+    gateway = make_gateway(variables=LARGE)
+    headers = {"content-type": "text/plain", "content-length": "9999"}
+    answer = gateway.converse(chunks(*[b"x" * 100] * 99), headers)
+    assert_problem(answer, 400, "malformed_request")
+    assert answer.consumed == 100
+    picture = PICTURES[0] + bytes(9999 - len(PICTURES[0]))
+    assert_problem(gateway.converse(chunks(picture), headers), 413, "file_too_large")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 
 DESCRIPTION = """\
-Upload a {formats} and get its average grayscale intensity: 0 is black, 255 is white.
+Upload a {formats} and get its average grayscale intensity: 0 is black, 255 is white
+([the formulas](docs/formulas.txt)).
 
 The number is exact, or there is an error that says why. One exception: some damage inside JPEG data cannot be seen by
 any decoder (docs/measurement.md). Errors are `application/problem+json` (RFC 9457); every answer has an `X-Request-ID`.

@@ -54,7 +54,9 @@ PROBLEM_TYPES = {
     ),
     ProblemCode.EMPTY_FILE: ProblemType(400, "The file is empty", "The file has no bytes."),
     ProblemCode.MALFORMED_REQUEST: ProblemType(
-        400, "The request is malformed", "The form has fields that this service does not know: luma."
+        400,
+        "The request is malformed",
+        "The form has fields that this service does not know: luma. Options go into the query: /intensity?luma=bt709",
     ),
     ProblemCode.UNSUPPORTED_FORMAT: ProblemType(
         400, "The image format is not supported", "The content of this file is not PNG or JPEG."

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import DetailQuery, FullIntensity, Intensity, JobAnswer, OptionsQuery
-from gateway.http.body import read_json
+from gateway.http.body import Body
 from gateway.http.openapi import JOB, JOB_BEGUN, JOBS, OF_JOBS, json_body, problem_responses
 from gateway.http.routes import log_of
 from gateway.measuring.direct_uploads import TicketRequest
@@ -49,7 +49,7 @@ def make_jobs_router(service: Service) -> APIRouter:
         log = log_of(request)
         if not service.jobs or not service.uploads:
             raise ProblemError(ProblemCode.NOT_FOUND, "This service has no jobs. Send images to POST /intensity.")
-        ticket = (await read_json(request, TicketRequest)).ticket
+        ticket = (await Body(request).json(TicketRequest)).ticket
         filename, image = service.uploads.redeem(ticket)
         found = await service.start_job(service.jobs, filename, image, query.options, log.request_id, log.report)
         # Relative to this address, which has a prefix where the API is asked without CloudFront (RFC 9110, 10.2.2).

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
-from gateway.http.body import FIELD
+from gateway.http.file import FIELD
 from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 from gateway.measuring.outcome import Outcome

@@ -11,7 +11,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import APIGateway
 from pybase64 import b64decode
 
-from gateway.http.body import printable
+from gateway.http.file import printable
 from gateway.http.problems import MEDIA_TYPE
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query, Request
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, OptionsQuery, Upload
-from gateway.http.body import file_types, is_json, read_file, read_json
+from gateway.http.body import Body
+from gateway.http.file import file_types, read_file
 from gateway.http.openapi import (
     MEASUREMENTS,
     OF_UPLOADS,
@@ -43,13 +44,16 @@ def log_of(request: Request) -> RequestLog:
 def make_intensity_router(service: Service) -> APIRouter:
     router = APIRouter()
     types = file_types(service.settings.allowed_image_formats)
+    ways = {"POST /uploads takes files": service.max_upload_bytes}
+    ways |= {"POST /jobs takes uploaded files": service.max_job_bytes}
 
     async def read_image(request: Request) -> tuple[str, Image]:
         """Return the name and the content of the file in a request, or where the file of its ticket is."""
-        if service.uploads and is_json(request):
-            return service.uploads.redeem((await read_json(request, TicketRequest)).ticket)
-        limit = service.settings.max_content_length
-        return await read_file(request, types, limit, service.max_upload_bytes, service.max_job_bytes)
+        body = Body(request)
+        # HTTPie says of every body that it is JSON.
+        if service.uploads and body.is_json and not await body.is_image():
+            return service.uploads.redeem((await body.json(TicketRequest)).ticket)
+        return await read_file(body, types, service.settings.max_content_length, ways)
 
     @router.post("/intensity/", include_in_schema=False)
     @router.post(
@@ -95,7 +99,7 @@ def make_intensity_router(service: Service) -> APIRouter:
         log = log_of(request)
         if not service.uploads:
             raise ProblemError(ProblemCode.NOT_FOUND)
-        announced = await read_json(request, UploadRequest)
+        announced = await Body(request).json(UploadRequest)
         return Upload.of(
             await service.offer_upload(service.uploads, announced, query.options, log.report), log.request_id
         )
