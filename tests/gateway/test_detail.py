@@ -17,7 +17,7 @@ from gateway.log import make_logger
 from gateway.measuring.cache import RecordCache
 from gateway.measuring.records import Records, name_of
 from gateway.measuring.redis_store import RedisStore
-from image_intensity import DECODERS, OPTIONS, Options
+from image_intensity import DECODERS, Options
 from local_server.settings import LocalSettings
 from tests.core.samples import encoded, pixels
 from tests.gateway.driver import SECRET_KEY
@@ -49,10 +49,6 @@ def post(app: FastAPI, query: str = "") -> httpx.Response:
             return await client.post(f"/intensity{query}", files={"image": ("a.png", IMAGE)})
 
     return asyncio.run(send())
-
-
-def test_the_default_answer_is_the_eight_fields(app: FastAPI) -> None:
-    assert set(post(app).json()) == set(DEFAULT_FIELDS)
 
 
 def test_full_detail_adds_statistics_histogram_and_method(app: FastAPI) -> None:
@@ -185,15 +181,6 @@ def test_a_value_that_cannot_be_is_answered_in_a_sentence(app: FastAPI, paramete
 def test_each_value_that_cannot_be_has_a_sentence(app: FastAPI) -> None:
     detail = post(app, "?luma=x&detail=all&alpha=black").json()["detail"]
     assert re.findall(r"The query parameter (\w+) cannot be '(\w+)'", detail) == [("detail", "all"), ("luma", "x")]
-
-
-def test_the_options_are_in_the_description_of_the_api(app: FastAPI) -> None:
-    document = app.openapi()
-    operation = document["paths"]["/intensity"]["post"]
-    query = {parameter["name"] for parameter in operation["parameters"] if parameter.get("in") == "query"}
-    assert query == {"detail", *OPTIONS}
-    assert "multipart/form-data" in operation["requestBody"]["content"]
-    assert "FullIntensity" in document["components"]["schemas"]
 
 
 @pytest.mark.parametrize(

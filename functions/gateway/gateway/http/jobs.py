@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from json import dumps
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -15,7 +14,6 @@ from gateway.http.openapi import JOB, JOB_BEGUN, JOBS, OF_JOBS, json_body, probl
 from gateway.http.routes import log_of
 from gateway.measuring.direct_uploads import TicketRequest
 from gateway.measuring.jobs import Found, lost, unknown
-from gateway.measuring.processor_client import read_answer
 
 if TYPE_CHECKING:
     from gateway.http.request_log import RequestLog
@@ -31,6 +29,20 @@ ID = {"pattern": "^[A-Za-z0-9_-]{32}$"}
 
 def make_jobs_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/jobs", tags=[JOBS])
+
+    async def answer(jobs: Jobs, found: Found, log: RequestLog, response: Response, kind: type[Intensity]) -> JobAnswer:
+        """Return the answer for a job, with its result of this kind if it is done. Raises ProblemError if it failed."""
+        job = found.job
+        if job.is_dead:
+            raise lost()
+        if job.status != "finished":
+            seconds = min(max(int((time.time() - job.created) / SHARE), SOONEST), LATEST)
+            response.headers["Retry-After"] = str(seconds)
+            return JobAnswer.of(found, log.request_id)
+        outcome = await service.job_outcome(job, jobs.answer(job), log.report)
+        milliseconds = round(job.seconds * 1000, 3)
+        result = kind.of(outcome, filename=job.filename, duration_ms=milliseconds, request_id=log.request_id)
+        return JobAnswer.of(found, log.request_id, result)
 
     @router.post(
         "",
@@ -54,7 +66,7 @@ def make_jobs_router(service: Service) -> APIRouter:
         found = await service.start_job(service.jobs, filename, image, query.options, log.request_id, log.report)
         # Relative to this address, which has a prefix where the API is asked without CloudFront (RFC 9110, 10.2.2).
         response.headers["Location"] = f"jobs/{found.id}"
-        return await answer(service, service.jobs, found, log, response, Intensity)
+        return await answer(service.jobs, found, log, response, Intensity)
 
     @router.get(
         "/{job_id}",
@@ -77,24 +89,6 @@ def make_jobs_router(service: Service) -> APIRouter:
         if not service.jobs or not job:
             raise unknown()
         kind = FullIntensity if query.detail else Intensity
-        return await answer(service, service.jobs, Found(job_id, job), log, response, kind)
+        return await answer(service.jobs, Found(job_id, job), log, response, kind)
 
     return router
-
-
-async def answer(  # noqa: PLR0913, PLR0917 - what an answer is made of
-    service: Service, jobs: Jobs, found: Found, log: RequestLog, response: Response, kind: type[Intensity]
-) -> JobAnswer:
-    """Return the answer for a job, with its result of this kind if it is done. Raises ProblemError if it has failed."""
-    job = found.job
-    if job.is_dead:
-        raise lost()
-    if job.status != "finished":
-        seconds = min(max(int((time.time() - job.created) / SHARE), SOONEST), LATEST)
-        response.headers["Retry-After"] = str(seconds)
-        return JobAnswer.of(found, log.request_id)
-    measured = read_answer(dumps(job.answer).encode(), job.options, jobs.logger)
-    outcome = await service.job_outcome(job, measured, log.report)
-    milliseconds = round(job.seconds * 1000, 3)
-    result = kind.of(outcome, filename=job.filename, duration_ms=milliseconds, request_id=log.request_id)
-    return JobAnswer.of(found, log.request_id, result)

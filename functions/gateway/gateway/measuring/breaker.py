@@ -40,11 +40,15 @@ class Breaker:
         """Open. A whole outage is one line in the log."""
         if self.open_until is None:
             self.rest_seconds = FIRST_REST_SECONDS
-            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
-            self.logger.warning("%s failed; going on without", self.what, extra={"error": reason})
+            self.logger.warning("%s failed; going on without", self.what, extra={"error": told(error)})
         self.open_until = time.monotonic() + self.rest_seconds
 
     def succeeded(self) -> None:
         if self.open_until is not None:
             self.open_until = None
             self.logger.info("%s works again", self.what)
+
+
+def told(error: Exception) -> str:
+    """Return what the log says of a failure. The error of a timeout has no text."""
+    return f"{type(error).__name__}: {str(error) or 'no answer in time'}"

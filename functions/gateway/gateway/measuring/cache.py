@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from gateway.measuring.breaker import Breaker
+from gateway.measuring.breaker import Breaker, told
 from gateway.measuring.records import Records, Refusal, name_of
 from image_intensity import Options, version
 
@@ -105,8 +105,7 @@ class RecordCache:
         try:
             await self.connect()
         except Exception as error:  # noqa: BLE001 - the cache is optional
-            reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
-            self.logger.warning("connecting the cache failed; going on without", extra={"error": reason})
+            self.logger.warning("connecting the cache failed; going on without", extra={"error": told(error)})
 
     async def get(self, sha256: str, options: Options) -> Lookup:
         """Return the record. A value that is not a record of ours is a miss."""

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from json import dumps
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,12 +18,15 @@ from pydantic import TypeAdapter, ValidationError
 from contract.invocation import measurement_answer, problem_answer
 from contract.jobs import KEPT_SECONDS, Job
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from gateway.measuring.breaker import told
+from gateway.measuring.processor_client import read_answer
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from contract.invocation import Invocation, StoredImage
     from gateway.measuring.cache import Store
+    from gateway.measuring.processor_client import Answer
     from image_intensity import Measurement, Options
 
 # Of the digest: 192 bits are 32 characters.
@@ -111,9 +115,12 @@ class Jobs:
         except Exception as error:
             raise self.unreachable(error) from error
 
+    def answer(self, job: Job) -> Answer:
+        """Return the measurement of a finished job. Raises ProblemError: why there is none."""
+        return read_answer(dumps(job.answer).encode(), job.options, self.logger)
+
     def unreachable(self, error: Exception) -> ProblemError:
-        reason = f"{type(error).__name__}: {str(error) or 'no answer in time'}"
-        self.logger.error("the store of jobs failed", extra={"error": reason})
+        self.logger.error("the store of jobs failed", extra={"error": told(error)})
         detail = "The state of jobs cannot be reached at this time. Please try again in a moment."
         return ProblemError(ProblemCode.PROCESSOR_BUSY, detail)
 
