@@ -94,11 +94,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:  # n
 
 
 class Room:
-    """Lets in as many tests as come, or one that is alone. A test that waits to be alone shuts the door to others."""
+    """Lets in as many tests as come, or one that is alone. A test that waits to be alone lets no other begin."""
 
     def __init__(self, folder: Path) -> None:
         # Any two files will do: they are only locked.
-        self.door = (folder / "conftest.py").open()
+        self.entry = (folder / "conftest.py").open()
         self.room = (folder / "support.py").open()
         self.is_ours = False
 
@@ -106,9 +106,9 @@ class Room:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, bool, bool]:
         """Go in for a test, and stay for the next one if both are alone."""
         if not self.is_ours:
-            fcntl.flock(self.door, fcntl.LOCK_EX)
+            fcntl.flock(self.entry, fcntl.LOCK_EX)
             fcntl.flock(self.room, fcntl.LOCK_EX if is_alone(item) else fcntl.LOCK_SH)
-            fcntl.flock(self.door, fcntl.LOCK_UN)
+            fcntl.flock(self.entry, fcntl.LOCK_UN)
         try:
             return (yield)
         finally:

@@ -100,6 +100,11 @@ class Slot(Executor):
         self._calls.put(call)
         return call.result
 
+    @property
+    def idle(self) -> bool:
+        """Whether it has no call to work on."""
+        return not self._flight and self._calls.empty()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as Executor
         """End the process when all calls are done; with `cancel_futures`, when those are done that it has."""
         if cancel_futures:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # What is read ahead takes so many bytes at most.
 MOST_AHEAD = 64_000_000
-# In bytes, for what does not say its size. If it is larger, it is read when it is its turn.
+# In bytes, for what does not say its size. If it is larger, it is read when it is to be measured.
 ASSUMED = 8_000_000
 # After so many in a row that a source did not give, a process does not ask for more.
 MOST_FAILURES = 10

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.e2e.doors import BURST, DAY, Guarded, guarded_compose, guarded_run, guarded_stack
 from tests.e2e.images import fresh
+from tests.e2e.keys import BURST, DAY, Guarded, guarded_compose, guarded_run, guarded_stack
 from tests.e2e.test_http import ORIGIN, TIMEOUT, assert_measured, assert_problem
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ LONG = 60
 
 @pytest.fixture(scope="module")
 def guarded(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Guarded]:
-    """The service with its door closed."""
-    door: AbstractContextManager[Guarded]
+    """The service with keys."""
+    guard: AbstractContextManager[Guarded]
     if engine.name == "make run":
-        door = guarded_run()
+        guard = guarded_run()
     elif engine.name == "compose":
-        door = guarded_compose(request.getfixturevalue("compose"))
+        guard = guarded_compose(request.getfixturevalue("compose"))
     elif engine.name == "deployed":
-        door = nullcontext(guarded_stack(engine))
+        guard = nullcontext(guarded_stack(engine))
     else:
-        pytest.skip(f"{engine.name}: its door cannot be closed from here (sam local has no API keys)")
-    with door as closed:
+        pytest.skip(f"{engine.name}: it cannot be given keys from here (sam local has no API keys)")
+    with guard as closed:
         yield closed
 
 

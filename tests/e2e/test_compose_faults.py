@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.e2e.images import Sample
 
 # Longer than all queues and timeouts of the service together.
-PATIENCE = 90
+WAIT_SECONDS = 90
 # How long a part is stopped: long enough for several requests of each client.
 AWAY_SECONDS = 4
 DOCUMENTED = {
@@ -53,7 +53,7 @@ def restart(compose: Compose, part: str) -> None:
 def ask(compose: Compose) -> str:
     """Have a new image measured; returns `measured` or the code of the documented problem that came instead."""
     sample = fresh()
-    response = httpx.post(f"{compose.url}/intensity", files={"image": ("x.png", sample.content)}, timeout=PATIENCE)
+    response = httpx.post(f"{compose.url}/intensity", files={"image": ("x.png", sample.content)}, timeout=WAIT_SECONDS)
     if response.status_code == 200:
         assert_measured(response, sample)
         return "measured"
@@ -86,7 +86,7 @@ def outcomes_during(compose: Compose, disturbance: Callable[[], None]) -> Counte
 
 
 def wait_until_ready(compose: Compose) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not is_ready(compose):
         assert time.monotonic() < end
         time.sleep(0.5)
@@ -95,7 +95,7 @@ def wait_until_ready(compose: Compose) -> None:
 
 def is_ready(compose: Compose) -> bool:
     try:
-        answer = httpx.get(f"{compose.url}/health/ready", timeout=PATIENCE)
+        answer = httpx.get(f"{compose.url}/health/ready", timeout=WAIT_SECONDS)
     except httpx.TransportError:
         # The part that starts is the server of the page itself.
         return False
@@ -128,7 +128,7 @@ def test_an_upload_is_a_documented_error_without_its_storage_and_measured_when_t
         assert ask(compose) == "measured"
     finally:
         compose(back, "storage")
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     # Docker finds out last.
     while json.loads(compose("ps", "--format", "json", "storage"))["Health"] != "healthy":
         assert time.monotonic() < end
@@ -156,10 +156,10 @@ def cache_outcome(compose: Compose, sample: Sample) -> str:
     On a busy machine, a worker that has just started may not connect within the cache's deadline. It asks again after
     some seconds.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while True:
         files = {"image": ("x.png", sample.content)}
-        response = httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
+        response = httpx.post(f"{compose.url}/intensity", files=files, timeout=WAIT_SECONDS)
         assert_measured(response, sample)
         if response.headers["X-Cache"] != "bypass":
             return response.headers["X-Cache"]

@@ -1,4 +1,4 @@
-"""nginx, the front door of Compose, the rights of the parts, and what each of them can reach."""
+"""nginx in front of Compose, the rights of the parts, and what each of them can reach."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.e2e.compose import Compose
     from tests.e2e.images import Sample
 
-PATIENCE = 60
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def front(nginx: Compose) -> Compose:
 
 def raw(compose: Compose, request: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes and return the answer that came before nginx closed the connection."""
-    with socket.create_connection(("127.0.0.1", compose.port), timeout=PATIENCE) as client:
+    with socket.create_connection(("127.0.0.1", compose.port), timeout=WAIT_SECONDS) as client:
         client.sendall(request)
         received = b"".join(iter(lambda: client.recv(65_536), b""))
     head, _, body = received.partition(b"\r\n\r\n")
@@ -78,7 +78,7 @@ def test_too_many_requests_are_told_when_to_try_again(front: Compose) -> None:
 
 
 def test_without_the_gateway_the_answer_is_a_problem_and_when_to_try_again(front: Compose) -> None:
-    response = httpx.post(f"{front.url}/intensity", files={"image": ("a.png", b"x")}, timeout=PATIENCE)
+    response = httpx.post(f"{front.url}/intensity", files={"image": ("a.png", b"x")}, timeout=WAIT_SECONDS)
     assert_problem(response, 503, "processor_busy")
     assert response.headers["Retry-After"] == "1"
 
@@ -136,7 +136,7 @@ def test_many_clients_at_once_are_all_served(compose: Compose) -> None:
 
     def measure(sample: Sample) -> httpx.Response:
         files = {"image": ("a.png", sample.content)}
-        return httpx.post(f"{compose.url}/intensity", files=files, timeout=PATIENCE)
+        return httpx.post(f"{compose.url}/intensity", files=files, timeout=WAIT_SECONDS)
 
     with ThreadPoolExecutor(30) as threads:
         for response, sample in zip(threads.map(measure, samples), samples, strict=True):
@@ -154,7 +154,7 @@ def test_the_log_has_a_line_for_each_request_but_not_for_health_checks_that_pass
     time.sleep(6)
     mine = f"test-{uuid.uuid4()}"
     httpx.get(f"{compose.url}/nothing", headers={"X-Request-ID": mine})
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not (written := [line for line in requests_in_the_log(compose) if line["request_id"] == mine]):
         assert time.monotonic() < end
         time.sleep(0.2)

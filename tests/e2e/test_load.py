@@ -25,7 +25,7 @@ UPLOADS = 50
 FIRST_UPLOADS = 10
 SIZE = 20_000_000
 # A request waits at most 15 s for one of the two processors. After that, the answer says when to try again.
-TURNS = 20
+ROUNDS = 20
 # MiniStack handles one request at a time: with fifty uploads in its queue, a processor would not get its file in time.
 SENDING = BoundedSemaphore(4)
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -60,7 +60,7 @@ def measure_one(compose: Compose, base: Sample, number: int) -> None:
     form = form_for(compose.url, sample.content)
     with SENDING:
         assert send(form, sample.content).status_code == 204
-    for _ in range(TURNS):
+    for _ in range(ROUNDS):
         response = redeem(compose.url, form["ticket"])
         if response.status_code != 503:
             break

@@ -141,16 +141,6 @@ def test_a_value_gives_way_only_if_that_is_asked_or_its_time_is_over(
     assert read(store) == b"fourth"
 
 
-def test_values_whose_time_is_over_are_removed(open_store: Callable[..., FileStore], clock: list[float]) -> None:
-    store = open_store()
-    for number in range(100):
-        write(store, b"x", f"{number}", seconds=60)
-    clock[0] += 61
-    for number in range(11):
-        write(store, b"x", f"new {number}", seconds=60)
-    assert store.database.execute("SELECT count(*) FROM records").fetchone() == (11,)
-
-
 def test_the_oldest_give_way_when_it_is_full(
     open_store: Callable[..., FileStore], tmp_path: Path, clock: list[float]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import threading
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -111,10 +110,15 @@ def emulators() -> Iterator[list[Emulator]]:
 async def queue_for(emulators: list[Emulator]) -> AsyncIterator[EmulatorQueue]:
     """What a gateway measures with."""
     queue = EmulatorQueue(tuple(each.address for each in emulators), "function", make_logger(Settings.load({})))
-    clients = [each.client for each in queue.turns.idle]
     yield queue
-    for client in clients:
-        client.close()
+    await close(queue, len(emulators))
+
+
+async def close(queue: EmulatorQueue, number: int) -> None:
+    """Close the connections of a queue when all its emulators are idle."""
+    for _ in range(number):
+        *_, emulator = await queue.idle.get()
+        emulator.client.close()
 
 
 async def code(queue: EmulatorQueue) -> str:
@@ -162,37 +166,6 @@ async def test_an_emulator_that_has_failed_comes_last(emulators: list[Emulator])
         assert (failed.count, fit.count) == (1, 5)
 
 
-async def test_an_invocation_whose_request_is_cancelled_is_finished_before_the_next_one(
-    emulators: list[Emulator],
-) -> None:
-    [emulator, _] = emulators
-    async with queue_for([emulator]) as queue:
-        emulator.let_go.clear()
-        request = asyncio.create_task(code(queue))
-        await until(lambda: emulator.under_way)
-        request.cancel()
-        await asyncio.wait([request])
-        another = asyncio.create_task(code(queue))
-        await asyncio.sleep(0.2)
-        emulator.let_go.set()
-        assert await another == "measured"
-        assert not emulator.broken
-
-
-async def test_requests_that_are_cancelled_at_any_moment_leave_no_emulator_resting(emulators: list[Emulator]) -> None:
-    """A client that goes has its request cancelled. When its turn comes in that moment, nothing is invoked."""
-    moments = random.Random(1)
-    async with queue_for(emulators) as queue:
-        for _ in range(40):
-            requests = [asyncio.create_task(code(queue)) for _ in range(9)]
-            for request in requests:
-                await asyncio.sleep(moments.uniform(0, 0.004))
-                request.cancel()
-            await asyncio.wait(requests)
-        assert await asyncio.gather(*[code(queue) for _ in range(4)]) == ["measured"] * 4
-        assert not any(each.broken for each in emulators)
-
-
 async def test_a_request_that_is_cancelled_gives_up_its_place(emulators: list[Emulator]) -> None:
     [emulator, _] = emulators
     async with queue_for([emulator]) as queue:
@@ -212,7 +185,7 @@ async def test_a_gateway_with_emulators_has_one_worker_and_jobs_an_emulator_of_t
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     job_endpoint = {"JOB_ENDPOINT": emulators[1].address}
     settings = LocalSettings.load({"PROCESSOR_ENDPOINTS": emulators[0].address, "WORKERS": "4", **job_endpoint})
-    assert prepared(settings)["WORKERS"] == "1"
+    assert prepared(settings, alone=False)["WORKERS"] == "1"
     processor, for_jobs = make_processors(settings, tmp_path, make_logger(settings))
     assert isinstance(for_jobs, EmulatorQueue)
     told: list[Progress] = []
@@ -221,5 +194,4 @@ async def test_a_gateway_with_emulators_has_one_worker_and_jobs_an_emulator_of_t
     assert [each.count for each in emulators] == [0, 1]
     for queue in (processor, for_jobs):
         assert isinstance(queue, EmulatorQueue)
-        await until(lambda queue=queue: queue.turns.idle)  # type: ignore[misc]
-        queue.turns.idle[0].client.close()
+        await close(queue, 1)

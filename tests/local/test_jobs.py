@@ -16,14 +16,11 @@ from filelock import FileLock
 
 from contract.invocation import StoredImage
 from contract.jobs import SILENCE_SECONDS, Job, Progress
-from contract.problems import ProblemError
 from gateway.log import make_logger
 from gateway.measuring.processor_client import Answer
 from gateway.measuring.redis_store import RedisStore, connect
 from gateway.settings import Settings
-from image_intensity import Measurement, Options
-from image_intensity.measuring import measure
-from local_server import measuring as in_slots
+from image_intensity import Options
 from local_server.cache import FileStore, prepare_database
 from local_server.jobs import SignedStore, TaskQueue
 from tests.e2e.uploads import announce, redeem, send
@@ -102,34 +99,6 @@ def stopped_for_jobs(server: Server) -> Iterator[int]:
             os.kill(child, signal.SIGCONT)
 
 
-def test_a_job_has_the_usual_answer_and_the_cache_has_it_afterwards(server: Server) -> None:
-    image = picture((300, 200), seed=11)
-    ticket = uploaded(server.address, image)
-    address = start(server.address, ticket)
-    assert start(server.address, ticket) == address
-    result = finished(f"{address}?detail=full").json()["result"]
-    assert result["average_intensity"] == measure(image).average_intensity
-    assert result["filename"] == "Foto ä.png"
-    assert len(result["histogram"]) == 256
-    assert redeem(server.address, ticket).headers["X-Cache"] == "hit"
-
-
-def test_options_and_region_count(server: Server) -> None:
-    ticket = uploaded(server.address, picture((300, 200), seed=12))
-    query = "?luma=mean&region=5,6,70,80"
-    result = finished(start(server.address, ticket, query)).json()["result"]
-    expected = redeem(server.address, ticket, query).json()
-    assert (result["average_intensity"], result["pixel_count"]) == (expected["average_intensity"], 5600)
-
-
-def test_a_job_that_cannot_be_measured_answers_with_the_problem(server: Server) -> None:
-    response = finished(start(server.address, uploaded(server.address, picture(seed=13)[:-20])))
-    assert (response.status_code, response.json()["code"]) == (400, "corrupt_image")
-    ticket = announce(server.address, b"never sent").json()["ticket"]
-    response = finished(start(server.address, ticket))
-    assert (response.status_code, response.json()["code"]) == (409, "upload_missing")
-
-
 def test_more_pixels_than_a_job_may_have_are_refused_by_the_header(server: Server) -> None:
     response = finished(start(server.address, uploaded(server.address, black(32_000))))
     assert (response.status_code, response.json()["code"]) == (413, "too_many_pixels")
@@ -167,19 +136,6 @@ def test_a_killed_measuring_process_costs_its_job_and_the_same_ticket_begins_it_
     assert finished(address).json()["code"] == "processor_failed"
     assert start(server.address, ticket) == address
     assert finished(address).json()["result"]["pixel_count"] == 64 * 48
-
-
-async def test_the_file_counts_as_memory_of_a_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # One bit for each pixel in the file, and as Pillow decodes it, a byte.
-    image = black(4000)
-    monkeypatch.setattr(in_slots, "most_bytes", lambda: 16_100_000 + len(image))
-    answer = in_slots.measure_job(invocation(image), tmp_path)
-    assert isinstance(answer, Measurement)
-    assert answer.pixel_count == 16_000_000
-    monkeypatch.setattr(in_slots, "most_bytes", lambda: 15_900_000 + len(image))
-    with pytest.raises(ProblemError) as refused:
-        in_slots.measure_job(invocation(image), tmp_path)
-    assert refused.value.code == "too_many_pixels"
 
 
 async def test_one_job_is_measured_at_a_time_on_the_whole_machine(tmp_path: Path) -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import pty
-import queue
 import re
 import select
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 
-from local_server import local_log
-from local_server.local_log import CountingHandler, DescriptorHandler
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
 
@@ -86,25 +81,6 @@ def test_elsewhere_the_lines_are_json_and_long_paths_are_cut_there_and_in_answer
     assert answer.json()["code"] == "not_found"
 
 
-def record(message: str) -> logging.LogRecord:
-    """A record of this message."""
-    return logging.LogRecord("gateway", logging.INFO, "", 0, message, None, None)
-
-
-def test_a_reader_that_stalls_holds_up_nothing_and_hears_how_many_lines_it_has_missed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(local_log, "MOST_WAITING", 3)
-    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-    handler = CountingHandler(lines)
-    for number in range(10):
-        handler.handle(record(f"line {number}"))
-    assert [lines.get().getMessage() for _ in range(3)] == ["line 0", "line 1", "line 2"]
-    handler.handle(record("the next one"))
-    assert [lines.get().getMessage() for _ in range(2)] == ["7 lines were dropped: nobody took them", "the next one"]
-    assert lines.empty()
-
-
 def test_the_service_goes_on_while_nobody_reads_its_log() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "local_server"], env=environment(WORKERS="1"), stdout=subprocess.PIPE
@@ -121,12 +97,3 @@ def test_the_service_goes_on_while_nobody_reads_its_log() -> None:
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
-def test_a_full_disk_is_told_once_and_raises_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    with Path("/dev/full").open("wb", buffering=0) as full:
-        handler = DescriptorHandler(full.fileno())
-        for _ in range(3):
-            handler.handle(record("lost"))
-    assert capfd.readouterr().err == "The log cannot be written: [Errno 28] No space left on device\n"

@@ -33,22 +33,6 @@ def test_a_browser_gets_a_file_once_and_compressed(server: str, path: str) -> No
     assert head.headers["etag"] == first.headers["etag"]
 
 
-def test_the_files_of_the_page_are_served_as_they_are(server: str) -> None:
-    for file in (file for file in PAGE.rglob("*") if file.is_file() and file.name != "index.html"):
-        assert httpx.get(f"{server}/{file.relative_to(PAGE).as_posix()}").content == file.read_bytes()
-    assert httpx.get(server).content == (PAGE / "index.html").read_bytes()
-
-
-def test_other_pages_may_read_what_the_api_says_and_not_the_files_of_the_page(server: str) -> None:
-    readable = []
-    for path in ("/", "/app.js", "/style.css", "/health", "/openapi.json"):
-        answer = httpx.get(server + path, headers={"Origin": "https://other.example"})
-        assert answer.status_code == 200
-        if any(name.startswith("access-control-") for name in answer.headers):
-            readable.append(path)
-    assert readable == ["/health", "/openapi.json"]
-
-
 def connect_sources(address: str) -> list[str]:
     policy = httpx.get(address).headers["content-security-policy"]
     [sources] = re.findall(r"connect-src ([^;]*)", policy)

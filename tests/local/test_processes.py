@@ -145,8 +145,8 @@ def test_an_image_whose_client_has_gone_is_not_waited_for() -> None:
     head = f"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     with running_server(WORKERS="1", CACHE_TTL_SECONDS="0") as server:
         with stopped(server), ThreadPoolExecutor(4) as threads:
-            # Each slot has one, and the others wait.
-            images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 4)]
+            # Each slot has one, and one more that it begins at once. The others wait.
+            images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 5)]
             time.sleep(1)
             port = int(server.address.rpartition(":")[2])
             with socket.create_connection(("127.0.0.1", port), timeout=WAIT_SECONDS) as client:

@@ -25,7 +25,7 @@ import filelock
 for name in ("fcntl", "grp", "gunicorn", "pty", "pwd", "resource", "termios", "uvloop"):
     sys.modules[name] = None
 import local_server.start as start
-from local_server.__main__ import main
+from local_server.start import main
 for module, names in ((socket, ["send_fds", "recv_fds"]), (signal, ["SIGHUP", "setitimer"]),
                       (os, ["killpg", "fork", "sched_getaffinity", "sysconf"])):
     for name in names:

@@ -1,7 +1,4 @@
-"""Who may use the local server, where no API Gateway stands before it: API keys and rate limits, for every POST.
-
-On AWS, API Gateway does the same with its own keys and usage plans (template.yaml). Its answers are the same.
-"""
+"""Who may use the local server. On AWS, API Gateway has its own keys and usage plans, and the same answers."""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ from starlette.datastructures import Headers
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.problems import problem_response
+from local_server.bodies import UPLOAD_PATH
 from local_server.settings import OFF
-from local_server.uploads import PATH as UPLOAD_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aws_lambda_powertools import Logger
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Scope
 
     from gateway.http.request_log import RequestLog
     from local_server.rate_limits import RateLimits
@@ -32,11 +29,13 @@ KEY_HEADER = "x-api-key"
 ASK_FOR_KEY = {"WWW-Authenticate": "ApiKey"}
 
 
-class Keys:
-    """The API keys that are valid, of which only the SHA-256 is known."""
+class Access:
+    """Who may send a POST. All else costs next to nothing. Forms of uploads were given to somebody with a key."""
 
-    def __init__(self, digests: Iterable[str]) -> None:
+    def __init__(self, digests: Iterable[str], rate_limits: RateLimits | None) -> None:
+        """digests: the SHA-256 of each valid key; without any, everyone may enter. rate_limits: None for any rate."""
         self.digests = [bytes.fromhex(digest) for digest in digests]
+        self.rate_limits = rate_limits
 
     def name_of(self, key: str) -> str | None:
         """Return the name of a key for the log, the first 8 digits of its SHA-256; None if it is not valid."""
@@ -45,31 +44,12 @@ class Keys:
         found = [hmac.compare_digest(digest, known) for known in self.digests]
         return digest.hex()[:8] if any(found) else None
 
-
-class AccessMiddleware:
-    """Lets a POST in or refuses it, before its body is read. All other requests pass: they cost next to nothing.
-
-    So do forms of uploads, which were given to somebody who was let in.
-    """
-
-    def __init__(self, app: ASGIApp, keys: Keys | None, rate_limits: RateLimits | None) -> None:
-        """Wrap `app`. Without `keys`, everyone may enter; without `rate_limits`, at any rate."""
-        self.app = app
-        self.keys = keys
-        self.rate_limits = rate_limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] != UPLOAD_PATH:
-            refusal = await self.refusal(scope)
-            if refusal:
-                await refusal(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
     async def refusal(self, scope: Scope) -> Response | None:
+        if scope["method"] != "POST" or scope["path"] == UPLOAD_PATH:
+            return None
         log: RequestLog = scope["state"]["log"]
-        if self.keys:
-            log.caller = self.keys.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
+        if self.digests:
+            log.caller = self.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
             if not log.caller:
                 return problem_response(ProblemError(ProblemCode.FORBIDDEN), log, ASK_FOR_KEY)
         if self.rate_limits:
@@ -82,12 +62,12 @@ class AccessMiddleware:
         return None
 
 
-def access(app: ASGIApp, settings: LocalSettings, logger: Logger) -> ASGIApp:
-    """Return `app` behind the API keys and rate limits of the settings, if there are any."""
-    keys = Keys(settings.api_keys) if settings.api_keys else None
+def make_access(settings: LocalSettings, logger: Logger) -> Access | None:
+    """Return who may enter by the settings; None: everyone, at any rate."""
+    keys = settings.api_keys
     if settings.rate_limit_per_address == OFF and (not keys or settings.rate_limit_per_key == OFF):
-        return AccessMiddleware(app, keys, None) if keys else app
+        return Access(keys, None) if keys else None
     # Not at the top of the file: the libraries take 80 ms, and most runs have no limits.
     from local_server.rate_limits import RateLimits  # noqa: PLC0415
 
-    return AccessMiddleware(app, keys, RateLimits(settings, logger, keys=bool(keys)))
+    return Access(keys, RateLimits(settings, logger, keys=bool(keys)))

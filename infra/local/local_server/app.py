@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,60 +15,56 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from gateway.app import create_app
 from gateway.measuring.cache import RecordCache, make_cache
 from gateway.measuring.direct_uploads import make_uploads
-from local_server.access import access
+from gateway.measuring.jobs import Jobs
+from local_server.access import make_access
 from local_server.bodies import BodyMiddleware
 from local_server.cache import FileStore
 from local_server.emulators import EmulatorQueue
-from local_server.jobs import make_local_jobs
-from local_server.local_log import LocalLog
+from local_server.jobs import SignedStore, TaskQueue
+from local_server.local_log import make_local_logger
 from local_server.page import add_page
 from local_server.processor import SlotProcessor
 from local_server.settings import FOLDER, REPOSITORY, LocalSettings
-from local_server.uploads import AddressMiddleware, FolderUploads, upload_router
+from local_server.uploads import FolderUploads, upload_router
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from aws_lambda_powertools import Logger
-    from starlette.types import ASGIApp
 
     from gateway.measuring.direct_uploads import DirectUploads
     from local_server.jobs import JobProcessor
 
 
 def run() -> FastAPI:
-    """Return the service of a worker, which the server asks for."""
     return make_app(os.environ, Path(os.environ[FOLDER]))
 
 
 def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
-    """Return the service with the page at its root.
-
-    environment: the variables with the settings. folder: of the run, which its workers share. Raises SettingsError.
-    """
+    """Return the service with the page at its root. folder: of the run. Raises SettingsError."""
     settings = LocalSettings.load(environment)
-    log = LocalLog(settings)
-    logger = log.logger
+    secret = settings.secret_key.get_secret_value()
+    logger = make_local_logger(settings)
     store = FileStore(folder / "cache.sqlite")
     cache = make_cache(settings, logger)
     if not settings.redis_host and settings.cache_ttl_seconds:
         cache = RecordCache(store, settings, logger)
-    job_store = cache.store if isinstance(cache, RecordCache) else store
     uploads = make_uploads(settings)
     if not uploads and not settings.processor_endpoints:
-        uploads = FolderUploads(folder, settings.secret_key.get_secret_value())
+        uploads = FolderUploads(folder, secret)
     processor, for_jobs = make_processors(settings, folder, logger)
-    jobs = make_local_jobs(settings, job_store, for_jobs, logger) if uploads and for_jobs else None
+    jobs = None
+    if uploads and for_jobs:
+        signed = SignedStore(cache.store if isinstance(cache, RecordCache) else store, secret)
+        jobs = Jobs(
+            signed, TaskQueue(signed, for_jobs, logger), secret, settings.max_job_bytes, settings.max_job_pixels, logger
+        )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        if isinstance(processor, SlotProcessor):
-            # The first image finds its process started.
-            _ = processor.turns
         yield
         if isinstance(processor, SlotProcessor):
             processor.close()
-        log.close()
 
     app = create_app(
         settings,
@@ -78,7 +73,9 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
         uploads=uploads,
         jobs=jobs,
         logger=logger,
-        middleware=Middleware(partial(entrance, settings=settings, logger=logger)),
+        middleware=Middleware(
+            BodyMiddleware, max_content_length=settings.max_content_length, access=make_access(settings, logger)
+        ),
         allowed_hosts=settings.hosts,
     )
     if settings.trusted_proxies:
@@ -89,11 +86,6 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
         most = max(settings.max_upload_bytes, settings.max_job_bytes)
         app.include_router(upload_router(uploads, most))
     return app
-
-
-def entrance(app: ASGIApp, settings: LocalSettings, logger: Logger) -> ASGIApp:
-    """Return `app` behind what bounds requests here, where no API Gateway stands before it."""
-    return BodyMiddleware(access(AddressMiddleware(app), settings, logger), settings.max_content_length)
 
 
 def upload_origin(uploads: DirectUploads | None) -> str:
@@ -110,14 +102,11 @@ def upload_origin(uploads: DirectUploads | None) -> str:
 def make_processors(
     settings: LocalSettings, folder: Path, logger: Logger
 ) -> tuple[SlotProcessor | EmulatorQueue, JobProcessor | None]:
-    """Return what measures images, and jobs: processes here, or emulators of the Lambda function.
-
-    There is nothing for jobs if there are emulators, and none for jobs.
-    """
+    """Return what measures images, and jobs: processes here, or emulators, of which there may be none for jobs."""
     if not settings.processor_endpoints:
         slots = SlotProcessor(folder, logger)
         return slots, slots
     name = settings.processor_function_name
-    job_endpoints = (settings.job_endpoint,) if settings.job_endpoint else ()
-    for_jobs = EmulatorQueue(job_endpoints, name, logger, for_jobs=True) if job_endpoints else None
+    endpoint = settings.job_endpoint
+    for_jobs = EmulatorQueue((endpoint,), name, logger, for_jobs=True) if endpoint else None
     return EmulatorQueue(settings.processor_endpoints, name, logger), for_jobs

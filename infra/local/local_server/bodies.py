@@ -1,28 +1,31 @@
 """The bodies of requests: how slowly they may come, how many of their bytes may be in memory, and what is discarded.
 
-A client has ten seconds of patience, which its bytes pay back: a large file over a slow line is received, and a sender
-that stops is not waited for. What a server could do before this, it does: see SECURITY.md.
+An idle timeout, to which bytes add, receives a large file over a slow line, and does not wait for who sends no more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from random import uniform
 from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.body import FORM_BYTES
-from gateway.http.problems import malformed, problem_response
-from local_server.start import HEAD_BYTES
-from local_server.uploads import PATH as UPLOAD_PATH
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# 16 KB pay for a second: 128 kbit/s.
-LEAST_SECONDS, BYTES_PER_SECOND = 10.0, 16 * 1024
+    from local_server.access import Access
+
+# The idle timeout, and the minimum rate, of 128 kbit/s.
+IDLE_SECONDS, BYTES_PER_SECOND = 10.0, 16 * 1024
 # Bodies up to this size need no place in memory. One that comes a byte a second never gets beyond it.
 SMALL_BODY_BYTES = 64 * 1024
 # All larger bodies of one process together; or so many of the largest, if that is more.
@@ -31,11 +34,36 @@ WAIT_SECONDS = 15
 # Of a body that the application does not read, at most so much is discarded, and for so long.
 DISCARD_FACTOR, DISCARD_SECONDS = 20, 10
 
-CROWDED_DETAIL = "The service has too much to do. Please try again in a moment."
-HEAD_DETAIL = f"The head of the request is over {HEAD_BYTES:,} bytes."
-
+# Where forms of uploads lead to.
+UPLOAD_PATH = "/uploads/file"
 # The body of the request that is being answered; None for a job, which goes on without its client.
 current: ContextVar[Body | None] = ContextVar("current", default=None)
+
+
+@asynccontextmanager
+async def waiting(seconds: float) -> AsyncIterator[None]:
+    """Wait for something in this block, for at most so many seconds, and no longer than the client of the request does.
+
+    Raises ProblemError: processor_busy; ClientDisconnect if the client has gone.
+    """
+    body = current.get()
+    try:
+        async with asyncio.timeout(seconds) as limit:
+
+            async def watch(body: Body) -> None:
+                await body.client_gone()
+                limit.reschedule(0)
+
+            # Before all of the body has come, its sender is not watched.
+            watching = asyncio.create_task(watch(body)) if body and not body.more else None
+            try:
+                yield
+            finally:
+                gone = watching and watching.done()
+                if watching:
+                    watching.cancel()
+    except TimeoutError as error:
+        raise ClientDisconnect if gone else ProblemError(ProblemCode.PROCESSOR_BUSY) from error
 
 
 class Budget:
@@ -43,45 +71,26 @@ class Budget:
 
     def __init__(self, size: int) -> None:
         self.free = size
-        self.queue: deque[tuple[int, asyncio.Future[None]]] = deque()
+        # Who has the lock is the next, and waits until there is enough. A lock is fair.
+        self.next, self.freed = asyncio.Lock(), asyncio.Event()
 
     async def take(self, size: int) -> None:
-        """Wait for `size` bytes. Raises ProblemError: processor_busy."""
-        place = size, asyncio.get_running_loop().create_future()
-        self.queue.append(place)
-        self.hand_out()
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await place[1]
-        except BaseException as error:
-            if place in self.queue:
-                self.queue.remove(place)
-                self.hand_out()
-            elif not place[1].cancelled():
-                self.give_back(size)
-            if isinstance(error, TimeoutError):
-                raise ProblemError(ProblemCode.PROCESSOR_BUSY, CROWDED_DETAIL) from error
-            raise
+        async with waiting(WAIT_SECONDS), self.next:
+            while self.free < size:
+                self.freed.clear()
+                await self.freed.wait()
+            self.free -= size
 
     def give_back(self, size: int) -> None:
         self.free += size
-        self.hand_out()
-
-    def hand_out(self) -> None:
-        while self.queue and self.queue[0][0] <= self.free:
-            size, place = self.queue.popleft()
-            self.free -= size
-            if place.done():
-                self.free += size
-            else:
-                place.set_result(None)
+        self.freed.set()
 
 
 class BodyMiddleware:
-    """Bounds the bodies of one process, and the heads of requests."""
+    """Bounds the bodies of one process, where no API Gateway stands before it, and asks who may send one."""
 
-    def __init__(self, app: ASGIApp, max_content_length: int) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, max_content_length: int, access: Access | None) -> None:
+        self.app, self.access = app, access
         self.largest = max_content_length + FORM_BYTES
         self.discard = DISCARD_FACTOR * max_content_length
         self.budget = Budget(max(BUDGET_BYTES, LARGEST_BODIES * self.largest))
@@ -90,15 +99,11 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # The server bounds what has arrived of a head. One that arrives at once may be longer.
-        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES:
-            refusal = malformed(HEAD_DETAIL)
-            await problem_response(refusal, scope["state"]["log"])(scope, receive, send)
-            return
         body = Body(self, scope, receive, send)
         current.set(body)
         try:
-            await self.app(scope, body.receive, body.send)
+            refusal = await self.access.refusal(scope) if self.access else None
+            await (refusal or self.app)(scope, body.receive, body.send)
         finally:
             self.budget.give_back(body.taken)
 
@@ -107,20 +112,23 @@ class Body:
     """The body of one request. taken: bytes of memory that it has a place for."""
 
     def __init__(self, bounds: BodyMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        self.bounds, self.server_receive, self.server_send = bounds, receive, send
+        self.bounds, self.scope, self.server_receive, self.server_send = bounds, scope, receive, send
         headers = dict(scope["headers"])
-        self.memory = self.memory_for(headers) if scope["path"] != UPLOAD_PATH else 0
+        chunked = b"transfer-encoding" in headers
+        self.more = chunked or b"content-length" in headers
+        # How much of the body the application may keep.
+        declared = bounds.largest if chunked else int(headers.get(b"content-length", b"0"))
+        self.memory = 0 if scope["path"] == UPLOAD_PATH else min(declared, bounds.largest)
         # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
-        self.discarded = 0 if b"expect" not in headers else bounds.discard
-        self.more = b"content-length" in headers or b"transfer-encoding" in headers
-        self.patience, self.received, self.taken = LEAST_SECONDS, 0, 0
+        self.discarded = bounds.discard if b"expect" in headers else 0
+        # Bodies that came together must not all be answered in the same moment.
+        self.idle_seconds = self.seconds_left = IDLE_SECONDS * uniform(1, 1.1)  # noqa: S311
+        self.received = self.taken = 0
 
-    def memory_for(self, headers: dict[bytes, bytes]) -> int:
-        """Return how much of the body the application may keep at a time (bytes)."""
-        declared = headers.get(b"content-length", b"")
-        if b"transfer-encoding" in headers or len(declared) > len(str(self.bounds.largest)):
-            return self.bounds.largest
-        return min(int(declared), self.bounds.largest) if declared.isdigit() else 0
+    @property
+    def address(self) -> str:
+        """How the client of the request calls this server."""
+        return f"{self.scope['scheme']}://{Headers(scope=self.scope).get('host', '')}"
 
     async def receive(self) -> Message:
         """Receive a piece, for the application. Raises ProblemError: request_timeout, processor_busy."""
@@ -132,14 +140,14 @@ class Body:
         time = asyncio.get_running_loop().time
         begun = time()
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.seconds_left):
                 message = await self.server_receive()
         except TimeoutError as error:
             # There is nothing to wait for before the answer.
             self.discarded = self.bounds.discard
             raise ProblemError(ProblemCode.REQUEST_TIMEOUT) from error
         size = len(message.get("body", b""))
-        self.patience = min(LEAST_SECONDS, self.patience - (time() - begun) + size / BYTES_PER_SECOND)
+        self.seconds_left = min(self.idle_seconds, self.seconds_left - (time() - begun) + size / BYTES_PER_SECOND)
         self.received += size
         self.more = message.get("more_body", False)
         return message

@@ -1,19 +1,17 @@
-"""The embedded cache's store: an SQLite database that all workers of a run share.
+"""The embedded cache's store: an SQLite database that all workers of a run share, and that ends with it.
 
-A read takes microseconds and waits for no writer. A worker that is killed in the middle of a write leaves no lock and
-no half of it behind. The database ends with the run: nothing is ever flushed to the disk.
+A worker that is killed in the middle of a write leaves no lock and no half of it. Nothing is ever flushed to the disk.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PAGE_BYTES = 4096
@@ -21,8 +19,8 @@ PAGE_BYTES = 4096
 LOCK_SECONDS = 0.1
 # As much as the Redis in Compose may have. A record has 1 to 3 KB.
 MAX_BYTES = 100_000_000
-# If the database is full, so many records give way, those that would expire first.
-GIVE_WAY = 100
+# If the database is full, so many records are evicted, those first that have expired or will be the next to.
+EVICTED = 100
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, expires REAL NOT NULL, content BLOB NOT NULL);
@@ -33,9 +31,7 @@ WRITE = """
 INSERT INTO records VALUES (:name, :expires, :content) ON CONFLICT (name)
 DO UPDATE SET expires = excluded.expires, content = excluded.content WHERE :replace OR expires <= :now
 """
-# Not all at once, which could take long.
-FORGET_EXPIRED = "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE expires <= ? LIMIT 10)"
-MAKE_ROOM = f"DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY expires LIMIT {GIVE_WAY})"  # noqa: S608 - a constant
+EVICT = f"DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY expires LIMIT {EVICTED})"  # noqa: S608 - a constant
 
 
 def prepare_database(path: Path) -> None:
@@ -50,43 +46,28 @@ class FileStore:
     """Values in an SQLite database. Each process opens it for itself, with its first operation."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        """Keep values in the file at `path`, which `prepare_database` has made. max_bytes: of the database."""
         self.path, self.max_pages = path, max_bytes // PAGE_BYTES
 
     async def read(self, name: str) -> bytes:
-        """Return the value; nothing if there is none, or none any more. Raises sqlite3.Error."""
         row = self.database.execute(READ, (name, time.time())).fetchone()
         return row[0] if row else b""
 
     async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
-        """Keep a value for some seconds, and return whether it is kept. Raises sqlite3.Error: the disk may be full."""
         now = time.time()
         values = {"name": name, "expires": now + seconds, "content": content, "replace": replace, "now": now}
         try:
-            with self.transaction():
-                self.database.execute(FORGET_EXPIRED, (now,))
+            with self.database:
                 return self.database.execute(WRITE, values).rowcount > 0
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise
-            with self.transaction():
-                self.database.execute(MAKE_ROOM)
+            with self.database:
+                self.database.execute(EVICT)
                 return self.database.execute(WRITE, values).rowcount > 0
 
     @cached_property
     def database(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level=None)
+        database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level="IMMEDIATE")
         database.execute("PRAGMA synchronous = OFF")
         database.execute(f"PRAGMA max_page_count = {self.max_pages}")
         return database
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self.database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.database.execute("COMMIT")
-        finally:
-            # After some errors, SQLite has already done this.
-            if self.database.in_transaction:
-                self.database.execute("ROLLBACK")

@@ -1,22 +1,21 @@
-"""Jobs on this machine: each is a task of the HTTP worker that was asked, and measures as all images here are measured.
+"""Jobs on this machine: each is a task of the HTTP worker that was asked, with a record that all workers can read.
 
-The record of a job is in Redis, or in a file that all workers of the run share. It is signed: whoever can write to
-Redis could otherwise put a wrong number there.
+It is signed: whoever can write to Redis could otherwise put a wrong number there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from itsdangerous import BadSignature, Signer
 
 from contract.invocation import measurement_answer, problem_answer
-from contract.jobs import BEAT_SECONDS, KEPT_SECONDS, Progress
+from contract.jobs import BEAT_SECONDS, KEPT_SECONDS
 from contract.problems import ProblemError
-from gateway.measuring.jobs import Jobs
 from gateway.measuring.processor_client import failure
 from local_server.bodies import current
 
@@ -26,10 +25,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from contract.invocation import Invocation
-    from contract.jobs import Job
+    from contract.jobs import Job, Progress
     from gateway.measuring.cache import Store
     from gateway.measuring.processor_client import Answer
-    from gateway.settings import Settings
 
 # How often the answer is offered to a store that fails.
 LAST_WRITES = 10
@@ -55,7 +53,7 @@ class SignedStore:
 
 
 class JobProcessor(Protocol):
-    """Measures the images of jobs: a slot, or an emulator. It calls `progress` when the image's turn has come."""
+    """Measures the images of jobs: a slot, or an emulator. It calls `progress` when it begins."""
 
     async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer: ...
 
@@ -66,7 +64,6 @@ class TaskQueue:
     def __init__(
         self, store: Store, processor: JobProcessor, logger: Logger, beat_seconds: float = BEAT_SECONDS
     ) -> None:
-        """Measure with `processor`, and renew records in `store` every `beat_seconds`."""
         self.store, self.processor, self.logger, self.beat_seconds = store, processor, logger, beat_seconds
         # asyncio itself would not keep them.
         self.tasks: set[asyncio.Task[None]] = set()
@@ -81,23 +78,24 @@ class TaskQueue:
 
     async def work(self, name: str, job: Job, invocation: Invocation) -> None:
         """Measure, and say in the record every few seconds that this worker lives, until it has the answer."""
-        running, begun = Progress(step="reading", share=0.0), asyncio.Event()
+        running: Progress | None = None
+        news = asyncio.Event()
 
         def went_on(progress: Progress) -> None:
             nonlocal job, running
-            job, running = job if begun.is_set() else job.taken(), progress
-            begun.set()
+            job, running = job if running else job.taken(), progress
+            news.set()
 
         measuring = asyncio.create_task(self.answer(invocation, went_on))
-        waiting_for = [measuring, asyncio.create_task(begun.wait())]
+        measuring.add_done_callback(lambda _: news.set())
         try:
             while not measuring.done():
-                await self.keep(name, job.alive(running) if begun.is_set() else job.waiting())
-                await asyncio.wait(waiting_for, timeout=self.beat_seconds, return_when="FIRST_COMPLETED")
-                waiting_for = [measuring] if begun.is_set() else waiting_for
+                news.clear()
+                await self.keep(name, job.alive(running) if running else job.waiting())
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), self.beat_seconds)
         finally:
-            for task in waiting_for:
-                task.cancel()
+            measuring.cancel()
         finished = job.finished(measuring.result())
         # The answer took minutes. A store that is away for a moment must not lose it.
         for _ in range(LAST_WRITES):
@@ -106,7 +104,6 @@ class TaskQueue:
             await asyncio.sleep(self.beat_seconds)
 
     async def answer(self, invocation: Invocation, progress: Callable[[Progress], None]) -> dict[str, Any]:
-        """Return the answer of the processor, as the contract has it."""
         try:
             return measurement_answer((await self.processor.measure_job(invocation, progress)).measurement)
         except ProblemError as problem:
@@ -115,16 +112,8 @@ class TaskQueue:
             return problem_answer(failure(f"{type(error).__name__}: {error}", self.logger))
 
     async def keep(self, name: str, job: Job) -> bool:
-        """Write a record, and return whether that went well."""
         try:
             return await self.store.write(name, job.to_json(), KEPT_SECONDS, replace=True)
         except Exception as error:  # noqa: BLE001 - the next beat tries again
             self.logger.warning("the store of jobs failed", extra={"error": f"{type(error).__name__}: {error}"})
             return False
-
-
-def make_local_jobs(settings: Settings, store: Store, processor: JobProcessor, logger: Logger) -> Jobs:
-    secret = settings.secret_key.get_secret_value()
-    signed = SignedStore(store, secret)
-    queue = TaskQueue(signed, processor, logger)
-    return Jobs(signed, queue, secret, settings.max_job_bytes, settings.max_job_pixels, logger)

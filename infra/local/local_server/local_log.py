@@ -1,7 +1,4 @@
-"""The log of the local run: lines for people on a terminal, JSON elsewhere, and none for health checks that pass.
-
-Lines are written by a thread of their own. A reader that stalls holds up no request: what it does not take is counted.
-"""
+"""The log of the local run: lines for people on a terminal, JSON elsewhere, and none for health checks that pass."""
 
 from __future__ import annotations
 
@@ -19,6 +16,8 @@ from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from gateway.log import make_logger
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
     from gateway.settings import Settings
 
 HEALTH = ("/health", "/health/ready")
@@ -27,66 +26,56 @@ ERROR = 400
 MOST_WAITING = 10_000
 # At its end, a worker waits so long for its lines to be taken.
 LAST_SECONDS = 1
+PAUSE_SECONDS = 0.05
 
 
-class LocalLog:
-    """The gateway's logger, for a person if standard output is a terminal, and the thread that writes its lines."""
+def make_local_logger(settings: Settings) -> Logger:
+    """Return the gateway's logger. Its lines are for a person if standard output is a terminal."""
+    handler = Lines()
+    logger = make_logger(settings, handler)
+    if sys.stdout.isatty():
+        handler.setFormatter(LinesForPeople())
+    return logger
 
-    def __init__(self, settings: Settings) -> None:
-        self.lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
-        handler = CountingHandler(self.lines)
-        handler.addFilter(is_news)
-        self.logger = make_logger(settings, handler)
-        if sys.stdout.isatty():
-            handler.setFormatter(LinesForPeople())
-        self.listener = QueueListener(self.lines, DescriptorHandler(sys.stdout.fileno()))
-        self.listener.start()
 
-    def close(self) -> None:
-        """Let the last lines be written, unless nobody takes them."""
+class Lines(QueueHandler):
+    """Puts lines into a queue, already formatted, unless it is full; and has a thread write them."""
+
+    queue: queue.SimpleQueue[logging.LogRecord]
+
+    def __init__(self) -> None:
+        super().__init__(queue.SimpleQueue())
+        self.addFilter(is_news)
+        Writer(self.queue).start()
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self.queue.qsize() < MOST_WAITING:
+            self.queue.put(record)
+
+    def flush(self) -> None:
+        """Let the last lines be written, unless nobody takes them. `logging` calls this at the end of the process."""
         end = time.monotonic() + LAST_SECONDS
-        while not self.lines.empty() and time.monotonic() < end:
+        while not self.queue.empty() and time.monotonic() < end:
             time.sleep(0.01)
 
 
-class CountingHandler(QueueHandler):
-    """Puts lines into a queue, already formatted, and counts those for which there is no room."""
+class Writer(QueueListener):
+    """Writes lines, which it takes together. To be woken for each one would cost a request a tenth of its time."""
 
     queue: queue.SimpleQueue[logging.LogRecord]
-    dropped = 0
 
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Put a line into the queue; before it, how many were lost."""
-        if self.queue.qsize() >= MOST_WAITING:
-            self.dropped += 1
-            return
-        if self.dropped:
-            lost = logging.makeLogRecord({"msg": f"{self.dropped} lines were dropped: nobody took them"})
-            self.queue.put(self.prepare(lost))
-            self.dropped = 0
-        self.queue.put(record)
+    def dequeue(self, block: bool) -> logging.LogRecord:  # noqa: FBT001 - as its parent has it
+        if self.queue.empty():
+            time.sleep(PAUSE_SECONDS)
+        return super().dequeue(block)
 
-
-class DescriptorHandler(logging.Handler):
-    """Writes each line at once, because all workers write to the same pipe."""
-
-    failed = False
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self.descriptor = descriptor
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line. If that fails, say so once: requests are answered nevertheless."""
+    def handle(self, record: logging.LogRecord) -> None:
+        """Write a line at once, because all workers write to the same pipe."""
         line = f"{record.getMessage()}\n".encode(errors="replace")
-        try:
+        # The disk may be full: requests are answered nevertheless.
+        with suppress(OSError):
             while line:
-                line = line[os.write(self.descriptor, line) :]
-        except OSError as error:
-            if not self.failed:
-                self.failed = True
-                with suppress(OSError):
-                    print(f"The log cannot be written: {error}", file=sys.stderr, flush=True)  # noqa: T201
+                line = line[os.write(sys.stdout.fileno(), line) :]
 
 
 def is_news(record: logging.LogRecord) -> bool:

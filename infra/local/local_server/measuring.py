@@ -1,7 +1,4 @@
-"""What the processes of the slots do: the code of the Lambda function, on files of this machine.
-
-They import this module, and so it has nothing of the gateway.
-"""
+"""What the processes of the slots do. They import this module, and so it has nothing of the gateway."""
 
 from __future__ import annotations
 
@@ -27,32 +24,29 @@ LARGE_BYTES = 256_000_000
 # Not the name of a bucket: these files are in the folder of the run.
 BUCKET = "(this machine)"
 CONTAINER_LIMIT = "/sys/fs/cgroup/memory.max"
-# Of a process for jobs. Whoever waits for an answer comes first.
-JOB_NICENESS = 10
 
 
 def load() -> None:
-    """Load NumPy and the decoders."""
-    import processor.handler  # noqa: F401, PLC0415 - only measuring processes have them
+    import processor.handler  # noqa: F401, PLC0415 - only measuring processes have NumPy and the decoders
 
 
-def load_for_jobs() -> None:
-    with suppress(AttributeError):
-        os.nice(JOB_NICENESS)
-    load()
+class NotSmallError(Exception):
+    """An image takes more memory than the small ones may."""
 
 
-def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement:
-    """Measure one image, for at most so many seconds. folder: of the run. Raises ProblemError."""
+def measure(invocation: Invocation, folder: Path, seconds: float, most: int | None = None) -> Measurement:
+    """Measure one image. Raises ProblemError, and NotSmallError if it decodes into more than `most` bytes."""
     from processor.handler import measure_invocation  # noqa: PLC0415
 
-    turn = FileLock(folder / "large", timeout=seconds)
+    only_large = FileLock(folder / "large", timeout=seconds)
 
     def reserve(size: int) -> None:
         """Wait until no other image on this machine is large: that time is not this image's."""
+        if most and size > most:
+            raise NotSmallError
         if size > LARGE_BYTES:
             limit(None)
-            turn.acquire()
+            only_large.acquire()
             limit(seconds)
 
     try:
@@ -61,7 +55,7 @@ def measure(invocation: Invocation, folder: Path, seconds: float) -> Measurement
     except Timeout as error:
         raise ProblemError(ProblemCode.PROCESSOR_BUSY) from error
     finally:
-        turn.release()
+        only_large.release()
 
 
 def measure_job(invocation: Invocation, folder: Path) -> Measurement:

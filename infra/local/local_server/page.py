@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Scope
 
 
 def add_page(app: FastAPI, folder: Path, upload_origin: str) -> None:
@@ -25,7 +25,6 @@ def add_page(app: FastAPI, folder: Path, upload_origin: str) -> None:
     paths = {f"/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()}
     paths = paths - {"/index.html"} | {"/"}
     app.router.routes.extend(Route(path, files, methods=["GET"], include_in_schema=False) for path in paths)
-    app.add_middleware(OwnOrigin, paths=paths)
 
 
 class PageFiles(StaticFiles):
@@ -41,15 +40,3 @@ class PageFiles(StaticFiles):
         if scope["path"] == "/":
             response.headers["Content-Security-Policy"] = self.policy
         return response
-
-
-class OwnOrigin:
-    """Keeps the API's CORS headers from the files of the page, as CloudFront and nginx do: they are for it alone."""
-
-    def __init__(self, app: ASGIApp, paths: set[str]) -> None:
-        self.app, self.paths = app, paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and scope["path"] in self.paths:
-            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"origin"]}
-        await self.app(scope, receive, send)

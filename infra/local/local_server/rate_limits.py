@@ -33,10 +33,7 @@ IPV6_NETWORK_BITS = 64
 
 
 def parse_rates(text: str, workers: int = 1) -> list[RateLimitItem]:
-    """Return the limits in a text such as `10/second; 10000/day`, shortest window first. Raises ValueError.
-
-    workers: how many count for themselves. Each admits its share of a limit, which is at least one request.
-    """
+    """Return the limits in `10/second;10000/day`: a worker's share of each, shortest first. Raises ValueError."""
     limits = [] if text == OFF else sorted(parse_many(text), key=RateLimitItem.get_expiry)
     return [type(each)(math.ceil(each.amount / workers), each.multiples) for each in limits]
 
@@ -45,7 +42,6 @@ class RateLimits:
     """The limits, and who has used how much of them. If the requests cannot be counted, everyone may enter."""
 
     def __init__(self, settings: LocalSettings, logger: Logger, *, keys: bool) -> None:
-        """Count as the settings say. keys: whether there are keys to count for."""
         storage = redis_storage(settings) if settings.redis_host else MemoryStorage()
         workers = 1 if settings.redis_host else settings.workers or 1
         self.limiter = FixedWindowRateLimiter(storage)
@@ -54,26 +50,21 @@ class RateLimits:
         self.breaker = Breaker("counting requests", logger)
 
     async def seconds_to_wait(self, key: str | None, address: str) -> int:
-        """Count one request of the holder of `key` from an IP address. Return 0 if it may enter, else for how long not.
-
-        key: the name of the API key; None without one.
-        """
-        if not self.breaker.allows():
-            return 0
-        try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                seconds = await self.count(key, address)
-        except Exception as error:  # noqa: BLE001 - the request goes on, and the breaker logs it
-            self.breaker.failed(error)
-            return 0
-        self.breaker.succeeded()
+        """Count one request. Return 0 if it may enter, else for how long not. key: the name of the sender's key."""
+        seconds = 0
+        if self.breaker.allows():
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    seconds = await self.count(key, address)
+                self.breaker.succeeded()
+            except Exception as error:  # noqa: BLE001 - the request goes on, and the breaker logs it
+                self.breaker.failed(error)
         return seconds
 
     async def count(self, key: str | None, address: str) -> int:
         """Count one request, as `seconds_to_wait` does. A request that is refused counts in no longer window."""
         limits = [(limit, "address", network_of(address)) for limit in self.per_address]
-        if key:
-            limits += [(limit, "key", key) for limit in self.per_key]
+        limits += [(limit, "key", key) for limit in self.per_key if key]
         for limit, kind, name in limits:
             if not await self.limiter.hit(limit, kind, name):
                 window = await self.limiter.get_window_stats(limit, kind, name)
@@ -88,25 +79,22 @@ def network_of(address: str) -> str:
     except ValueError:
         # A Unix socket has none.
         return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
+    return address
 
 
 def redis_storage(settings: LocalSettings) -> Storage:
     """Return the counters in the Redis or Valkey of the settings. It connects when it is first used."""
     password = settings.redis_password
-    # As the cache has it: a connection to what has become a replica is closed, and a new one is tried.
-    credentials: dict[str, Any] = {
+    options: dict[str, Any] = {
+        "implementation": "redispy",
         "username": settings.redis_username,
         "password": password.get_secret_value() if password else None,
+        # As the cache has it: a connection to what has become a replica is closed, and a new one is tried.
         "retry": Retry(NoBackoff(), 1, (RedisConnectionError, ReadOnlyError)),
     }
     address = f"{settings.redis_host}:{settings.redis_port}"
     if settings.redis_cluster:
-        credentials["ssl"] = settings.redis_tls
-        return RedisClusterStorage(f"async+redis+cluster://{address}", implementation="redispy", **credentials)
-    scheme = "async+rediss" if settings.redis_tls else "async+redis"
-    return RedisStorage(f"{scheme}://{address}", implementation="redispy", **credentials)
+        return RedisClusterStorage(f"async+redis+cluster://{address}", ssl=settings.redis_tls, **options)
+    return RedisStorage(f"async+redis{'s' if settings.redis_tls else ''}://{address}", **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -86,10 +87,7 @@ class LocalSettings(Settings):
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings as the gateway does. SECRET_KEY may also be in a file, which the first start makes.
-
-        Raises SettingsError.
-        """
+        """Read the settings. SECRET_KEY may be in a file, which the first start makes. Raises SettingsError."""
         file = environment.get("SECRET_KEY_FILE", "").strip()
         if file and not environment.get("SECRET_KEY", "").strip():
             environment = {**environment, "SECRET_KEY": kept_secret(Path(file))}
@@ -98,13 +96,10 @@ class LocalSettings(Settings):
 
 def is_loopback(host: str) -> bool:
     """Return whether a host, by name or address, is this machine for every browser."""
-    name = host.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
+    name = host.lower().removesuffix(".").strip("[]")
+    with suppress(ValueError):
+        return ip_address(name).is_loopback
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def kept_secret(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The start of a run: what is checked and made before there are workers, and the servers that there are."""
+"""The start of a run: this checks and prepares everything, and then becomes the server."""
 
 from __future__ import annotations
 
@@ -10,26 +10,21 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from gateway.settings import SettingsError
 from image_intensity.slots import cores
 from local_server.cache import prepare_database
-from local_server.settings import FOLDER, REPOSITORY
-
-if TYPE_CHECKING:
-    from local_server.settings import LocalSettings
+from local_server.settings import FOLDER, REPOSITORY, LocalSettings
 
 PREFIX = "image-intensity-"
 LOCK = "lock"
+ANOTHER = "Choose another: PORT=5001 make run"
 CODE = ("core", "functions", "infra/local", "layers")
 # As on Lambda: see docs/decisions/start-and-memory.md. The C library reads them when a process starts.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432")
 # Longer than nginx keeps a connection to us.
 IDLE_SECONDS = 30
-ANOTHER = "Choose another: PORT=5001 make run"
-# What is left of a head may have so many bytes before the rest of it arrives.
-HEAD_BYTES = 32 * 1024
 # uvicorn's settings for each way of starting it. h11 reads what Java's client sends with `Upgrade: h2c`, httptools
 # loses its body (docs/decisions/local-runs.md).
 UVICORN: dict[str, Any] = {
@@ -40,19 +35,37 @@ UVICORN: dict[str, Any] = {
     "server_header": False,
     # Who sent a request is whoever is connected. Only make_app knows proxies that may say otherwise.
     "proxy_headers": False,
-    "h11_max_incomplete_event_size": HEAD_BYTES,
+    # Of a head before the rest of it arrives.
+    "h11_max_incomplete_event_size": 32 * 1024,
     "timeout_keep_alive": IDLE_SECONDS,
 }
 
 
-def prepared(settings: LocalSettings) -> dict[str, str]:
+def main() -> None:
+    """Serve until Ctrl+C. A wrong setting, or a port in use, is one line on standard error and exit status 1."""
+    try:
+        settings = LocalSettings.load(os.environ)
+        alone = sys.platform == "win32" or settings.reload
+        os.environ.update(prepared(settings, alone=alone))
+    except SettingsError as error:
+        sys.exit(f"Cannot start: {error}")
+    if not alone:
+        # The same process, with another environment from its first moment on.
+        gunicorn = ("-m", "gunicorn", "--config", "python:local_server.gunicorn", "local_server.app:run()")
+        os.execv(sys.executable, [sys.executable, *gunicorn])  # noqa: S606 - there is nothing to escape
+    try:
+        serve_alone(LocalSettings.load(os.environ))
+    finally:
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
+
+
+def prepared(settings: LocalSettings, *, alone: bool) -> dict[str, str]:
     """Return the environment of the workers, when all is there that they share. Raises SettingsError."""
     if settings.unix_socket:
         check_socket(settings.unix_socket)
     port = settings.port if settings.unix_socket else free_port(settings.host, settings.port)
     folder = private_folder()
     prepare_database(folder / "cache.sqlite")
-    alone = sys.platform == "win32" or settings.reload or settings.processor_endpoints
     return {
         # CloudWatch's metric records are of no use on a terminal. Powertools reads this variable itself.
         "POWERTOOLS_METRICS_DISABLED": "true",
@@ -62,7 +75,7 @@ def prepared(settings: LocalSettings) -> dict[str, str]:
         "SECRET_KEY": settings.secret_key.get_secret_value(),
         "PORT": str(port),
         # The emulators have one queue, which is in the process that serves.
-        "WORKERS": "1" if alone else str(settings.workers or cores()),
+        "WORKERS": "1" if alone or settings.processor_endpoints else str(settings.workers or cores()),
         FOLDER: str(folder),
     }
 
@@ -79,29 +92,17 @@ def check_socket(path: str) -> None:
 
 
 def free_port(host: str, port: int) -> int:
-    """Return the port if it is free, or for 0 any that is. Raises SettingsError.
-
-    The workers share their port with whoever asks for that (`SO_REUSEPORT`), and so a second start would be no error.
-    """
+    """Return the port if it is free, or for 0 any that is. Raises SettingsError."""
+    # With `SO_REUSEPORT`, as the workers have it, a second start on the same port would be no error.
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError) as error:
-        # A UnicodeError comes from a host name with an empty or too long part.
-        reason = error.strerror if isinstance(error, OSError) else "not the name of a host"
-        raise SettingsError(f"HOST={host}: {reason}") from error
-    try:
-        with socket.socket(family, kind, protocol) as probe:
-            if sys.platform != "win32":
-                # Without this, the port of a server that has just stopped is in use for another minute.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             if port and host == "127.0.0.1":
                 check_localhost(port)
             return int(probe.getsockname()[1])
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise SettingsError(f"HOST={host}: not an address of this machine") from error
-        raise SettingsError(f"port {port} of {host}: {error.strerror}. {ANOTHER}") from error
+    except (OSError, UnicodeError) as error:
+        if not isinstance(error, OSError) or error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            raise SettingsError(f"HOST={host}: not a name or an address of this machine") from error
+        raise SettingsError(f"port {port} of {host}: {os.strerror(error.errno)}. {ANOTHER}") from error
 
 
 def check_localhost(port: int) -> None:
@@ -116,7 +117,7 @@ def check_localhost(port: int) -> None:
 def private_folder() -> Path:
     """Return a new folder for the cache and uploads, and remove those of runs that were killed.
 
-    A run holds a lock on a file in its folder, and so do its workers: all inherit the open file.
+    All processes of a run inherit a lock on a file in its folder.
     """
     if sys.platform == "win32":
         return Path(mkdtemp(prefix=PREFIX))
@@ -135,45 +136,30 @@ def private_folder() -> Path:
     return unlocked.rename(unlocked.with_name(unlocked.name[1:]))
 
 
-def serve(settings: LocalSettings, environment: dict[str, str]) -> None:
-    """Serve until a signal ends that."""
-    if sys.platform == "win32" or settings.reload:
-        serve_alone(settings, environment)
-    else:
-        become_gunicorn(environment)
-
-
-def become_gunicorn(environment: dict[str, str]) -> NoReturn:
-    """Replace this program by gunicorn: the same process, with another environment from its first moment on."""
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:local_server.gunicorn", "local_server.app:run()"]
-    os.execve(sys.executable, command, environment)  # noqa: S606 - there is nothing to escape
-
-
-def serve_alone(settings: LocalSettings, environment: dict[str, str]) -> None:
+def serve_alone(settings: LocalSettings) -> None:
     """Serve with uvicorn in one process, and with RELOAD=1 start that anew when the code has changed."""
     import uvicorn  # noqa: PLC0415 - gunicorn loads it by itself
 
-    os.environ.update(environment)
-    place: dict[str, Any] = {"uds": settings.unix_socket} if settings.unix_socket else {"host": settings.host}
-    announce(settings, environment)
-    try:
-        uvicorn.run(
-            "local_server.app:run",
-            factory=True,
-            log_level="error",
-            port=int(environment["PORT"]),
-            reload=settings.reload,
-            reload_dirs=[str(REPOSITORY / each) for each in CODE] if settings.reload else None,
-            **place,
-            **UVICORN,
-        )
-    finally:
-        shutil.rmtree(environment[FOLDER], ignore_errors=True)
+    announce(settings)
+    uvicorn.run(
+        "local_server.app:run",
+        factory=True,
+        log_level="error",
+        host=settings.host,
+        port=settings.port,
+        uds=settings.unix_socket or None,
+        reload=settings.reload,
+        reload_dirs=[str(REPOSITORY / each) for each in CODE],
+        **UVICORN,
+    )
 
 
-def announce(settings: LocalSettings, environment: dict[str, str]) -> None:
-    """Print the address for a person to open."""
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
-    name = "localhost" if name == "127.0.0.1" else name
-    address = f"unix:{settings.unix_socket}" if settings.unix_socket else f"http://{name}:{environment['PORT']}"
+def place(settings: LocalSettings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"unix:{settings.unix_socket}" if settings.unix_socket else f"{host}:{settings.port}"
+
+
+def announce(settings: LocalSettings) -> None:
+    address = place(settings) if settings.unix_socket else f"http://{place(settings)}"
+    address = address.replace("//127.0.0.1:", "//localhost:")
     print(f"Image Intensity Service: {address} (Ctrl+C stops it)", flush=True)  # noqa: T201 - for a person

@@ -1,4 +1,4 @@
-"""Closes the door of a running service, so that each POST needs an API key. Each way of running has its own way."""
+"""Has each POST to a running service need an API key. Each way of running has its own way."""
 
 from __future__ import annotations
 
