@@ -16,23 +16,31 @@ if TYPE_CHECKING:
 
 # How the sums count what is not added because it was there.
 NAMED_AGAIN = "named_again"
-SCHEMA = """
+SETTINGS = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA temp_store = FILE;
+"""
+SCHEMA = """
 CREATE TABLE files (
     path BLOB PRIMARY KEY, argument INTEGER, code TEXT, detail TEXT, etag TEXT, size INTEGER, done INTEGER
 ) WITHOUT ROWID;
 """
 
 
+def temporary(schema: str) -> sqlite3.Connection:
+    """Return a database on disk that ends with the program."""
+    # An empty name is such a database.
+    database = sqlite3.connect("", isolation_level=None)
+    database.executescript(SETTINGS + schema)
+    return database
+
+
 class Plan:
     """The files that need a row. Every method raises sqlite3.Error if the temporary folder is full."""
 
     def __init__(self) -> None:
-        # An empty name is a temporary database on disk.
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(SCHEMA)
+        self._database = temporary(SCHEMA)
 
     def __enter__(self) -> Self:
         return self

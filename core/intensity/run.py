@@ -154,7 +154,8 @@ class Run:
                 self._output.write(wanted)
         for row in rows:
             self._counts.add(row.path, row.code, row.detail)
-            self._averages.add(row)
+            if self._given.summary:
+                self._averages.add(row)
 
     def _report(self, failure: str | None) -> Iterator[str]:
         """Yield what is told at the end."""

@@ -1,29 +1,21 @@
-"""Lines in the order of a column, in a temporary database on disk, as `intensity.plan`."""
+"""Lines in the order of a column, in a temporary database on disk."""
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from intensity.plan import temporary
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
-CREATE TABLE lines (key, line TEXT);
-"""
 
 
 class Sorted:
     """Every method raises sqlite3.Error if the temporary folder is full."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(SCHEMA)
+        self._database = temporary("CREATE TABLE lines (key, line TEXT)")
 
     def add(self, key: Any, line: str) -> None:  # noqa: ANN401 - of any column
         self._database.execute("INSERT INTO lines VALUES (?, ?)", (key, line))
