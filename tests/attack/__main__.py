@@ -20,11 +20,15 @@ def main() -> int:
         print(f"Not judged, because these programs are missing: {', '.join(lacking)}")  # noqa: T201 - it is a report
         return int(os.environ.get("REQUIRE_ALL") == "1")
     sound = {"JPEG": images.jpegs() | images.corpus("JPEG"), "PNG": images.pngs() | images.corpus("PNG")}
+    sound["WEBP"] = images.webps() | images.corpus("WEBP")
     classes = [row for row in rows([*sound["JPEG"].values()]) if ONLY in f"{row.image_format}, {row.title}"]
     run(classes, sound, SECONDS, SEED)
     lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
     print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above
     counts = ", ".join(f"{len(files)} sound {name}s" for name, files in sound.items())
+    for row in classes:
+        for kind, (damaged, wrong) in sorted(row.unnoticed.items()):
+            print(f"{row.image_format}, {kind}, {row.title}: {wrong:,} of {damaged:,} have another number.")  # noqa: T201 - as above
     print(f"\n{counts}; seed {SEED}, {SECONDS:g} s")  # noqa: T201 - as above
     failures = [failure for row in classes for failure in row.failures]
     for failure in failures:

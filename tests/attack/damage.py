@@ -256,3 +256,61 @@ def chunk_byte(data: bytes, chance: random.Random) -> bytes | None:
     chunk: Chunk = chunks[place]
     content = flipped(chunk.content, chance.randrange(len(chunk.content)), chance)
     return write_chunks([*chunks[:place], chunk._replace(content=content), *chunks[place + 1 :]])
+
+
+def flip_any(data: bytes, chance: random.Random) -> bytes | None:
+    return flipped(data, chance.randrange(len(data)), chance)
+
+
+def zeroed(data: bytes, chance: random.Random) -> bytes | None:
+    """A block of a disk that was never written."""
+    size = chance.choice([512, 4096])
+    place = chance.randrange(len(data)) // size * size
+    return data[:place] + bytes(min(size, len(data) - place)) + data[place + size :]
+
+
+def lost(data: bytes, chance: random.Random) -> bytes | None:
+    place = chance.randrange(len(data))
+    return data[:place] + data[place + chance.randint(1, 16) :]
+
+
+def riff_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Types and contents of the chunks of a WebP."""
+    found, place = [], 12
+    while place + 8 <= len(data):
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        found.append((data[place : place + 4], data[place + 8 : place + 8 + size]))
+        place += 8 + size + size % 2
+    return found
+
+
+def write_riff(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    body = b"".join(
+        kind + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2) for kind, content in chunks
+    )
+    return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+
+
+def webp_chunks(data: bytes, chance: random.Random) -> bytes | None:
+    """A chunk cut, lengthened, dropped, doubled, moved or renamed; all sizes fit again."""
+    chunks = riff_chunks(data)
+    place = chance.randrange(len(chunks))
+    kind, content = chunks[place]
+    match chance.randrange(6):
+        case 0 | 1:
+            chunks[place] = (kind, content[: chance.randrange(len(content) + 1)])
+        case 2:
+            chunks[place] = (kind, content + chance.randbytes(chance.randint(1, 64)))
+        case 3:
+            del chunks[place]
+        case 4:
+            chunks.insert(chance.randrange(len(chunks) + 1), (kind, content))
+        case _:
+            chunks[place] = (chance.choice([b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"JUNK"]), content)
+    return write_riff(chunks)
+
+
+def webp_header(data: bytes, chance: random.Random) -> bytes | None:
+    """A bit of the head of the file, or of a chunk and the first bytes of its content."""
+    starts = [0] + [found.start() for found in re.finditer(b"VP8[ LX]|ALPH|ANIM|ANMF", data)]
+    return flipped(data, min(chance.choice(starts) + chance.randrange(30), len(data) - 1), chance)

@@ -69,6 +69,30 @@ def pngs() -> dict[str, bytes]:
     return made | {"animated": apng(noise("RGB", (40, 30)), noise("RGB", (40, 30), seed=1))}
 
 
+def webps() -> dict[str, bytes]:
+    """Made by Pillow in every way that it offers: lossy, lossless, with alpha, of several partitions, animated."""
+    kinds: dict[str, dict[str, Any]] = {
+        "lossy": {"quality": 75},
+        "lossy, coarse": {"quality": 20, "method": 0},
+        "lossy, fine": {"quality": 95, "method": 6},
+        "lossless": {"lossless": True, "quality": 75},
+        "lossless, fast": {"lossless": True, "quality": 10, "method": 0},
+        "lossless, exact": {"lossless": True, "exact": True},
+    }
+    made = {
+        f"{name} {mode} {size} {seed}": encode(photo(mode, size, seed), "WEBP", **options)
+        for name, options in kinds.items()
+        for mode in ("RGB", "RGBA")
+        for size in ((80, 56), (203, 151))
+        for seed in range(3)
+    }
+    made |= {f"detailed {name}": encode(detailed(400, 304), "WEBP", **options) for name, options in kinds.items()}
+    for name, options in kinds.items():
+        frames = [photo("RGBA", (90, 70), seed) for seed in range(3)]
+        made[f"animated {name}"] = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
+    return made
+
+
 def corpus(image_format: str) -> dict[str, bytes]:
     """The files of `make corpus` that are not large and that both judges find sound."""
     found: dict[str, bytes] = {}
@@ -81,13 +105,13 @@ def corpus(image_format: str) -> dict[str, bytes]:
 
 def is_sound(image_format: str, data: bytes) -> bool:
     """Whether a file is of this format, sound for all, and of segments that are written again as read."""
-    if not data.startswith({"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG"}[image_format]):
+    if not data.startswith({"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG", "WEBP": b"RIFF"}[image_format]):
         return False
     number = ours(data)
     if number is None or number != pillow(data) or not strict(image_format, data)[0]:
         return False
     try:
-        return image_format == "PNG" or pillow(write_segments(read_segments(data))) == number
+        return image_format != "JPEG" or pillow(write_segments(read_segments(data))) == number
     except (AssertionError, IndexError):
         # `read_segments` reads only files with nothing between their segments.
         return False

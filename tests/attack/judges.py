@@ -11,13 +11,19 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from image_intensity import Limits, MeasurementError, measure
+from image_intensity import ImageFormat, Limits, MeasurementError, measure
 from tests.core.images import GRAY
 
 # Both read a file from a pipe and fail when they find damage: `djpeg -strict` at the first warning of libjpeg, and
 # `pngtopnm` at an error of libpng. An eighth of the size takes djpeg a tenth of the time, and it leaves out no code.
-COMMANDS = {"JPEG": ["djpeg", "-strict", "-scale", "1/8", "-outfile", "/dev/null"], "PNG": ["pngtopnm"]}
-PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm"}
+COMMANDS = {
+    "JPEG": ["djpeg", "-strict", "-scale", "1/8", "-outfile", "/dev/null"],
+    "PNG": ["pngtopnm"],
+    "WEBP": ["dwebp", "-quiet", "-pam", "-o", "-", "--", "-"],
+}
+# It reads the whole structure, of which `dwebp` passes over some. `dwebp` takes no animations.
+WEBP_STRUCTURE = ["webpinfo", "-quiet", "-"]
+PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm", "dwebp": "webp"}
 # What libpng says, and goes on, when it has all rows and then finds that their data or checksum is wrong.
 DAMAGE = b"libpng warning: IDAT: in"
 # What djpeg says first, and then nothing more, of the damage that is known to pass: up to seven bytes that are left at
@@ -27,8 +33,11 @@ LEFT = re.compile(rb"Corrupt JPEG data: [1-7] extraneous bytes before marker 0xd
 PORTABLE = re.compile(rb"(P[456])\s(\d+)\s(\d+)\s(?:(\d+)\s)?")
 # The place of the color type in a PNG. Gray with alpha is measured in 8 bits.
 COLOR_TYPE = 25
+# A bit of the flags of a WebP.
+ANIMATED = 0x02
 # A damaged header can have any size in it.
 MAX_PIXELS = 20_000_000
+FORMATS: tuple[ImageFormat, ...] = ("PNG", "JPEG", "WEBP")
 SECONDS = 20
 
 
@@ -40,9 +49,11 @@ def missing() -> list[str]:
 def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
     """What the strict program says of a file.
 
-    Returns: whether it accepts the file; for most PNGs, the average that libpng has; whether all that is wrong is what
-    is known to pass.
+    Returns: whether it accepts the file; for most PNGs and still WebPs, the average that libpng or libwebp has; whether
+    all that is wrong is what is known to pass.
     """
+    if image_format == "WEBP":
+        return strict_webp(data)
     try:
         answer = subprocess.run(COMMANDS[image_format], input=data, capture_output=True, check=False, timeout=SECONDS)
     except subprocess.TimeoutExpired:
@@ -50,6 +61,23 @@ def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
     sound = answer.returncode == 0 and DAMAGE not in answer.stderr
     number = libpng_average(answer.stdout, data) if sound and image_format == "PNG" else None
     return sound, number, not sound and bool(LEFT.search(answer.stderr))
+
+
+def strict_webp(data: bytes) -> tuple[bool, float | None, bool]:
+    """What `webpinfo` and, for a still picture, `dwebp` say of a file."""
+    try:
+        if subprocess.run(WEBP_STRUCTURE, input=data, capture_output=True, check=False, timeout=SECONDS).returncode:
+            return False, None, False
+        if data[12:16] == b"VP8X" and data[20] & ANIMATED:
+            return True, None, False
+        answer = subprocess.run(COMMANDS["WEBP"], input=data, capture_output=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return False, None, False
+    if answer.returncode:
+        return False, None, False
+    head, _, samples = answer.stdout.partition(b"ENDHDR\n")
+    width, height = (int(number) for number in re.findall(rb"(?:WIDTH|HEIGHT) (\d+)", head))
+    return True, average(Image.frombytes("RGBA", (width, height), samples).convert("RGB")), False
 
 
 def libpng_average(portable: bytes, data: bytes) -> float | None:
@@ -74,7 +102,7 @@ def average(image: Image.Image) -> float:
 def pillow(data: bytes) -> float | None:
     """Pillow's number, or None when it refuses the file."""
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             warnings.simplefilter("ignore")
             return average(image) if image.width * image.height <= MAX_PIXELS else None
     except Exception:  # noqa: BLE001 - whatever it is, there is no number
@@ -84,6 +112,6 @@ def pillow(data: bytes) -> float | None:
 def ours(data: bytes) -> float | None:
     """Our number, or None when the file is refused."""
     try:
-        return measure(data, limits=Limits(max_pixels=MAX_PIXELS)).average_intensity
+        return measure(data, limits=Limits(formats=FORMATS, max_pixels=MAX_PIXELS)).average_intensity
     except MeasurementError:
         return None

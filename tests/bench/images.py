@@ -8,22 +8,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from image_intensity import detect
+
 CORPUS = Path(__file__).parents[2] / ".corpus"
 WALLPAPERS = CORPUS / "wallpapers"
-SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG"}
 # The goals are for photos of 1 megapixel or more, and for graphics of 0.4 or more.
-LEAST_PIXELS = {"PNG": 400_000, "JPEG": 1_000_000}
+LEAST_PIXELS = {"PNG": 400_000, "JPEG": 1_000_000, "WEBP": 1_000_000}
 
 
 def corpus_files(folder: Path = CORPUS) -> list[Path]:
-    """Every PNG and JPEG of the corpus, by content, each once."""
+    """Every image of the corpus, by content, each once."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-    return [file for file in files if image_format(file.read_bytes())]
-
-
-def image_format(data: bytes) -> str | None:
-    """What the first bytes declare."""
-    return next((name for start, name in SIGNATURES.items() if data.startswith(start)), None)
+    return [file for file in files if detect(file.read_bytes())]
 
 
 def photo(width: int, height: int, seed: int = 1) -> Image.Image:
@@ -44,8 +40,10 @@ def encode(image: Image.Image, image_format: str, **options: object) -> bytes:
 
 def samples(image_format_wanted: str, most: int = 12) -> dict[str, bytes]:
     """Files of a format by name: generated ones, and up to `most` of the corpus from small to large."""
-    picture = photo(4000, 3000) if image_format_wanted == "JPEG" else photo(1600, 1200)
+    picture = photo(1600, 1200) if image_format_wanted == "PNG" else photo(4000, 3000)
     made = {"generated photo": encode(picture, image_format_wanted, quality=90)}
+    if image_format_wanted == "WEBP":
+        return made | webps(most // 2)
     if image_format_wanted == "PNG":
         made["generated palette"] = encode(picture.quantize(64), "PNG")
         made["generated gray"] = encode(picture.convert("L"), "PNG")
@@ -54,8 +52,19 @@ def samples(image_format_wanted: str, most: int = 12) -> dict[str, bytes]:
         data = file.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             enough = image.width * image.height >= LEAST_PIXELS[image_format_wanted]
-        if enough and image_format(data) == image_format_wanted and data not in found.values():
+        if enough and detect(data) == image_format_wanted and data not in found.values():
             found["/".join(file.parts[-4:])] = data
     names = sorted(found, key=lambda name: len(found[name]))
     chosen = names[:: max(1, len(names) // most)][:most]
     return made | {name: found[name] for name in chosen}
+
+
+def webps(most: int) -> dict[str, bytes]:
+    """Photos of the corpus as lossy and lossless WebPs, in turns."""
+    made = {}
+    for number, (name, data) in enumerate(samples("JPEG", most).items()):
+        with Image.open(io.BytesIO(data)) as image:
+            lossless = number % 2 == 1
+            options = {"lossless": True, "quality": 20, "method": 2} if lossless else {"quality": 80}
+            made[f"{name}, {'lossless' if lossless else 'lossy'}"] = encode(image.convert("RGB"), "WEBP", **options)
+    return made

@@ -37,10 +37,10 @@ def png(samples: np.ndarray, depth: int, color_type: int, extra: bytes = b"") ->
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + data + chunk(b"IEND", b"")
 
 
-def encode(image: Image.Image, **options: object) -> bytes:
-    """The JPEG that Pillow writes."""
+def encode(image: Image.Image, image_format: str = "JPEG", **options: object) -> bytes:
+    """The file that Pillow writes."""
     file = io.BytesIO()
-    image.save(file, "JPEG", **options)
+    image.save(file, image_format, **options)
     return file.getvalue()
 
 
@@ -123,9 +123,41 @@ def jpeg_cases() -> dict[str, Case]:
     return cases
 
 
+def webp_cases() -> dict[str, Case]:
+    """Files and their gray values by name: of lossless ones, those of the pixels that they were made of."""
+    rng = np.random.default_rng(2020)
+    colors = rng.integers(0, 256, (SIZE, SIZE, 4), np.uint8)
+    few = rng.integers(0, 256, (12, 3), np.uint8)[rng.integers(0, 12, (SIZE, SIZE))]
+    shades = np.repeat(rng.integers(0, 256, (SIZE, SIZE, 1), np.uint8), 3, axis=2)
+    primaries = np.eye(3, dtype=np.uint8)[None] * 255
+    lossless = {
+        "rgb-lossless.webp": colors[..., :3],
+        "rgba-lossless.webp": colors,
+        "few-colors-lossless.webp": few,
+        "gray-lossless.webp": shades,
+        "red-green-blue-lossless.webp": primaries,
+    }
+    cases = {
+        name: Case(encode(Image.fromarray(pixels), "WEBP", lossless=True, exact=True), gray(pixels))
+        for name, pixels in lossless.items()
+    }
+    smooth = Image.fromarray(colors).resize((40, 40), Image.Resampling.BICUBIC)
+    frames: dict[str, object] = {"save_all": True, "append_images": [smooth.rotate(90)]}
+    lossy = {
+        "rgb-lossy.webp": encode(smooth.convert("RGB"), "WEBP", quality=80),
+        "rgb-lossy-coarse.webp": encode(smooth.convert("RGB"), "WEBP", quality=10, method=6),
+        "rgba-lossy.webp": encode(smooth, "WEBP", quality=80),
+        "animation-lossy.webp": encode(smooth, "WEBP", quality=80, **frames),
+        "animation-lossless.webp": encode(smooth, "WEBP", lossless=True, **frames),
+    }
+    for name, data in lossy.items():
+        cases[name] = Case(data, gray(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))))
+    return cases
+
+
 def main() -> None:
     """Write images, expected.json and expected-regions.json."""
-    cases = png_cases() | jpeg_cases()
+    cases = png_cases() | jpeg_cases() | webp_cases()
     for name, case in cases.items():
         (FOLDER / name).write_bytes(case.data)
     expected = {name: case.average() for name, case in cases.items()}

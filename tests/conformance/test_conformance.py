@@ -7,7 +7,7 @@ import json
 import pytest
 
 from image_intensity import Options, Region
-from tests.conformance.__main__ import FOLDER, expected_regions, png_cases
+from tests.conformance.__main__ import FOLDER, expected_regions, png_cases, webp_cases
 from tests.core.samples import measured
 
 EXPECTED: dict[str, float] = json.loads((FOLDER / "expected.json").read_text())
@@ -28,14 +28,14 @@ def test_the_average_of_a_region_is_the_expected_one_to_the_last_bit(name: str, 
 
 
 def test_every_image_has_an_expected_value() -> None:
-    images = {file.name for file in FOLDER.iterdir() if file.suffix in {".png", ".jpg"}}
+    images = {file.name for file in FOLDER.iterdir() if file.suffix in {".png", ".jpg", ".webp"}}
     assert images == EXPECTED.keys() == REGIONS.keys()
-    assert len(images) > 15
+    assert len(images) > 25
 
 
 def test_the_expected_values_are_those_of_the_formulas() -> None:
-    cases = png_cases()
+    cases = png_cases() | {name: case for name, case in webp_cases().items() if "lossless" in name}
     assert {name: case.average() for name, case in cases.items()} == {
-        name: value for name, value in EXPECTED.items() if name.endswith(".png")
+        name: value for name, value in EXPECTED.items() if name in cases
     }
-    assert expected_regions(cases) == {name: value for name, value in REGIONS.items() if name.endswith(".png")}
+    assert expected_regions(cases) == {name: value for name, value in REGIONS.items() if name in cases}

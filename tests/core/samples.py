@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from image_intensity import Limits, Measurement, Options, measure
+from image_intensity import FORMATS, Limits, Measurement, Options, measure
 
 # A pixel count of 100 million would be refused by default; tests of limits set their own.
 MAX_PIXELS = 64_000_000
@@ -25,7 +25,7 @@ def encoded(image: Image.Image, image_format: str, **options: Any) -> bytes:  # 
 
 def measured(data: bytes, options: Options | None = None, max_pixels: int = MAX_PIXELS) -> Measurement:
     """The measurement of a file."""
-    return measure(data, options or Options(), Limits(max_pixels=max_pixels))
+    return measure(data, options or Options(), Limits(formats=tuple(FORMATS), max_pixels=max_pixels))
 
 
 def pixels(mode: str, size: tuple[int, int] = (61, 47), seed: int = 1) -> Image.Image:

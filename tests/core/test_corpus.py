@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from image_intensity import MeasurementError
@@ -30,6 +33,11 @@ REFUSED = {
 }
 
 
+# Bytes: larger files take cwebp seconds.
+SMALL = 100_000
+ENOUGH = 210
+
+
 def expected_average(data: bytes) -> float:
     """What Pillow and NumPy say, with 16-bit gray at full depth."""
     with warnings.catch_warnings():
@@ -51,6 +59,34 @@ def difference(file: Path) -> str | None:
     if file.name in REFUSED or average != expected_average(data):
         return f"{file}: measured as {average}"
     return None
+
+
+# As people call cwebp.
+CWEBP = [
+    *([f"-q {quality} -m {method}"] for quality in (10, 50, 75, 95) for method in (0, 4, 6)),
+    *([f"-lossless -z {level}"] for level in (0, 3, 6)),
+    *(["-near_lossless 40"], ["-lossless -exact"], ["-preset drawing"], ["-alpha_q 30 -partition_limit 50"]),
+    *(["-segments 4 -sns 80 -f 60 -sharpness 5"], ["-af -pass 3 -jpeg_like"], ["-crop 0 0 16 16"]),
+]
+
+
+@pytest.mark.skipif(not shutil.which("cwebp"), reason="needs cwebp (package webp)")
+def test_webps_that_cwebp_makes_of_the_corpus_are_exact(tmp_path: Path) -> None:
+    files = [file for file in corpus_files() if file.stat().st_size < SMALL and file.name not in REFUSED]
+    if not files:
+        missing(f"a corpus of real images in {CORPUS.name} (make corpus)")
+    wrong, made = [], 0
+    for number, file in enumerate(files):
+        [options] = CWEBP[number % len(CWEBP)]
+        webp = tmp_path / f"{number}.webp"
+        command = ["cwebp", "-quiet", "-mt", *options.split(), str(file), "-o", str(webp)]
+        if made == ENOUGH:
+            break
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            made += 1
+            wrong += [line] if (line := difference(webp)) else []
+    assert wrong == []
+    assert made == ENOUGH
 
 
 def test_every_image_of_the_corpus_is_exact() -> None:
