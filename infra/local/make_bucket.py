@@ -14,12 +14,14 @@ BUCKET = "image-intensity-uploads"
 # As in template.yaml. A form is signed, so any page may send it. No page may read or list what was uploaded.
 CORS = {"CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["POST"], "AllowedHeaders": ["*"]}]}
 
-# MiniStack has put its address and keys into the environment.
-s3: Any = Session().create_client("s3")
-region = s3.meta.region_name
-# The first region of S3 needs no constraint.
-place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-# After a restart of a storage that keeps its files, the bucket exists, without its CORS rules.
-with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-    s3.create_bucket(Bucket=BUCKET, **place)
-s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
+# `sam.py` imports the name.
+if __name__ == "__main__":
+    # MiniStack has put its address and keys into the environment.
+    s3: Any = Session().create_client("s3")
+    region = s3.meta.region_name
+    # The first region of S3 needs no constraint.
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    # After a restart of a storage that keeps its files, the bucket exists, without its CORS rules.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=BUCKET, **place)
+    s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)
