@@ -11,7 +11,6 @@ import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -57,7 +56,7 @@ def running(line: str, clone: Path, environment: dict[str, str]) -> Iterator[Non
                 try:
                     urlopen(address, timeout=5).close()
                     break
-                except (URLError, TimeoutError):
+                except OSError:
                     time.sleep(0.2)
             else:
                 pytest.fail(f"no answer from {address}; the output of make is above")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Rows are written in order, so they wait for an earlier file that takes long. At most this many wait.
 MOST_WAITING = 2000
-# While no row comes, the caller gets its turn this often. In seconds.
+# While no row comes, the caller goes on this often. In seconds.
 TICK = 0.2
 # The kernel ends a process that takes too long. One that was stopped is ended by us, so many seconds later.
 STOPPED_SECONDS = 10.0

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from image_intensity import MeasurementError
 from tests.bench.images import CORPUS, corpus_files
 from tests.core.samples import measured
-from tests.support import missing
+from tests.support import executable, missing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +68,8 @@ CWEBP = [
 ]
 
 
-@pytest.mark.skipif(not shutil.which("cwebp"), reason="needs cwebp (package webp)")
 def test_webps_that_cwebp_makes_of_the_corpus_are_exact(tmp_path: Path) -> None:
+    cwebp = executable("cwebp")
     files = [file for file in corpus_files() if file.stat().st_size < SMALL and file.name not in REFUSED]
     if not files:
         missing(f"a corpus of real images in {CORPUS.name} (make corpus)")
@@ -79,7 +77,7 @@ def test_webps_that_cwebp_makes_of_the_corpus_are_exact(tmp_path: Path) -> None:
     for number, file in enumerate(files):
         [options] = CWEBP[number % len(CWEBP)]
         webp = tmp_path / f"{number}.webp"
-        command = ["cwebp", "-quiet", "-mt", *options.split(), str(file), "-o", str(webp)]
+        command = [cwebp, "-quiet", "-mt", *options.split(), str(file), "-o", str(webp)]
         if made == ENOUGH:
             break
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:

@@ -35,7 +35,7 @@ from image_intensity.formats.jpeg.picture import (
     corrupt,
 )
 
-# Each segment costs a turn in Python, however few bytes it has: 25 million empty ones fit into 100 MB. Honest files
+# Each segment costs time in Python, however few bytes it has: 25 million empty ones fit into 100 MB. Honest files
 # have metadata in segments of 64 KB (at most 1,600 of them) and a few segments for each scan.
 MAX_SEGMENTS = 10_000
 # The Multi-Picture Format (CIPA DC-007): an APP2 segment of this name holds a TIFF directory; its tag 0xB001, a 32-bit
