@@ -1,7 +1,8 @@
 """Pixels to counts of gray values, in one pass over strips that fit the CPU's cache. The statistics need no more.
 
 Levels are pairs of an alpha, 0 (transparent) to 255 (opaque), and the counts of the pixels that have it by gray value:
-int64 of shape (256,), or (65536,) where the file has 16-bit gray. Transparency is then arithmetic on counts.
+int64 of shape (256,), or (65536,) or (4096,) where the file has gray of 16 or 12 bits. Transparency is then arithmetic
+on counts.
 """
 
 from __future__ import annotations
@@ -29,11 +30,10 @@ if TYPE_CHECKING:
 
 OPAQUE = 255
 VALUES = 256
-VALUES_16_BIT = 65536
 
 
 def count(pixels: Pixels, structure: Structure, options: Options) -> Counts:
-    """Return the counts of the gray values of a picture under `options`, of shape (256,) or (65536,).
+    """Return the counts of the gray values of a picture under `options`, of shape (256,), (4096,) or (65536,).
 
     With alpha="weight" a pixel counts its alpha. Raises UnsupportedFormat or CorruptImage when `options` asks for a
     transparency that cannot be told.
@@ -61,7 +61,7 @@ def opaque_levels(pixels: Pixels, luma: Luma) -> Counts:
         values, numbers = palette_counts(pixels, luma)
         return np.bincount(values, weights=numbers, minlength=VALUES).astype(np.int64)
     if pixels.mode.startswith("I;16"):
-        return sum_counts(np.bincount(np.asarray(strip).ravel(), minlength=VALUES_16_BIT) for strip in pixels.strips)
+        return sum_counts(np.bincount(np.asarray(strip).ravel(), minlength=pixels.values) for strip in pixels.strips)
     return sum_counts(np.array(gray(strip, luma).histogram(), np.int64) for strip in pixels.strips)
 
 

@@ -59,7 +59,7 @@ class Measurement:
     histogram: 256 counts of pixels by gray value; 16-bit values count at the nearest, round(value / 257). With
         alpha="weight" a pixel counts its alpha, 0 to 255.
     options: what the caller chose.
-    stored_bit_depth: bits per sample in the file. bit_depth: of the gray values that were measured, 8 or 16.
+    stored_bit_depth: bits per sample in the file. bit_depth: of the gray values that were measured, 8, 12 or 16.
     frames: pictures in the file, as it declares; the first is measured.
     algorithm: as the function `algorithm` of the code that measured had it.
     decoders: versions of the libraries that decoded.
@@ -75,7 +75,7 @@ class Measurement:
     histogram: tuple[int, ...]
     options: Options = field(default_factory=Options)
     stored_bit_depth: int = 8
-    bit_depth: Literal[8, 16] = 8
+    bit_depth: Literal[8, 12, 16] = 8
     frames: int = 1
     algorithm: str = ALGORITHM_VERSION
     decoders: dict[str, str] = field(default_factory=lambda: dict(DECODERS))

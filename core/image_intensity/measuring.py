@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import kornia_rs
 import PIL
@@ -16,7 +16,7 @@ from PIL import features
 from image_intensity import formats, summary
 from image_intensity.errors import RegionOutsideImage
 from image_intensity.formats.table import FORMATS
-from image_intensity.levels import VALUES, count
+from image_intensity.levels import count
 from image_intensity.measurement import Measurement, algorithm
 from image_intensity.options import Limits, Options
 from image_intensity.pixels import make_room
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from image_intensity.options import Region
 
+# By the number of gray values.
+BIT_DEPTHS: dict[int, Literal[8, 12, 16]] = {1 << 8: 8, 1 << 12: 12, 1 << 16: 16}
 DEFAULT_OPTIONS, DEFAULT_LIMITS = Options(), Limits()
 # The decoders of this installation: each measurement carries their versions, and those of its own format.
 DECODERS = {
@@ -86,7 +88,7 @@ def measure(
         options=options,
         algorithm=algorithm(options),
         stored_bit_depth=structure.bit_depth,
-        bit_depth=8 if counts.size == VALUES else 16,
+        bit_depth=BIT_DEPTHS[counts.size],
         frames=structure.frames,
         decoders={**DECODERS, **OWN_DECODERS[image_format]},
     )

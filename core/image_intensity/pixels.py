@@ -53,12 +53,13 @@ class Pixels:
 
     mode: the Pillow mode that the file is stored in. size: width and height of the picture. strips: images with the
     pixels, each once, in any order and shape, in this mode. RGB may come as RGBX: its fourth byte has no meaning. Use a
-    strip before you ask for the next one: they may share memory.
+    strip before you ask for the next one: they may share memory. values: how many gray values mode I;16 may have.
     """
 
     mode: str
     size: tuple[int, int]
     strips: Iterator[Image.Image]
+    values: int = 1 << 16
 
 
 def from_image(image: Image.Image, region: Region | None = None) -> Pixels:

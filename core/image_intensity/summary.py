@@ -16,18 +16,13 @@ if TYPE_CHECKING:
 def mean(counts: Counts) -> float:
     """Return the mean gray value on the scale 0 to 255: the float64 nearest to the true one."""
     # Whole numbers up to the division: 200 million pixels times an alpha of 255 times 65535 is far below 2 to the 63.
-    return int(np.arange(counts.size) @ counts) / (int(counts.sum()) * step(counts))
-
-
-def step(counts: Counts) -> int:
-    """Return what one unit of the scale 0 to 255 is in gray values: 1, or 257 of 16-bit ones (65535 / 255)."""
-    return (counts.size - 1) // WHITE
+    return int(np.arange(counts.size) @ counts) * WHITE / (int(counts.sum()) * (counts.size - 1))
 
 
 def histogram(counts: Counts) -> tuple[int, ...]:
-    """Return 256 counts; a 16-bit value counts at the nearest, (value + 128) // 257."""
-    unit = step(counts)
-    nearest = (np.arange(counts.size) + unit // 2) // unit
+    """Return 256 counts; a value of more than 8 bits counts at the nearest: of 16 bits, (value + 128) // 257."""
+    highest = counts.size - 1
+    nearest = (2 * WHITE * np.arange(counts.size) + highest) // (2 * highest)
     folded = np.zeros(WHITE + 1, np.int64)
     np.add.at(folded, nearest, counts)
     return tuple(folded.tolist())
@@ -38,7 +33,11 @@ def statistics(counts: Counts) -> Statistics:
     values = np.flatnonzero(counts)
     numbers = counts[values]
     running = np.cumsum(numbers)
-    total, unit = int(running[-1]), step(counts)
+    total, highest = int(running[-1]), counts.size - 1
+
+    def scaled(value: int, parts: int = 1) -> float:
+        """Return a value, or one of some parts, on the scale 0 to 255: 257 of 65535 are 1."""
+        return value * WHITE / (parts * highest)
 
     def at(rank: int) -> int:
         """Return the smallest value that at least `rank` pixels do not exceed."""
@@ -47,11 +46,11 @@ def statistics(counts: Counts) -> Statistics:
     # Ranks are whole numbers, so that no rounding decides on which side of a step a percentile falls.
     lower, upper = at(-(-total // 2)), at(total // 2 + 1)
     return Statistics(
-        minimum=int(values[0]) / unit,
-        maximum=int(values[-1]) / unit,
-        median=(lower + upper) / (2 * unit),
-        standard_deviation=standard_deviation(values, numbers) / unit,
-        percentiles={str(percent): at(-(-total * percent // 100)) / unit for percent in PERCENTILES},
+        minimum=scaled(int(values[0])),
+        maximum=scaled(int(values[-1])),
+        median=scaled(lower + upper, parts=2),
+        standard_deviation=standard_deviation(values, numbers) / (highest / WHITE),
+        percentiles={str(percent): scaled(at(-(-total * percent // 100))) for percent in PERCENTILES},
         entropy=entropy(numbers / total),
         share_black=int(counts[0]) / total,
         share_white=int(counts[-1]) / total,

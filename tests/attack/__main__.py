@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tests.attack import images
+from tests.attack import images, tiffs
 from tests.attack.campaign import HEAD, rows, run
 from tests.attack.judges import missing
 
@@ -21,10 +21,13 @@ def main() -> int:
         return int(os.environ.get("REQUIRE_ALL") == "1")
     sound = {"JPEG": images.jpegs() | images.corpus("JPEG"), "PNG": images.pngs() | images.corpus("PNG")}
     sound["WEBP"] = images.webps() | images.corpus("WEBP")
-    classes = [row for row in rows([*sound["JPEG"].values()]) if ONLY in f"{row.image_format}, {row.title}"]
+    sound |= tiffs.sound_files()
+    every = [*rows([*sound["JPEG"].values()]), *tiffs.rows()]
+    classes = [row for row in every if ONLY in f"{row.image_format}, {row.title}"]
     run(classes, sound, SECONDS, SEED)
     lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
     print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above
+    print("\n".join(["", *(row.summary for row in classes if isinstance(row, tiffs.TiffRow))]))  # noqa: T201 - as above
     counts = ", ".join(f"{len(files)} sound {name}s" for name, files in sound.items())
     for row in classes:
         for kind, (damaged, wrong) in sorted(row.unnoticed.items()):

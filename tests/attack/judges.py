@@ -23,7 +23,7 @@ COMMANDS = {
 }
 # It reads the whole structure, of which `dwebp` passes over some. `dwebp` takes no animations.
 WEBP_STRUCTURE = ["webpinfo", "-quiet", "-"]
-PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm", "dwebp": "webp"}
+PACKAGES = {"djpeg": "libjpeg-turbo-progs", "pngtopnm": "netpbm", "dwebp": "webp", "tiffinfo": "libtiff-tools"}
 # What libpng says, and goes on, when it has all rows and then finds that their data or checksum is wrong.
 DAMAGE = b"libpng warning: IDAT: in"
 # What djpeg says first, and then nothing more, of the damage that is known to pass: up to seven bytes that are left at
@@ -43,7 +43,7 @@ SECONDS = 20
 
 def missing() -> list[str]:
     """The programs that this machine lacks, each with the Debian package that has it."""
-    return [f"{name} (package {PACKAGES[name]})" for name, *_ in COMMANDS.values() if not shutil.which(name)]
+    return [f"{name} (package {PACKAGES[name]})" for name in PACKAGES if not shutil.which(name)]
 
 
 def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:

@@ -37,6 +37,14 @@ LIMITS = Limits(formats=tuple(FORMATS))
 # Seconds by name.
 Times = dict[str, list[float]]
 ROUNDS = int(os.environ.get("ROUNDS", "9"))
+# Pillow's names of compressions, and ours.
+TIFFS = {
+    None: "none",
+    "tiff_lzw": "LZW",
+    "tiff_adobe_deflate": "deflate",
+    "packbits": "PackBits",
+    "jpeg": "JPEG",
+}
 FILE = Path(__file__).parents[2] / "docs/benchmarks.md"
 FIRST_CALL = """
 import io, sys, time
@@ -144,6 +152,22 @@ def ratio(images: list[Times], name: str, other: str, of: Callable[[list[float]]
     return statistics.median(of(times[name]) / of(times[other]) for times in images)
 
 
+def tiffs() -> tuple[list[str], dict[str, Times]]:
+    """Rows of a table, and their times, by compression: a picture of 12 megapixels as Pillow writes it."""
+    functions: dict[str, Callable[[bytes], object]] = {"ours": ours, "reference": reference}
+    rows = ["| TIFF of 12 MP | KB | reference, ms | ours to reference |", "| --- | --- | --- | --- |"]
+    found = {}
+    for compression, name in TIFFS.items():
+        data = encode(photo(4000, 3000), "TIFF", compression=compression)
+        assert ours(data) == reference(data), name
+        found[name] = timed(functions, data)
+        milliseconds = statistics.median(found[name]["reference"]) * 1e3
+        relative = ratio([found[name]], "ours", "reference")
+        rows.append(f"| {name} | {len(data) // 1024} | {milliseconds:.1f} | {relative:.2f} |")
+        print(rows[-1], flush=True)  # noqa: T201 - it is a report
+    return rows, found
+
+
 def first_call() -> float:
     """The ratio of ours to the reference for the first image of a process, a JPEG of 12 megapixels."""
     data = encode(photo(4000, 3000), "JPEG", quality=90)
@@ -160,6 +184,7 @@ def main() -> None:
     jpeg_row, jpegs = warm("JPEG")
     png_row, pngs = warm("PNG")
     webp_row, webps = warm("WEBP")
+    tiff_rows, by_compression = tiffs()
     first = first_call()
     goals = ["| | goal | by medians | by the quietest rounds |", "| --- | --- | --- | --- |"]
     for title, goal, images, other in (
@@ -168,6 +193,8 @@ def main() -> None:
         ("WebP, warm, ours to reference", 1.9, webps, "reference"),
         ("JPEG, warm, ours to bare", 1.1, jpegs, "bare"),
         ("PNG, warm, ours to bare", 1.1, pngs, "bare"),
+        ("TIFF without compression, warm, ours to reference", 4, [by_compression["none"]], "reference"),
+        ("TIFF with deflate, warm, ours to reference", 2.2, [by_compression["deflate"]], "reference"),
     ):
         quietest = ratio(images, "ours", other, of=min)
         goals.append(f"| {title} | <= {goal} | {ratio(images, 'ours', other):.2f} | {quietest:.2f} |")
@@ -185,6 +212,8 @@ def main() -> None:
         jpeg_row,
         png_row,
         webp_row,
+        "",
+        *tiff_rows,
     ]
     FILE.write_text(head + "<!-- figures -->\n\n" + "\n".join(report) + "\n")
     print("\n".join(goals))  # noqa: T201 - as above

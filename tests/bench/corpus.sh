@@ -1,6 +1,6 @@
 #!/bin/sh
-# Real images into .corpus, without installing anything: Debian packages, in the versions of Debian 12, and what
-# scikit-image brings. The benchmarks take photos from wallpapers/; the corpus test measures all.
+# Real images into .corpus, without installing anything: Debian packages, in the versions of Debian 12, the TIFFs that
+# Pillow, libtiff and GraphicsMagick are tested with, and what scikit-image brings. The benchmarks take photos from wallpapers/; the corpus test measures all.
 set -eu
 wallpapers="lomiri-wallpapers-16.04=20.04.0-2 lomiri-wallpapers-20.04=20.04.0-2
     plasma-workspace-wallpapers=4:5.27.5-2 ukui-wallpapers=20.04.3-1.1"
@@ -27,5 +27,22 @@ unpack() {
 unpack wallpapers $wallpapers
 # shellcheck disable=SC2086
 unpack samples $samples
+
+# Source packages, by a list of its own: few machines have one.
+mkdir -p .corpus/tiffs/lists
+cd .corpus/tiffs
+echo "deb-src http://deb.debian.org/debian bookworm main" > sources.list
+sources() {
+    apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/lists" "$@"
+}
+sources update
+sources source --download-only pillow tiff graphicsmagick
+for file in *.orig.tar.?z*; do
+    case $file in *.asc) ;; *) tar --extract --wildcards --file "$file" '*.tif' '*.tiff' ;; esac
+    rm "$file"
+done
+rm -r lists sources.list ./*.dsc ./*.debian.tar.xz
+cd ../..
+
 sed -n '/^scikit-image==/,/[^\\]$/p' requirements-corpus.txt |
     "$UV" pip install --quiet --no-deps --require-hashes --target .corpus/samples/python --requirement -

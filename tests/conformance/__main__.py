@@ -17,6 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from tests.core import tiffs
+
 FOLDER = Path(__file__).parent
 SIZE = 16
 
@@ -50,9 +52,9 @@ def gray(colors: np.ndarray) -> np.ndarray:
     return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
 
 
-def average(values: np.ndarray, unit: int = 1) -> float:
+def average(values: np.ndarray, unit: Fraction | int = 1) -> float:
     """The float64 nearest to the mean of whole numbers over `unit`."""
-    return float(Fraction(int(values.sum()), values.size * unit))
+    return float(Fraction(int(values.sum())) / (values.size * unit))
 
 
 class Case(NamedTuple):
@@ -60,7 +62,7 @@ class Case(NamedTuple):
 
     data: bytes
     values: np.ndarray
-    unit: int = 1
+    unit: Fraction | int = 1
 
     def average(self, region: str = "") -> float:
         """The average of the image, or of a region "x,y,width,height" of it."""
@@ -155,9 +157,54 @@ def webp_cases() -> dict[str, Case]:
     return cases
 
 
+def tiff_cases() -> dict[str, Case]:
+    """Files and their gray values by name."""
+    rng = np.random.default_rng(1992)
+    cases: dict[str, Case] = {}
+    bits = rng.integers(0, 2, (SIZE, SIZE))
+    data = tiffs.image(bits, 1, tiffs.WHITE_IS_ZERO, compression=tiffs.PACKBITS, rows=5)
+    cases["gray-1-bit-white.tif"] = Case(data, 255 * (1 - bits))
+    gray_4 = rng.integers(0, 16, (SIZE, SIZE))
+    cases["gray-4-bit.tif"] = Case(tiffs.image(gray_4, 4, rows=3), gray_4 * 17)
+    gray_12 = rng.integers(0, 1 << 12, (SIZE, SIZE))
+    cases["gray-12-bit.tif"] = Case(tiffs.image(gray_12, 12, order=">"), gray_12, Fraction(4095, 255))
+    gray_16 = rng.integers(0, 1 << 16, (SIZE, SIZE))
+    data = tiffs.image(gray_16, 16, tiffs.WHITE_IS_ZERO, compression=tiffs.DEFLATE)
+    cases["gray-16-bit-white.tif"] = Case(data, 65535 - gray_16, 257)
+    colors = rng.integers(0, 256, (SIZE, SIZE, 3))
+    cases["rgb.tif"] = Case(tiffs.image(colors, 8, tiffs.RGB), gray(colors))
+    deep = colors * 256 + rng.integers(0, 256, colors.shape)
+    cases["rgb-16-bit.tif"] = Case(tiffs.image(deep, 16, tiffs.RGB, order=">", rows=4), gray(colors))
+    alpha = np.concatenate([colors, rng.integers(0, 256, (SIZE, SIZE, 1))], axis=2)
+    data = tiffs.image(alpha, 8, tiffs.RGB, compression=tiffs.DEFLATE, big=True, more={tiffs.EXTRA: [2]})
+    cases["rgba-bigtiff.tif"] = Case(data, gray(colors))
+    palette, indices = rng.integers(0, 1 << 16, (3, 16)), rng.integers(0, 16, (SIZE, SIZE))
+    data = tiffs.image(indices, 4, tiffs.INDEXED, more={tiffs.PALETTE: palette.ravel().tolist()})
+    cases["palette.tif"] = Case(data, gray((palette >> 8).T[indices]))
+    # Pillow has the coder.
+    image = Image.fromarray(colors.astype(np.uint8))
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    cases["rgb-lzw.tif"] = Case(file.getvalue(), gray(colors))
+    inks = rng.integers(0, 256, (SIZE, SIZE, 4)).astype(np.uint8)
+    converted = np.asarray(Image.fromarray(inks, "CMYK").convert("RGB"))
+    cases["cmyk.tif"] = Case(tiffs.image(inks, 8, tiffs.CMYK), gray(converted))
+    return cases
+
+
+def jpeg_tiff_cases() -> dict[str, Case]:
+    """Files of JPEG data in TIFF, and their gray values, by name."""
+    rng = np.random.default_rng(7)
+    image = Image.fromarray(rng.integers(0, 256, (SIZE, SIZE, 3), np.uint8)).resize((40, 40), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    image.save(file, "TIFF", compression="jpeg", quality=90)
+    colors = np.asarray(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
+    return {"rgb-jpeg.tif": Case(file.getvalue(), gray(colors))}
+
+
 def main() -> None:
     """Write images, expected.json and expected-regions.json."""
-    cases = png_cases() | jpeg_cases() | webp_cases()
+    cases = png_cases() | jpeg_cases() | webp_cases() | tiff_cases() | jpeg_tiff_cases()
     for name, case in cases.items():
         (FOLDER / name).write_bytes(case.data)
     expected = {name: case.average() for name, case in cases.items()}

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from image_intensity.formats import jpeg, png, webp
+from image_intensity.formats import jpeg, png, tiff, webp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-ImageFormat = Literal["PNG", "JPEG", "WEBP"]
+ImageFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 DEFAULT_FORMATS: tuple[ImageFormat, ...] = ("PNG", "JPEG")
 
 
@@ -69,6 +69,16 @@ FORMATS: dict[ImageFormat, Facts] = {
         # Twice the time of JPEG for each pixel, and half of the bytes.
         seconds_per_byte=0.4e-6,
         decoders={"libwebp": "webp"},
+    ),
+    "TIFF": Facts(
+        suffixes=("tif", "tiff"),
+        media_types=("image/tiff",),
+        signatures=tuple({0: signature} for signature in tiff.SIGNATURES),
+        size=tiff.size,
+        # A strip of JPEG that is the whole picture is copied with its tables, and again without metadata.
+        copies=3,
+        seconds_per_byte=0.02e-6,
+        decoders={"libtiff": "libtiff", "libjpeg-turbo": "libjpeg_turbo"},
     ),
 }
 

@@ -52,7 +52,7 @@ def check_blocks(data: Iterable[memoryview]) -> None:
     starts = sorted(chance.randrange(total) for _ in range(SAMPLES))
     heads = count_heads([*samples(parts, starts)])
     if heads * LEAST_BLOCK_BYTES > SAMPLES * SAMPLE_BYTES:
-        raise UnsupportedFormat("The compressed data of this PNG has smaller blocks than encoders write.")
+        raise UnsupportedFormat("The compressed data of this image has smaller blocks than encoders write.")
 
 
 def samples(parts: Sequence[memoryview], starts: Iterable[int]) -> Iterator[bytes]:

@@ -119,7 +119,7 @@ def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
     yield memoryview(b"")
 
 
-def stored_block(content: bytes) -> bytes:
+def stored_block(content: bytes | memoryview) -> bytes:
     """Return the head of an uncompressed block of a deflate stream, which is not the last one."""
     return struct.pack("<BHH", 0, len(content), len(content) ^ STORED_BYTES)
 

@@ -129,7 +129,7 @@ class Method(OptionsSaid):
     """The weights of red, green and blue; a gray value is their weighted mean, rounded to the nearest integer."""
     scale: tuple[int, int]
     """Black and white."""
-    bit_depth: Literal[8, 16]
+    bit_depth: Literal[8, 12, 16]
     """Bits of the gray values that were measured."""
     stored_bit_depth: int
     """Bits per sample in the file; 16-bit files other than gray without alpha are measured at 8."""

@@ -1,0 +1,155 @@
+"""Damaged TIFFs, by compression: what libtiff's own program says of them, and what the measurement makes of them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from image_intensity import Limits, MeasurementError, detect, measure
+from image_intensity.formats.tiff.structure import read
+from tests.attack.campaign import Row
+from tests.bench.images import CORPUS
+from tests.core import tiffs
+from tests.core.images import photo
+
+if TYPE_CHECKING:
+    import random
+
+LIMITS = Limits(formats=("TIFF",), max_pixels=20_000_000)
+# It reads all strips and tiles, and says what it does not like in messages alone.
+JUDGE = ["tiffinfo", "-D"]
+SECONDS = 20
+MOST_BYTES = 150_000
+NAMES = {1: "none", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits"}
+# Of what the judge refuses, so many may have another number.
+MOST_WRONG = 0.005
+# Bytes of a directory before its tags, and of a tag.
+DIRECTORY, LARGE_DIRECTORY = (2, 12), (8, 20)
+
+
+@dataclass
+class TiffRow(Row):
+    """A compression, and what came of damaged files of it. unnoticed: other numbers, whatever the judge says."""
+
+    unnoticed_numbers: int = 0
+
+    def add(self, whole: bytes, mutant: bytes) -> None:
+        """Judge a damaged file. Most of what the judge refuses without us is metadata, which changes no number."""
+        self.mutants += 1
+        expected, number = average(whole), average(mutant)
+        wrong = number is not None and number != expected
+        self.unnoticed_numbers += wrong
+        if is_sound(mutant):
+            self.found += number is None
+            return
+        self.refused += 1
+        if wrong:
+            self.accepted += 1
+            self.errors.append(abs((number or 0) - (expected or 0)))
+
+    @property
+    def failures(self) -> list[str]:
+        """What should not be. A single one says nothing in a short run."""
+        if self.accepted <= max(MOST_WRONG * self.refused, 1):
+            return []
+        return [
+            f"{self.image_format}, {self.title}: {self.accepted} of {self.refused} that are damaged have another number"
+        ]
+
+    @property
+    def summary(self) -> str:
+        """The share of all damage that nobody notices."""
+        share = self.unnoticed_numbers / max(self.mutants, 1)
+        counts = f"{self.unnoticed_numbers:,} of {self.mutants:,}"
+        return f"{self.image_format}, {self.title}: {counts} have another number ({share:.1%})"
+
+
+def average(data: bytes) -> float | None:
+    """Our number, or None."""
+    try:
+        return measure(data, limits=LIMITS).average_intensity
+    except MeasurementError:
+        return None
+
+
+def is_sound(data: bytes) -> bool:
+    """Whether the judge reads a file and has nothing to say of it."""
+    with tempfile.NamedTemporaryFile(suffix=".tif") as file:
+        file.write(data)
+        file.flush()
+        try:
+            answer = subprocess.run([*JUDGE, file.name], capture_output=True, check=False, timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            return False
+    return answer.returncode == 0 and not answer.stderr
+
+
+def made() -> list[bytes]:
+    """TIFFs of every kind and compression."""
+    found = []
+    for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK"):
+        picture = photo("RGB", (203, 151)).convert(mode)
+        packed = ["jpeg"] if mode in {"L", "RGB", "CMYK"} else []
+        for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", *packed):
+            for strip_size in (4096, 1 << 20):
+                file = io.BytesIO()
+                picture.save(file, "TIFF", compression=compression, strip_size=strip_size)
+                found.append(file.getvalue())
+    for order in "<>":
+        for packer in tiffs.PACKERS:
+            samples = np.asarray(photo("L", (120, 90))).astype(int) * 257
+            found.append(tiffs.image(samples, 16, compression=packer, rows=20, order=order, big=order == ">"))
+    return found
+
+
+def compression_of(data: bytes) -> str:
+    """The name of the compression of the first page."""
+    return NAMES.get(read(data).compression, "deflate")
+
+
+def sound_files() -> dict[str, dict[str, bytes]]:
+    """By format and compression: those made here and those of the corpus, if both judges find them sound."""
+    real = (file for file in sorted(CORPUS.rglob("*.tif*")) if file.is_file() and file.stat().st_size <= MOST_BYTES)
+    files = [*made(), *(file.read_bytes() for file in real)]
+    found: dict[str, dict[str, bytes]] = {f"TIFF {name}": {} for name in NAMES.values()}
+    for number, data in enumerate(files):
+        if detect(data) == "TIFF" and average(data) is not None and is_sound(data):
+            found[f"TIFF {compression_of(data)}"][str(number)] = data
+    return found
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """A TIFF cut, with a block of zeros, a bit flipped anywhere or in its directory, or bytes lost."""
+    place, length = chance.randrange(8, len(data)), len(data)
+    match chance.randrange(6):
+        case 0:
+            return data[:place]
+        case 1:
+            size = chance.choice([512, 4096])
+            start = place // size * size
+            return data[:start] + bytes(min(size, length - start)) + data[start + size :]
+        case 2:
+            return data[:place] + data[place + chance.randrange(1, 64) :]
+        case 3:
+            place = in_directory(data, chance)
+    return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
+
+
+def in_directory(data: bytes, chance: random.Random) -> int:
+    """A place in the first directory."""
+    order, large = ("<" if data[:2] == b"II" else ">"), 43 in data[2:4]
+    head, tag = LARGE_DIRECTORY if large else DIRECTORY
+    (start,) = struct.unpack_from(f"{order}Q" if large else f"{order}I", data, 8 if large else 4)
+    (count,) = struct.unpack_from(f"{order}Q" if large else f"{order}H", data, start)
+    return int(start) + chance.randrange(head + tag * count)
+
+
+def rows() -> list[TiffRow]:
+    """A class of damage for each compression."""
+    return [TiffRow("cut, zeros, bits flipped, bytes lost", f"TIFF {name}", damaged) for name in NAMES.values()]
