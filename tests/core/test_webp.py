@@ -19,11 +19,8 @@ from image_intensity import (
     Options,
     TooManyPixels,
     UnsupportedFormat,
-    detect,
-    formats,
     measure,
 )
-from image_intensity.formats import webp
 from image_intensity.formats.webp.structure import MAX_CHUNKS, PIXEL_BYTES, chunk, file_of
 from tests.attack.damage import riff_chunks, write_riff
 from tests.attack.images import webps
@@ -92,13 +89,6 @@ def test_a_first_frame_smaller_than_its_canvas_is_on_transparent_black() -> None
     assert result.image_size == (100, 80)
     assert result.average_intensity == expected(data)
     assert result.histogram[0] >= 100 * 80 - 64 * 48
-
-
-@pytest.mark.parametrize("data", [LOSSY, ALPHA, LOSSLESS, MADE["animated lossy"]])
-def test_the_header_tells_the_size(data: bytes) -> None:
-    assert detect(data) == "WEBP"
-    _, structure = formats.read(data, LIMITS)
-    assert webp.size(data) == structure.size
 
 
 def test_metadata_and_further_frames_may_be_damaged() -> None:

@@ -1,8 +1,8 @@
 """What there is to know of each format before a file is read. All other places that name formats read it here.
 
 It needs the standard library only: the gateway, which has no decoder, reads it too. `png` and its like have the rest: a
-package for each format, named as its row, with `size` here and two modules that are loaded when a file is measured:
-`structure` has `read`, and `decoding` has `decode`.
+package for each format, named as its row, with two modules that are loaded when a file is measured: `structure` has
+`read`, and `decoding` has `decode`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from image_intensity.formats import jpeg, png, tiff, webp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
 ImageFormat = Literal["PNG", "JPEG", "WEBP", "TIFF"]
 DEFAULT_FORMATS: tuple[ImageFormat, ...] = ("PNG", "JPEG")
@@ -25,7 +25,6 @@ class Facts:
 
     suffixes: the ends of names by which files are found in folders and buckets, in lower case, without the dot.
     media_types: of a body that is the file. signatures: a file has all bytes of one of these, by their offset.
-    size: returns width and height as the header has them, unchecked, or raises LookupError or struct.error.
     copies: how many of the file are in memory while it is decoded. seconds_per_byte: what measuring takes on Lambda,
     for estimates. decoders: libraries in Pillow whose versions are recorded, by the name that they have there.
     """
@@ -33,7 +32,6 @@ class Facts:
     suffixes: tuple[str, ...]
     media_types: tuple[str, ...]
     signatures: tuple[Mapping[int, bytes], ...]
-    size: Callable[[bytes], tuple[int, int]]
     copies: int
     seconds_per_byte: float
     decoders: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +42,6 @@ FORMATS: dict[ImageFormat, Facts] = {
         suffixes=("png", "apng"),
         media_types=("image/png",),
         signatures=({0: png.SIGNATURE},),
-        size=png.size,
         copies=1,
         seconds_per_byte=0.09e-6,
     ),
@@ -52,7 +49,6 @@ FORMATS: dict[ImageFormat, Facts] = {
         suffixes=("jpg", "jpeg", "jpe", "jfif", "mpo"),
         media_types=("image/jpeg",),
         signatures=({0: jpeg.SIGNATURE},),
-        size=jpeg.size,
         # It is decoded from a copy without metadata.
         copies=2,
         # Measured on a busy machine of two cores: a file of 1.03 MB and 8.4 megapixels took 60 ms. A virtual CPU of
@@ -63,7 +59,6 @@ FORMATS: dict[ImageFormat, Facts] = {
         suffixes=("webp",),
         media_types=("image/webp",),
         signatures=(webp.SIGNATURE,),
-        size=webp.size,
         # The parts that decoders get are copies.
         copies=2,
         # Twice the time of JPEG for each pixel, and half of the bytes.
@@ -74,7 +69,6 @@ FORMATS: dict[ImageFormat, Facts] = {
         suffixes=("tif", "tiff"),
         media_types=("image/tiff",),
         signatures=tuple({0: signature} for signature in tiff.SIGNATURES),
-        size=tiff.size,
         # A strip of JPEG that is the whole picture is copied with its tables, and again without metadata.
         copies=3,
         seconds_per_byte=0.02e-6,

@@ -10,7 +10,7 @@ from image_intensity.errors import UnsupportedFormat
 from image_intensity.formats.tiff.picture import corrupt
 
 BIG = 43
-# Each page costs a turn in Python, however few bytes it has, and so does each tag.
+# Each page costs time in Python, however few bytes it has, and so does each tag.
 MAX_PAGES = 100_000
 MAX_TAGS = 0xFFFF
 # The types of whole numbers as `struct` has them: BYTE, SHORT, LONG and LONG8.

@@ -20,7 +20,7 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
 COLOR_MAP, JPEG_TABLES = 320, 347
 # Of all Huffman and quantization tables (T.81, B.2.4).
 MOST_TABLES = 1 << 12
-# Each strip or tile costs a turn in Python, also an empty one, and one of JPEG some calls of a decoder: for CMYK six
+# Each strip or tile costs time in Python, also an empty one, and one of JPEG some calls of a decoder: for CMYK six
 # times as many. The slides of pathology have tiles of 256 x 256 pixels.
 MAX_PARTS, MAX_JPEG_PARTS, MAX_CMYK_PARTS = 100_000, 20_000, 2_000
 # Tiles may go beyond the picture. All of them have at most this many times its pixels, and some more.

@@ -100,7 +100,7 @@ class Intensity(BaseModel):
     image_size: tuple[int, int]
     """Width and height in pixels, as stored."""
     original_mode: str
-    """How the file stores its pixels, as a Pillow mode: 1, L, LA, P, RGB, RGBA, CMYK or I;16."""
+    """How the file stores its pixels, as a Pillow mode: 1, L, LA, P, RGB, RGBA, CMYK, I;16 or, in a TIFF, I;16B."""
     pixel_count: int
     """Pixels that were measured: width times height of the image, or of the region."""
     duration_ms: float
