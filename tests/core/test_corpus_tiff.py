@@ -41,7 +41,7 @@ REFUSED = {
 }
 # Pillow does not read the first one, and takes 12 bits for 16: what the samples are, by tifffile with imagecodecs.
 TWELVE_BITS = {"input_gray_12bit.tiff": 105.0979273314677, "12bit.cropped.tif": 0.16116996336996336}
-MOST_BYTES, LEAST_FILES = 5_000_000, 100
+MOST_BYTES, LEAST_FILES = 5_000_000, 90
 PICTURES, SIDE = 12, 400
 
 
