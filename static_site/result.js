@@ -124,7 +124,7 @@ function showFull(answer, reference) {
 function method({ measurement, original_mode: stored, pixel_count: pixels }) {
   const { luma, luma_weights: weights, frames, bit_depth: bits, stored_bit_depth: storedBits } = measurement;
   const [red, green, blue] = weights.map((weight) => weight.toFixed(3));
-  const isGray = ["1", "L", "LA", "I;16"].includes(stored);
+  const isGray = ["1", "L", "LA", "I;16", "I;16B"].includes(stored);
   const decoders = Object.entries(measurement.decoders).map(([name, version]) => `${name} ${version}`).join(", ");
   return [
     isGray

@@ -11,6 +11,7 @@ const MODES = {
   RGBA: "color with transparency",
   CMYK: "color for print",
   "I;16": "gray",
+  "I;16B": "gray",
 };
 
 /** @type {[number, string][]} */

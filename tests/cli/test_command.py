@@ -209,7 +209,7 @@ WRONG_REGIONS = ["", "1,2,3", "+1,2,3,4", "-1,2,3,4", "1,2,3,0", "1e3,0,1,1", "0
         (["-", "--from", "list"], "two lists"),
         (["a.png", "-j", "0"], "above 0"),
         (["a.png", "--timeout", "nan"], "above 0"),
-        (["a.png", "--formats", "PNG,GIF"], "is not a list of PNG and JPEG"),
+        (["a.png", "--formats", "PNG,GIF"], "is not a list of PNG, JPEG"),
         (["a.png", "--luma", "bt2020"], "invalid choice"),
         *((["a.png", f"--region={text}"], "is not a region: a region is x,y,width,height") for text in WRONG_REGIONS),
         (["a.png", "--region"], "expected one argument"),

@@ -81,7 +81,8 @@ def add_measurement(add: Add, max_bytes: int = MAX_BYTES) -> None:
         told = f"{option.description} ({option.default})" if option.default else option.description
         kind = {"metavar": option.kind.FORM.upper(), "type": reader(option)} if option.kind else {}
         add(f"--{name}", choices=option.values or None, default=option.default, help=told, **kind)
-    formats_help = f"formats to accept, with commas between them ({','.join(usual.formats)})"
+    known = ", ".join(get_args(ImageFormat))
+    formats_help = f"formats to accept, with commas between them: {known} ({','.join(usual.formats)})"
     add("--formats", metavar="LIST", type=formats, default=usual.formats, help=formats_help)
     pixels_help = f"refuse images of more pixels ({usual.max_pixels:,}); memory grows with it"
     add("--max-pixels", metavar="N", type=number(int), help=pixels_help)
@@ -157,7 +158,7 @@ def formats(text: str) -> tuple[ImageFormat, ...]:
     asked = {name.strip().upper() for name in text.split(",")}
     known: tuple[ImageFormat, ...] = get_args(ImageFormat)
     if not asked <= set(known):
-        raise argparse.ArgumentTypeError(f"{text} is not a list of {' and '.join(known)}")
+        raise argparse.ArgumentTypeError(f"{text} is not a list of {', '.join(known)}")
     return tuple(name for name in known if name in asked)
 
 
