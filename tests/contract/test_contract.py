@@ -154,7 +154,8 @@ def test_every_code_has_an_error_status_and_a_title_of_its_own(code: ProblemCode
     assert title[0].isupper()
     assert [kind.title for kind in PROBLEM_TYPES.values()].count(title) == 1
     assert ProblemError(code).detail == detail
-    assert detail.endswith((".", "luma.", "@photo.jpg"))
+    # A command or an address at the end is there to be copied.
+    assert detail.endswith((".", "luma=bt709", "@photo.jpg"))
 
 
 def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> None:
