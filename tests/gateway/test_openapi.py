@@ -61,7 +61,7 @@ def test_license_server_and_security_are_stated(document: dict[str, Any]) -> Non
     asked: list[Any] = [{}, {"ApiKey": []}, {"Token": []}]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            assert operation.get("security") == (asked if method == "post" else None), path
+            assert operation.get("security") == (asked if method == "post" else []), path
 
 
 def test_a_wrong_request_is_a_400_and_no_operation_promises_a_422(document: dict[str, Any]) -> None:

@@ -242,9 +242,9 @@ def complete(document: dict[str, Any], formats: Sequence[ImageFormat]) -> None:
     schemas["JobAnswer"]["examples"] = JobAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
     components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SCHEMES}
     for method, operation in [each for path in document["paths"].values() for each in path.items()]:
-        if method == "post":
-            # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed.
-            operation["security"] = [{}, *({name: []} for name in SCHEMES)]
+        # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed. Other
+        # methods never need one.
+        operation["security"] = [{}, *({name: []} for name in SCHEMES)] if method == "post" else []
         operation["responses"].pop("422", None)
         operation.setdefault("parameters", []).extend(
             {"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS
