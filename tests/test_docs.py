@@ -32,7 +32,7 @@ DOCUMENTS = sorted(
     if not path.is_symlink()
 )
 DECISIONS = [path for path in DOCUMENTS if path.parent.name == "decisions" and path.name != "README.md"]
-README_WORDS, WORDS = 900, 22_400
+README_WORDS, WORDS = 900, 22_000
 DECISION_LINES = 10
 SERVICE = "http://localhost:5000"
 
