@@ -28,11 +28,11 @@ def main() -> int:
     lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
     print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above
     print("\n".join(["", *(row.summary for row in classes if isinstance(row, tiffs.TiffRow))]))  # noqa: T201 - as above
-    counts = ", ".join(f"{len(files)} sound {name}s" for name, files in sound.items())
+    counts = ", ".join(f"{len(files)} {name}" for name, files in sound.items())
     for row in classes:
         for kind, (damaged, wrong) in sorted(row.unnoticed.items()):
             print(f"{row.image_format}, {kind}, {row.title}: {wrong:,} of {damaged:,} have another number.")  # noqa: T201 - as above
-    print(f"\n{counts}; seed {SEED}, {SECONDS:g} s")  # noqa: T201 - as above
+    print(f"\nSound files: {counts}; seed {SEED}, {SECONDS:g} s")  # noqa: T201 - as above
     failures = [failure for row in classes for failure in row.failures]
     for failure in failures:
         print(f"FAILED {failure}")  # noqa: T201 - as above
