@@ -187,8 +187,11 @@ def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_numbe
     assert function.payloads == []
 
 
-@pytest.mark.parametrize("signature", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"])
-@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "image/*", "image/webp", "image/png"])
+@pytest.mark.parametrize(
+    "signature",
+    [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\xf0\x9f\xff\0WEBP", b"RIFF$\0\0\0WEBP", b"II*\0", b"MM\0*"],
+)
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "image/*", "image/jpg"])
 @pytest.mark.parametrize("bucket", ["", "bucket"])
 def test_an_image_that_api_gateway_took_for_text_is_not_blamed(
     load: Callable[..., ModuleType], function: FakeLambda, signature: bytes, content_type: str | None, bucket: str
@@ -203,6 +206,13 @@ def test_an_image_that_api_gateway_took_for_text_is_not_blamed(
     assert "with the Content-Type image/jpeg, image/png or application/octet-stream" in detail
     assert "Nothing was sent" not in detail
     assert function.payloads == []
+
+
+def test_a_text_that_is_compressed_is_told_so(handler: Callable[..., dict[str, Any]]) -> None:
+    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
+    sent = {"headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
+    answer = handler({**event("post_image"), **sent, "body": "\x1f\ufffd\b", "isBase64Encoded": False})
+    assert_answer(answer, 415, "unsupported_encoding")
 
 
 @pytest.mark.parametrize("spoil", ["line break", "surplus", "missing padding", "other alphabet", "not ASCII", "text"])
@@ -241,6 +251,15 @@ def test_a_form_of_text_need_not_be_base64(handler: Callable[..., dict[str, Any]
     answer = handler({**event("post_image"), "body": text, "isBase64Encoded": False})
     assert assert_answer(answer, 200)["filename"] == "\N{SNOWMAN}.png"
     assert [b64decode(payload["image"]) for payload in function.payloads] == ["\N{SNOWMAN}".encode()]
+
+
+def test_a_file_in_base64_survives_as_text(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+    boundary = event("post_image")["headers"]["Content-Type"].partition("boundary=")[2]
+    part = 'Content-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Transfer-Encoding: base64'
+    content = b64encode("\N{REPLACEMENT CHARACTER}".encode()).decode()
+    text = f"--{boundary}\r\n{part}\r\n\r\n{content}\r\n--{boundary}--\r\n"
+    assert_answer(handler({**event("post_image"), "body": text, "isBase64Encoded": False}), 200)
+    assert [payload["image"] for payload in function.payloads] == [content]
 
 
 @pytest.mark.parametrize("host", ["[::1]:3000", "a:b:c", "api.example:", "api.example:port", ""])

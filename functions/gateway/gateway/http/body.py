@@ -30,6 +30,8 @@ JSON_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 4096
 # What is in a text in place of bytes that are none.
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
+# An image made into text begins so if its format is not detected: in a WebP, the length after RIFF may have grown.
+IMAGE_AS_TEXT = (REPLACEMENT, b"RIFF")
 
 
 class TooLargeError(Exception):
@@ -40,6 +42,10 @@ class Body:
     """The body of a request, whose first bytes can be looked at before the rest is read."""
 
     def __init__(self, request: Request) -> None:
+        """Look at the headers. Raises ProblemError: unsupported_encoding, if the body is compressed."""
+        encoding = request.headers.get("content-encoding", "")
+        if encoding.strip().lower() not in {"", "identity"}:
+            raise encoded("request", "Content-Encoding", encoding)
         self.request, self.pieces, self.head = request, request.stream(), b""
         sent_as = request.headers.get("content-type")
         # Without parameters; None if the request does not say it.
@@ -53,16 +59,10 @@ class Body:
         """Return whether it begins as an image does, or as the text that API Gateway has made of one."""
         while len(self.head) < SIGNATURE_BYTES and (piece := await anext(self.pieces, b"")):
             self.head += piece
-        return detect(self.head) is not None or (self.came_as_text and self.head.startswith(REPLACEMENT))
+        return detect(self.head) is not None or (self.came_as_text and self.head.startswith(IMAGE_AS_TEXT))
 
     async def limited(self, limit: int) -> AsyncGenerator[bytes, None]:
-        """Yield all of it in pieces as they arrive. Raises TooLargeError as soon as it is over `limit` bytes.
-
-        Raises ProblemError: unsupported_encoding, if it is compressed.
-        """
-        encoding = self.request.headers.get("content-encoding", "")
-        if encoding.strip().lower() not in {"", "identity"}:
-            raise encoded("request", "Content-Encoding", encoding)
+        """Yield all of it in pieces as they arrive. Raises TooLargeError as soon as it is over `limit` bytes."""
         # Check this before reading: above 1 MB, curl and others wait for the answer before they send.
         received = len(self.head)
         if max(self.declared_length, received) > limit:

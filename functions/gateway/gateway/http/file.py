@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from gateway.http.body import Body
     from image_intensity import ImageFormat
 
-# The name of a file, which is never trusted and may be empty, and its bytes.
-SentFile = tuple[str, bytes | bytearray]
+# The name of a file, which is never trusted and may be empty; its bytes as sent, and how they are encoded.
+SentFile = tuple[str, bytes | bytearray, str]
 
 FIELD, FORM = "image", "multipart/form-data"
 # A body of these types is the file itself, of whatever format.
@@ -37,7 +37,9 @@ def file_types(formats: Iterable[ImageFormat]) -> list[str]:
     return [*media_types_of(formats), ANY_FILE]
 
 
-async def read_file(body: Body, types: Sequence[str], limit: int, ways: Mapping[str, int]) -> SentFile:
+async def read_file(
+    body: Body, types: Sequence[str], limit: int, ways: Mapping[str, int]
+) -> tuple[str, bytes | bytearray]:
     """Read the file in field `image`, or the body that is the file. Of one too large, at most `limit` is in memory.
 
     types: of a body that is the file, from `file_types`; with another type, its first bytes decide. ways: of larger
@@ -48,15 +50,17 @@ async def read_file(body: Body, types: Sequence[str], limit: int, ways: Mapping[
     if body.media_type != FORM:
         await check_type(body, types)
     try:
-        filename, content = await (in_form(body, limit) if body.media_type == FORM else whole(body, limit))
+        filename, sent, encoding = await (in_form(body, limit) if body.media_type == FORM else whole(body, limit))
     except TooLargeError as error:
         raise too_large(limit, ways, body.declared_length) from error
+    # Base64 survives as text, and what it stands for may have these bytes.
+    if body.came_as_text and REPLACEMENT in sent:
+        raise malformed(f"{came_as_text(body)} {how_to_send(types)}")
+    content = decoded(sent, encoding)
     if not content:
         raise ProblemError(ProblemCode.EMPTY_FILE)
     if len(content) > limit:
         raise too_large(limit, ways, len(content))
-    if body.came_as_text and REPLACEMENT in content:
-        raise malformed(f"{came_as_text(body)} {how_to_send(types)}")
     return filename, content
 
 
@@ -76,7 +80,7 @@ async def whole(body: Body, limit: int) -> SentFile:
     filename, content = printable(name_in(body.header("Content-Disposition"))), bytearray()
     async for piece in body.limited(limit):
         content += piece
-    return filename, content
+    return filename, content, ""
 
 
 async def in_form(body: Body, limit: int) -> SentFile:
@@ -105,11 +109,10 @@ async def the_file(form: FormData) -> SentFile:
         raise missing_image(f"The field {FIELD} is text, or its file has no name.")
     if not file.filename:
         raise missing_image("No file was chosen: it has no name.")
-    encoding = file.headers.get("content-transfer-encoding", "")
-    return printable(file.filename), decoded(await file.read(), encoding)
+    return printable(file.filename), await file.read(), file.headers.get("content-transfer-encoding", "")
 
 
-def decoded(content: bytes, encoding: str) -> bytes:
+def decoded(content: bytes | bytearray, encoding: str) -> bytes | bytearray:
     """Return the bytes of a file that some programs send in base64. Raises ProblemError."""
     encoding = encoding.strip().lower()
     if encoding in {"", "binary", "7bit", "8bit"}:
