@@ -72,7 +72,6 @@ def make_jobs_router(service: Service) -> APIRouter:
         "/{job_id}",
         operation_id="get_job",
         summary="How far is it?",
-        response_description="The job has not failed",
         responses={200: JOB, **problem_responses(*OF_JOBS)},
     )
     async def get(

@@ -157,11 +157,20 @@ class DirectUploads:
         """Return the answer to an announcement, with a form if a file of `content_type` is to be uploaded."""
         form = self.form(ticket, content_type) if content_type else None
         seconds = seconds_left(self.credentials(), ticket.seconds) if form else ticket.seconds
-        return Offer(self.sign(ticket), datetime.fromtimestamp(int(time.time()) + seconds, UTC), form)
+        expires_at = datetime.fromtimestamp(int(time.time()) + seconds, UTC)
+        return Offer(self.serializer.dumps(ticket.model_dump()), expires_at, form)
 
     def redeem(self, text: str) -> tuple[str, StoredImage]:
         """Return the name of a ticket's file, and where it is. Raises ProblemError: invalid_ticket, expired_ticket."""
-        ticket = self.read(text)
+        try:
+            content, signed_at = self.serializer.loads(text, max_age=MOST_SECONDS, return_timestamp=True)
+            ticket = Ticket.model_validate(content)
+        except SignatureExpired as error:
+            raise ProblemError(ProblemCode.EXPIRED_TICKET) from error
+        except (BadData, ValidationError) as error:
+            raise ProblemError(ProblemCode.INVALID_TICKET) from error
+        if time.time() - signed_at.timestamp() > ticket.seconds:
+            raise ProblemError(ProblemCode.EXPIRED_TICKET)
         return ticket.filename, self.stored(ticket)
 
     def stored(self, ticket: Ticket) -> StoredImage:
@@ -189,42 +198,22 @@ class DirectUploads:
         address = urlsplit(self.client().generate_presigned_post(self.bucket, PREFIX)["url"])
         return f"{address.scheme}://{address.netloc}"
 
-    def sign(self, ticket: Ticket) -> str:
-        text = self.serializer.dumps(ticket.model_dump())
-        return text.decode() if isinstance(text, bytes) else text
-
-    def read(self, text: str) -> Ticket:
-        """Return the content of a ticket. Raises ProblemError: invalid_ticket, expired_ticket."""
-        try:
-            content, signed_at = self.serializer.loads(text, max_age=MOST_SECONDS, return_timestamp=True)
-            ticket = Ticket.model_validate(content)
-        except SignatureExpired as error:
-            raise ProblemError(ProblemCode.EXPIRED_TICKET) from error
-        except (BadData, ValidationError) as error:
-            raise ProblemError(ProblemCode.INVALID_TICKET) from error
-        if time.time() - signed_at.timestamp() > ticket.seconds:
-            raise ProblemError(ProblemCode.EXPIRED_TICKET)
-        return ticket
-
 
 def too_large_for_service(limit: int) -> ProblemError:
     detail = f"The file is larger than {limit:,} bytes, the most that this service takes."
     return ProblemError(ProblemCode.FILE_TOO_LARGE, detail)
 
 
-def make_uploads(settings: Settings, connect: Callable[[], S3Client] | None = None) -> DirectUploads | None:
-    """Return the direct uploads that the settings ask for: none without a bucket.
-
-    connect: returns the client that signs forms; without it, `make_s3_client`.
-    """
+def make_uploads(settings: Settings) -> DirectUploads | None:
+    """Return the direct uploads that the settings ask for: none without a bucket."""
     if not settings.upload_bucket:
         return None
     session = cache(Session)
     return DirectUploads(
-        connect or (lambda: make_s3_client(session())),
+        lambda: make_s3_client(session()),
         settings.upload_bucket,
         settings.secret_key.get_secret_value(),
-        lambda: None if connect else session().get_credentials(),
+        lambda: session().get_credentials(),
     )
 
 
