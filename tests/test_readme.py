@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
@@ -62,7 +62,8 @@ def running(line: str, clone: Path, environment: dict[str, str]) -> Iterator[Non
                 pytest.fail(f"no answer from {address}; the output of make is above")
             yield
         finally:
-            os.killpg(service.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(service.pid, signal.SIGTERM)
 
 
 def test_the_lines_of_the_readme_give_the_page_a_table_and_an_answer(clone: Path) -> None:

@@ -1,4 +1,6 @@
-"""Measures the average grayscale intensity of PNGs and JPEGs: exactly, or with an error that says why not.
+"""Measures the average grayscale intensity of images: exactly, or with an error that says why not.
+
+They are PNGs and JPEGs, and WebPs and TIFFs if `Limits` names them.
 
     from image_intensity import measure
 

@@ -28,7 +28,7 @@ BASE_COLUMNS = [
     *("path", "average_intensity", "width", "height", "original_mode", "pixel_count", "image_size_bytes", "sha256"),
     *("code", "detail", *OPTIONS, "version"),
 ]
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 def intensity(*arguments: str | bytes | Path, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - run's
@@ -52,7 +52,7 @@ def started(*arguments: str | Path, **options: Any) -> Iterator[subprocess.Popen
 
 def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:  # noqa: ANN401 - any
     """Wait for something to become true and return it; `process` must still run meanwhile."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not (value := condition()):
         assert time.monotonic() < end, "it has not become true"
         assert process is None or process.poll() is None, "the command has ended before"

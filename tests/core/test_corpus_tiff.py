@@ -99,6 +99,7 @@ def pictures() -> list[Image.Image]:
             with Image.open(file) as image:
                 if image.mode == "RGB" and min(image.size) > SIDE // 4:
                     found.append(image.crop((0, 0, min(SIDE, image.width), min(SIDE, image.height))))
+    assert len(found) == PICTURES
     return found
 
 
@@ -129,9 +130,7 @@ SETTINGS: dict[str, Any] = {
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_real_pictures_as_pillow_writes_them(setting: str) -> None:
     mode, compression, predictor = SETTINGS[setting]
-    found = pictures()
-    assert len(found) == PICTURES
-    for picture in found:
+    for picture in pictures():
         image = picture.convert(mode)
         data = by_pillow(image, compression=compression, strip_size=30_000, tiffinfo={317: predictor})
         assert measured(data).average_intensity == pillow(data)

@@ -136,12 +136,12 @@ def test_a_cache_that_was_connected_first_answers_the_first_request(cluster: Clu
 
 
 # Longer than the bound of connecting, and than this machine can be busy.
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 
 
 async def assert_given_up(cache: RecordCache) -> None:
     """Connecting ends by itself, and no failure is counted: the next request asks the cache."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await cache.open()
     assert cache.reads.allows()
     assert cache.writes.allows()
@@ -169,7 +169,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_and_counts_no_failu
     answer: Callable[[socket.socket], None],
 ) -> None:
     """By the bound of connecting alone: the clients' own, for one read, would end most of these sooner."""
-    monkeypatch.setattr(store_module, "SOCKET_TIMEOUT_SECONDS", 10 * PATIENCE_SECONDS)
+    monkeypatch.setattr(store_module, "SOCKET_TIMEOUT_SECONDS", 10 * TIMEOUT_SECONDS)
 
     async def test(address: dict[str, str]) -> None:
         async with connecting(**address, **kind) as cache:

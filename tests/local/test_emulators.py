@@ -179,6 +179,23 @@ async def test_a_request_that_is_cancelled_gives_up_its_place(emulators: list[Em
     assert emulator.count == 2
 
 
+async def test_an_invocation_whose_request_is_cancelled_is_finished_before_the_next_one(
+    emulators: list[Emulator],
+) -> None:
+    [emulator, _] = emulators
+    async with queue_for([emulator]) as queue:
+        emulator.let_go.clear()
+        request = asyncio.create_task(code(queue))
+        await until(lambda: emulator.under_way)
+        request.cancel()
+        await asyncio.wait([request])
+        another = asyncio.create_task(code(queue))
+        await asyncio.sleep(0.2)
+        emulator.let_go.set()
+        assert await another == "measured"
+        assert not emulator.broken
+
+
 async def test_a_gateway_with_emulators_has_one_worker_and_jobs_an_emulator_of_their_own(
     emulators: list[Emulator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

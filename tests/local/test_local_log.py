@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pty
 import re
@@ -14,6 +15,7 @@ import time
 import httpx
 import pytest
 
+from local_server.local_log import Lines, Writer
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
 
@@ -79,6 +81,20 @@ def test_elsewhere_the_lines_are_json_and_long_paths_are_cut_there_and_in_answer
     assert len(line["extra_info"]["path"]) < 300
     assert len(answer.text) < 1000
     assert answer.json()["code"] == "not_found"
+
+
+def test_the_last_line_is_written_before_a_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def write(_: Writer, record: logging.LogRecord) -> None:
+        time.sleep(0.2)
+        written.append(record.getMessage())
+
+    monkeypatch.setattr(Writer, "handle", write)
+    lines = Lines()
+    lines.handle(logging.makeLogRecord({"msg": "the last one"}))
+    lines.flush()
+    assert written == ["the last one"]
 
 
 def test_the_service_goes_on_while_nobody_reads_its_log() -> None:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FILES = """\
-Measure the average grayscale intensity of images, PNG or JPEG: 0 is black, 255
-is white. Each file that is named or found has one row in the results: its exact
-number, or why there is none."""
+Measure the average grayscale intensity of images, PNG or JPEG, with --formats
+also WebP and TIFF: 0 is black, 255 is white. Each file that is named or found
+has one row in the results: its exact number, or why there is none."""
 OBJECTS = """\
 Measure the images in buckets of S3, or of a store like it. Each object that is
 listed has one row in the results: its exact number, or why there is none."""

@@ -44,16 +44,20 @@ class EmulatorQueue:
         async with waiting(self.seconds):
             *_, emulator = await self.idle.get()
         begun()
-        well = False
-        try:
-            answer = await emulator.measure(invocation)
-            well = True
-        except ProblemError as problem:
-            well = PROBLEM_TYPES[problem.code].status < 500  # noqa: PLR2004 - HTTP's
-            raise
-        finally:
-            self.give_back(emulator, well=well)
-        return answer
+        # What has begun is finished, also if this request is cancelled: the emulator takes no other before.
+        task = asyncio.create_task(emulator.measure(invocation))
+        task.add_done_callback(lambda task: self.give_back(emulator, well=went_well(task)))
+        return await asyncio.shield(task)
 
     def give_back(self, emulator: LambdaProcessor, *, well: bool) -> None:
         self.idle.put_nowait((not well, next(self.order), emulator))
+
+
+def went_well(task: asyncio.Task[Answer]) -> bool:
+    """Return whether an emulator has answered, perhaps with what is wrong with the image."""
+    if task.cancelled():
+        return False
+    problem = task.exception()
+    if isinstance(problem, ProblemError):
+        return PROBLEM_TYPES[problem.code].status < 500  # noqa: PLR2004 - HTTP's
+    return problem is None

@@ -41,10 +41,10 @@ def make_local_logger(settings: Settings) -> Logger:
 class Lines(QueueHandler):
     """Puts lines into a queue, already formatted, unless it is full; and has a thread write them."""
 
-    queue: queue.SimpleQueue[logging.LogRecord]
+    queue: queue.Queue[logging.LogRecord]
 
     def __init__(self) -> None:
-        super().__init__(queue.SimpleQueue())
+        super().__init__(queue.Queue())
         self.addFilter(is_news)
         Writer(self.queue).start()
 
@@ -55,14 +55,14 @@ class Lines(QueueHandler):
     def flush(self) -> None:
         """Let the last lines be written, unless nobody takes them. `logging` calls this at the end of the process."""
         end = time.monotonic() + LAST_SECONDS
-        while not self.queue.empty() and time.monotonic() < end:
+        while self.queue.unfinished_tasks and time.monotonic() < end:
             time.sleep(0.01)
 
 
 class Writer(QueueListener):
     """Writes lines, which it takes together. To be woken for each one would cost a request a tenth of its time."""
 
-    queue: queue.SimpleQueue[logging.LogRecord]
+    queue: queue.Queue[logging.LogRecord]
 
     def dequeue(self, block: bool) -> logging.LogRecord:  # noqa: FBT001 - as its parent has it
         if self.queue.empty():
