@@ -5,7 +5,7 @@ import { pathOf } from "./choosing.js";
 import { check } from "./limits.js";
 import { rowFinder } from "./rows.js";
 import { Problem } from "./service.js";
-import { wait } from "./wait.js";
+import { wait } from "./dom.js";
 
 // In between, the page draws and answers. A browser takes about half a millisecond to look at one file.
 const SLICE_MS = 8;

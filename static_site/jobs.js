@@ -8,7 +8,7 @@ import { OPTIONS } from "./choices.js";
 import { pathOf } from "./choosing.js";
 import { keepJobs, openJobs } from "./rows.js";
 import { endpoint, NoAnswer, post, Problem, readAnswer } from "./service.js";
-import { wait } from "./wait.js";
+import { wait } from "./dom.js";
 
 // The service says when to ask again. This is for when nobody answers.
 const LOST_PAUSE_MS = 5_000;

@@ -10,7 +10,7 @@ import { check, limits, loadLimits } from "./limits.js";
 import { query } from "./options.js";
 import { answerOf, settled } from "./rows.js";
 import { endpoint, load, post, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
-import { wait } from "./wait.js";
+import { wait } from "./dom.js";
 
 // A browser opens six connections to a server. The rest is for the page itself.
 const AT_ONCE = 4;

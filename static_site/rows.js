@@ -19,7 +19,7 @@
 import { OPTIONS } from "./choices.js";
 import { areAlike } from "./format.js";
 import { session } from "./storage.js";
-import { wait } from "./wait.js";
+import { wait } from "./dom.js";
 
 /**
  * All rows; those of the last choice, which Analyze measures; the one on show; the one that others are compared with; and

@@ -13,7 +13,7 @@ import { askForHealth, limits } from "./limits.js";
 import { endpoint, jsonOf, NoAnswer, post, postToStorage, Problem, readAnswer, readMeasurement, TOO_MUCH_FOR_A_REQUEST } from "./service.js";
 // The browser's own crypto.subtle takes the whole file at once, and is not there on plain http.
 import { sha256 } from "./vendor/noble-hashes-2.4.0/sha2.js";
-import { wait } from "./wait.js";
+import { wait } from "./dom.js";
 import { quoted } from "./words.js";
 
 // About 10 ms of hashing; in between the page answers to its user.
