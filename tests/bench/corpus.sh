@@ -28,10 +28,12 @@ unpack wallpapers $wallpapers
 # shellcheck disable=SC2086
 unpack samples $samples
 
-# Source packages, by a list of its own: few machines have one.
+# Source packages, from where this machine has its Debian 12 from: few machines have them in their lists.
 mkdir -p .corpus/tiffs/lists
 cd .corpus/tiffs
-echo "deb-src http://deb.debian.org/debian bookworm main" > sources.list
+# shellcheck disable=SC2016 # apt-get fills these in
+apt-get indextargets --format 'deb-src $(REPO_URI) $(CODENAME) $(COMPONENT)' \
+    'Created-By: Packages' 'Origin: Debian' 'Codename: bookworm' 'Component: main' | sort --unique > sources.list
 sources() {
     apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/lists" "$@"
 }
