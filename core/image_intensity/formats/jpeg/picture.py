@@ -45,7 +45,7 @@ class Jpeg:
     component, for each coefficient that a scan header can name, the bit position down to which the scans so far have
     it. transform: the color transform that an Adobe segment names. essentials: the file again without EXIF, ICC
     profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts and
-    ends. frames: pictures in the file, as it declares.
+    ends. frames: pictures in the file, as it declares. bit_depth: only 8 is supported.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -61,11 +61,7 @@ class Jpeg:
     data: list[tuple[int, int]] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
     frames: int = 1
-
-    @property
-    def bit_depth(self) -> int:
-        """Bits per sample: only 8 is supported."""
-        return 8
+    bit_depth: int = 8
 
     def transparency(self) -> tuple[int, ...]:
         """Return nothing: JPEGs have no transparency."""

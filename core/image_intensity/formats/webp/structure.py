@@ -37,22 +37,18 @@ PIXEL_BYTES, MORE_COPIES = 16, 3
 class WebP:
     """A WebP file with sound chunks.
 
-    size: width and height of the canvas in pixels. frame_size: of its first frame. frames: in the file. flags: of the
-    extended header, 0 without one. place: the head of the first frame of an animation. parts: the chunks of the first
-    frame, by their types: a picture, VP8 or VP8L, and what ALPH adds to VP8.
+    size: width and height of the canvas in pixels. frame_size: of its first frame. frames: in the file. bit_depth: WebP
+    has 8 only. flags: of the extended header, 0 without one. place: the head of the first frame of an animation. parts:
+    the chunks of the first frame, by their types: a picture, VP8 or VP8L, and what ALPH adds to VP8.
     """
 
     size: tuple[int, int] = (0, 0)
     frame_size: tuple[int, int] = (0, 0)
     frames: int = 1
+    bit_depth: int = 8
     flags: int = 0
     place: bytes = b""
     parts: dict[bytes, memoryview] = field(default_factory=dict)
-
-    @property
-    def bit_depth(self) -> int:
-        """Bits per sample: WebP has 8 only."""
-        return 8
 
     def transparency(self) -> tuple[int, ...]:
         """Return nothing: WebPs have an alpha channel or none."""
