@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from intensity.given import Given
 
 USAGE_ERROR = 2
-MANUAL = Path(__file__).parents[1] / "manual.md"
+MANUAL = Path(__file__).parents[1] / "manual.txt"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
