@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from contract.invocation import Invocation, StoredImage, measurement_answer, problem_answer
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES
-from gateway.settings import DEFAULT_MAX_CONTENT_LENGTH, DEFAULT_MAX_IMAGE_PIXELS
+from gateway.settings import Settings
 from image_intensity import ALGORITHM_VERSION, Measurement, Statistics
 
 INVOCATION = Invocation(image=b"\x89PNG\r\n", allowed_formats=("PNG", "JPEG"), max_pixels=1000, request_id="id-1")
@@ -160,9 +160,9 @@ def test_every_code_has_an_error_status_and_a_title_of_its_own(code: ProblemCode
 
 def test_an_upload_within_the_promise_is_larger_than_lambda_takes_inline() -> None:
     inline = Invocation(
-        image=bytes(DEFAULT_MAX_CONTENT_LENGTH),
+        image=bytes(Settings.load({}).max_content_length),
         allowed_formats=("PNG",),
-        max_pixels=DEFAULT_MAX_IMAGE_PIXELS,
+        max_pixels=Settings.load({}).max_image_pixels,
     )
 
     # This is why the largest uploads do not go inline.

@@ -22,19 +22,6 @@ from image_intensity import DEFAULT_FORMATS, ImageFormat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The promised size of an upload, 5 MB: the Flask service that this one replaces had the same.
-DEFAULT_MAX_CONTENT_LENGTH = 5_242_880
-# Above the sensors in common use (50 MP phones, 61 MP full frame). docs/decisions/limits.md has the memory it costs.
-DEFAULT_MAX_IMAGE_PIXELS = 64_000_000
-# Files that go to S3 first. The processor's memory is chosen for these (docs/decisions/limits.md).
-DEFAULT_MAX_UPLOAD_BYTES = 100_000_000
-DEFAULT_MAX_UPLOAD_PIXELS = 200_000_000
-# Jobs. What their memory is enough for, the workers know: 10 GB on AWS (docs/decisions/image-jobs.md).
-DEFAULT_MAX_JOB_BYTES = 2_000_000_000
-DEFAULT_MAX_JOB_PIXELS = 1_000_000_000
-# S3 takes no more in a form. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
-MOST_POSTED_BYTES = 5_368_709_120
-
 # Earlier versions signed with it when there was no other. Everybody can read it here.
 KNOWN_SECRET_KEY = "development-only"  # noqa: S105 - it is refused
 
@@ -52,6 +39,10 @@ def upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+# As a browser sends it: scheme://host[:port]. Another, for example with a slash at the end, would never match.
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^*/]+)$")]
+
+
 class Settings(BaseModel):
     """The settings. The name of the environment variable is the field's name in capitals, or the alias of the field.
 
@@ -65,11 +56,13 @@ class Settings(BaseModel):
     )
     # It comes after app_env, because its validator needs app_env.
     secret_key: SecretStr = Field(SecretStr(""), validate_default=True)
-    max_content_length: int = Field(DEFAULT_MAX_CONTENT_LENGTH, ge=1)
+    # 5 MB: the Flask service that this one replaces had the same.
+    max_content_length: int = Field(5_242_880, ge=1)
     allowed_image_formats: Annotated[
         tuple[ImageFormat, ...], BeforeValidator(lambda value: split(upper(value))), Field(min_length=1)
     ] = DEFAULT_FORMATS
-    max_image_pixels: int = Field(DEFAULT_MAX_IMAGE_PIXELS, ge=1)
+    # Above the sensors in common use: 50 MP phones, 61 MP full frame. docs/decisions/limits.md has the memory it costs.
+    max_image_pixels: int = Field(64_000_000, ge=1)
     redis_host: str = ""
     redis_port: int = Field(6379, ge=1, le=65535)
     redis_tls: bool = False
@@ -78,16 +71,19 @@ class Settings(BaseModel):
     redis_password: SecretStr | None = None
     cache_ttl_seconds: int = Field(86_400, ge=0, le=10 * 365 * 86_400)
     refusal_ttl_seconds: int = Field(600, ge=0, le=10 * 365 * 86_400)
-    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(split), Field(min_length=1)] = ("*",)
+    allowed_origins: Annotated[tuple[Origin, ...], BeforeValidator(split), Field(min_length=1)] = ("*",)
     origin_secret: SecretStr | None = None
     # It comes after origin_secret, because its validator needs it.
     direct_access: bool = Field(default=True, validate_default=True)
     processor_function_name: str = "image-intensity-processor"
     upload_bucket: str = ""
-    max_upload_bytes: int = Field(DEFAULT_MAX_UPLOAD_BYTES, ge=1)
-    max_upload_pixels: int = Field(DEFAULT_MAX_UPLOAD_PIXELS, ge=1)
-    max_job_bytes: int = Field(DEFAULT_MAX_JOB_BYTES, ge=1, le=MOST_POSTED_BYTES)
-    max_job_pixels: int = Field(DEFAULT_MAX_JOB_PIXELS, ge=1)
+    # The processor's memory is chosen for these (docs/decisions/limits.md).
+    max_upload_bytes: int = Field(100_000_000, ge=1)
+    max_upload_pixels: int = Field(200_000_000, ge=1)
+    # What their memory is enough for, the workers know: 10 GB on AWS (docs/decisions/image-jobs.md). S3 takes 5 GiB at
+    # most in a form. https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+    max_job_bytes: int = Field(2_000_000_000, ge=1, le=5_368_709_120)
+    max_job_pixels: int = Field(1_000_000_000, ge=1)
     job_function_name: str = ""
     job_table: str = ""
     log_level: Annotated[
@@ -106,17 +102,6 @@ class Settings(BaseModel):
             message = "a secret of your own is required" + ("" if secret else " unless APP_ENV is development")
             raise ValueError(message)
         return value if secret else SecretStr(secrets.token_hex())
-
-    @field_validator("allowed_origins")
-    @classmethod
-    def origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what a browser never sends as an origin, for example with a slash at the end: it would never match."""
-        for value in values:
-            scheme, _, host = value.partition("://")
-            if value != "*" and (scheme not in {"http", "https"} or not host or set("*/") & set(host)):
-                message = "an origin is * or scheme://host[:port], without a path or a wildcard"
-                raise ValueError(message)
-        return values
 
     @field_validator("direct_access")
     @classmethod
