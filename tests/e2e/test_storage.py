@@ -86,7 +86,7 @@ def test_an_expired_form_is_refused(storage: str, monkeypatch: pytest.MonkeyPatc
     described = UploadRequest(filename="x", size=len(content), content_type="image/png", sha256="0" * 64)
     form = uploads.form(Ticket.of(described), "image/png")
     time.sleep(2)
-    refused(send(form._asdict(), content), 403, "AccessDenied")
+    refused(send(form, content), 403, "AccessDenied")
 
 
 def test_an_object_that_was_deleted_before_measuring_is_missing(url: str, storage: str) -> None:

@@ -16,20 +16,20 @@ from gateway.app import create_app
 from gateway.log import make_logger
 from gateway.measuring.cache import RecordCache
 from gateway.measuring.direct_uploads import make_uploads
+from gateway.measuring.jobs import Jobs
 from gateway.measuring.processor_client import Answer as ProcessorAnswer
 from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
 from image_intensity import Measurement, Statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
 
-    from aws_lambda_powertools import Logger
     from starlette.types import Message, Scope
 
     from contract.invocation import Invocation, StoredImage
-    from gateway.measuring.cache import Cache, Store
-    from gateway.measuring.jobs import Jobs
+    from gateway.measuring.cache import Cache
+    from gateway.measuring.jobs import JobQueue
     from gateway.measuring.processor_client import Processor
 
 Result = TypeVar("Result")
@@ -136,7 +136,7 @@ class Gateway:
         cache: Cache | None = None,
         processor: Processor | None = None,
         allowed_hosts: tuple[str, ...] | None = None,
-        make_jobs: Callable[[Settings, Store, Logger], Jobs] | None = None,
+        queue: JobQueue | None = None,
     ) -> None:
         self.settings = Settings.load({"SECRET_KEY": SECRET_KEY, **(variables or {})})
         self.logger = make_logger(self.settings)
@@ -156,7 +156,7 @@ class Gateway:
             cache=cache or self.redis_cache,
             processor=processor or self.processor,
             uploads=make_uploads(self.settings),
-            jobs=make_jobs(self.settings, self.store, self.logger) if make_jobs else None,
+            jobs=Jobs(self.store, queue, "secret", self.logger) if queue else None,
             logger=self.logger,
             allowed_hosts=allowed_hosts,
         )

@@ -112,8 +112,7 @@ def test_a_function_that_cannot_be_invoked_is_a_problem() -> None:
 
 @pytest.mark.parametrize("missing", ["JOB_FUNCTION_NAME", "JOB_TABLE", "UPLOAD_BUCKET", ""])
 def test_there_are_jobs_if_all_is_there_that_they_need(missing: str) -> None:
-    variables = {"JOB_FUNCTION_NAME": "f", "JOB_TABLE": "t", "UPLOAD_BUCKET": "b", "MAX_JOB_BYTES": "7"}
+    variables = {"JOB_FUNCTION_NAME": "f", "JOB_TABLE": "t", "UPLOAD_BUCKET": "b"}
     settings = Settings.load({name: value for name, value in variables.items() if name != missing})
     jobs = make_jobs(settings, make_lambda_client(), make_logger(settings))
     assert (jobs is None) == bool(missing)
-    assert jobs is None or jobs.max_bytes == 7

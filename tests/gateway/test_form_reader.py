@@ -49,30 +49,21 @@ def test_a_name_in_filename_star_is_read_and_counts_more(gateway: Gateway, dispo
     assert gateway.processor.images == [IMAGE]
 
 
+def test_a_line_break_before_the_form_is_read(gateway: Gateway) -> None:
+    assert gateway.post(b"\r\n" + form(part())).status_code == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        # email.mime and wadllib.
-        b"Content-Type: multipart/form-data\r\nMIME-Version: 1.0\r\n\r\n" + form(part()),
-        b"--boundaryother\r\n\r\n" + form(part()),
-        b"\r\n" + form(part()),
-        # RFC 2046, 5.1.1.
-        form(part()).replace(b"--boundary\r\n", b"--boundary \t\r\n"),
-        b"preamble\r\n" + form(part()).replace(b"--boundary\r\n", b"--boundary  \r\n"),
+        b"preamble\r\n" + form(part()),
+        b"--other\r\n" + form(part()),
+        form(part()).replace(b"boundary\r", b"boundary \r"),
     ],
 )
-def test_mime_around_the_first_boundary_is_read_however_it_arrives(gateway: Gateway, body: bytes) -> None:
-    assert gateway.post(body).status_code == 200
-    assert gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body))))).status == 200
-    assert gateway.processor.images == [IMAGE]
-
-
-def test_a_long_preamble_is_malformed(gateway: Gateway) -> None:
-    assert_problem(gateway.post(b"x" * 10_000 + b"\r\n" + form(part())), 400, "malformed_request")
-
-
-def test_a_preamble_alone_has_no_image(gateway: Gateway) -> None:
-    assert_problem(gateway.post(b"preamble\r\n" + form()), 400, "missing_image")
+def test_mime_around_the_first_boundary_is_named(gateway: Gateway, body: bytes) -> None:
+    for answer in (gateway.post(body), gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body)))))):
+        assert "boundary line" in assert_problem(answer, 400, "malformed_request")["detail"]
 
 
 @pytest.mark.parametrize("space", [" ", "\t"])

@@ -12,7 +12,7 @@ import pytest
 from contract.invocation import measurement_answer, problem_answer
 from contract.jobs import Job, Progress
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.jobs import Jobs, name_of
+from gateway.measuring.jobs import name_of
 from gateway.measuring.processor_client import TimeUsedUpError
 from gateway.measuring.records import MAX_RECORD_BYTES
 from image_intensity import Options, Region
@@ -54,9 +54,7 @@ def gateway(make_gateway: Callable[..., Gateway], queue: FakeQueue) -> Gateway:
     """A gateway with jobs, whose records are in the fake Redis."""
     return make_gateway(
         variables={"UPLOAD_BUCKET": "bucket"},
-        make_jobs=lambda settings, store, logger: Jobs(
-            store, queue, "secret", settings.max_job_bytes, settings.max_job_pixels, logger
-        ),
+        queue=queue,
     )
 
 
@@ -150,9 +148,7 @@ def test_a_job_that_begins_although_a_request_was_refused_is_no_hit(
     """A job has more time and memory than a request, so a refusal of the same limits says nothing of it."""
     gateway = make_gateway(
         variables={"UPLOAD_BUCKET": "bucket", "MAX_UPLOAD_PIXELS": "1000", "MAX_JOB_PIXELS": "1000"},
-        make_jobs=lambda settings, store, logger: Jobs(
-            store, queue, "secret", settings.max_job_bytes, settings.max_job_pixels, logger
-        ),
+        queue=queue,
     )
     gateway.processor.answer = TimeUsedUpError()
     ticket = announce(gateway)["ticket"]

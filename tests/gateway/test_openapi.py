@@ -116,8 +116,7 @@ def test_a_file_to_upload_has_at_least_one_byte(document: dict[str, Any]) -> Non
 
 
 MODELS: dict[str, type[BaseModel]] = {
-    each.__name__: each
-    for each in (Intensity, Upload, JobAnswer, UploadRequest, TicketRequest, Health, Readiness, Problem)
+    each.__name__: each for each in (Upload, JobAnswer, UploadRequest, TicketRequest, Health, Readiness, Problem)
 }
 
 

@@ -65,7 +65,9 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     what it refuses.
     allowed_hosts: the names that the header Host may have, besides those of the loopback interface; None: any.
     """
-    service = Service(settings, cache, processor, uploads, jobs)
+    off = {} if uploads else {"max_upload_bytes": 0}
+    off |= {} if jobs else {"max_job_bytes": 0, "max_job_pixels": 0}
+    service = Service(settings.model_copy(update=off), cache, processor, uploads, jobs)
     app = FastAPI(
         title="Image Intensity Service",
         version=__version__,
@@ -81,7 +83,7 @@ def create_app(  # noqa: PLR0913 - each part is an argument
     app.include_router(make_intensity_router(service))
     app.include_router(make_jobs_router(service))
     app.include_router(make_health_router(service))
-    complete_openapi(app, settings.allowed_image_formats)
+    complete_openapi(app)
     add_documentation(app)
     return app
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import Scope
 
-    from gateway.http.request_log import RequestLog
+    from gateway.measuring.outcome import Report
     from local_server.rate_limits import RateLimits
     from local_server.settings import LocalSettings
 
@@ -47,18 +47,18 @@ class Access:
     async def refusal(self, scope: Scope) -> Response | None:
         if scope["method"] != "POST" or scope["path"] == UPLOAD_PATH:
             return None
-        log: RequestLog = scope["state"]["log"]
+        report: Report = scope["state"]["report"]
         if self.digests:
-            log.caller = self.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
-            if not log.caller:
-                return problem_response(ProblemError(ProblemCode.FORBIDDEN), log, ASK_FOR_KEY)
+            report.caller = self.name_of(Headers(scope=scope).get(KEY_HEADER, ""))
+            if not report.caller:
+                return problem_response(ProblemError(ProblemCode.FORBIDDEN), report, ASK_FOR_KEY)
         if self.rate_limits:
             address, _ = scope.get("client") or ("", 0)
-            seconds = await self.rate_limits.seconds_to_wait(log.caller, address)
+            seconds = await self.rate_limits.seconds_to_wait(report.caller, address)
             if seconds:
                 detail = f"Too many requests. Please try again in {seconds} s."
                 error = ProblemError(ProblemCode.TOO_MANY_REQUESTS, detail)
-                return problem_response(error, log, {"Retry-After": str(seconds)})
+                return problem_response(error, report, {"Retry-After": str(seconds)})
         return None
 
 

@@ -56,9 +56,7 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
     jobs = None
     if uploads and for_jobs:
         signed = SignedStore(cache.store if isinstance(cache, RecordCache) else store, secret)
-        jobs = Jobs(
-            signed, TaskQueue(signed, for_jobs, logger), secret, settings.max_job_bytes, settings.max_job_pixels, logger
-        )
+        jobs = Jobs(signed, TaskQueue(signed, for_jobs, logger), secret, logger)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

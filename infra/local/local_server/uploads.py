@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.body import FORM_BYTES
 from gateway.http.problems import malformed
-from gateway.measuring.direct_uploads import MOST_SECONDS, DirectUploads, Form, too_large_for_service
+from gateway.measuring.direct_uploads import MOST_SECONDS, DirectUploads, too_large_for_service
 from local_server.bodies import UPLOAD_PATH, current
 from local_server.measuring import BUCKET, path_of
 
@@ -41,11 +41,11 @@ class FolderUploads(DirectUploads):
         (folder / "uploads").mkdir(exist_ok=True)
         self.forms = URLSafeTimedSerializer(secret_key, salt="form", signer_kwargs={"digest_method": hashlib.sha256})
 
-    def form(self, ticket: Ticket, content_type: str) -> Form:
+    def form(self, ticket: Ticket, content_type: str) -> dict[str, Any]:
         fields = {"key": ticket.key, "Content-Type": content_type, "sha256": ticket.sha256}
         policy: Any = self.forms.dumps([fields, ticket.seconds])
         body = current.get()
-        return Form((body.address if body else "") + UPLOAD_PATH, {**fields, "policy": policy})
+        return {"url": (body.address if body else "") + UPLOAD_PATH, "fields": {**fields, "policy": policy}}
 
     def check(self, fields: dict[str, Any]) -> None:
         """Raise ProblemError unless these are the fields of a form that has not expired."""

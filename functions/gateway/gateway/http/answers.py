@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import SkipJsonSchema
 
-from contract.jobs import Step
+from contract.jobs import Progress
 from gateway.measuring.direct_uploads import TICKET
 from image_intensity import OPTIONS, Options, Statistics
 
 if TYPE_CHECKING:
-    from gateway.measuring.direct_uploads import Offer
-    from gateway.measuring.jobs import Found
     from gateway.measuring.outcome import Outcome
     from image_intensity import Option
 
@@ -81,16 +79,7 @@ class IntensityQuery(DetailQuery, OptionsQuery):
 class Intensity(BaseModel):
     """The average intensity of an image, and what it was computed from."""
 
-    model_config = example(
-        average_intensity=127.5,
-        filename="ramp.png",
-        image_size=[800, 600],
-        original_mode="RGB",
-        pixel_count=480_000,
-        duration_ms=25.512,
-        image_size_bytes=3772,
-        request_id=REQUEST_ID,
-    )
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     average_intensity: float
     """Mean grayscale value (by default ITU-R BT.601 luma) over all pixels of the first frame, or of the region in it: 0
@@ -146,8 +135,6 @@ class Method(OptionsSaid):
 class FullIntensity(Intensity):
     """The average intensity of an image, the distribution that it is the mean of, and how it was measured."""
 
-    model_config = ConfigDict(json_schema_extra=None)
-
     statistics: Statistics
     """Of the gray values, on the scale 0 to 255."""
     histogram: list[int]
@@ -191,30 +178,6 @@ class Upload(BaseModel):
     request_id: str
     """The same as in the header X-Request-ID."""
 
-    @classmethod
-    def of(cls, offer: Offer, request_id: str) -> Self:
-        """Return the answer for an offer, which has a form unless the content is known."""
-        form = offer.form
-        return cls(
-            known=form is None,
-            url=form.url if form else None,
-            fields=form.fields if form else None,
-            ticket=offer.ticket,
-            expires_at=offer.expires_at,
-            request_id=request_id,
-        )
-
-
-class JobProgress(BaseModel):
-    """How far a job is."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    step: Step
-    """`reading` the file from storage, or `measuring` it."""
-    share: Annotated[float, Field(ge=0, le=1)]
-    """How much of the file has been read, from 0 to 1."""
-
 
 class JobAnswer(BaseModel):
     """A job, and its result when it is done."""
@@ -227,16 +190,9 @@ class JobAnswer(BaseModel):
     """Who knows it may ask for the job: GET /jobs/{id}."""
     status: Literal["queued", "running", "done"]
     """Whether the job waits for a worker, has one, or has its result. If it has failed, the answer is the problem."""
-    progress: JobProgress | None
+    progress: Progress | None
     """How far it is while it is running; else null."""
     result: FullIntensity | Intensity | None
     """The measurement, as POST /intensity answers it; null until the job is done."""
     request_id: str
     """The same as in the header X-Request-ID."""
-
-    @classmethod
-    def of(cls, found: Found, request_id: str, result: FullIntensity | Intensity | None = None) -> Self:
-        job_id, job = found
-        progress = job.progress and JobProgress(step=job.progress.step, share=job.progress.share)
-        status: Literal["queued", "running", "done"] = "done" if job.status == "finished" else job.status
-        return cls(id=job_id, status=status, progress=progress, result=result, request_id=request_id)

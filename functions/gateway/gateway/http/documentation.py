@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
@@ -23,22 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>Image Intensity Service: API</title>
-  <link rel="icon" href="favicon.svg" type="image/svg+xml">
-  <link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-  <div id="swagger-ui"></div>
-  <script src="docs/swagger-ui-bundle.js"></script>
-  <script src="docs/start.js"></script>
-</body>
-</html>
-"""
+PAGE = Path(__file__).with_name("docs.html")
 
 
 def add_documentation(app: FastAPI) -> None:
@@ -58,7 +44,7 @@ def add_documentation(app: FastAPI) -> None:
 
     # Not async: Starlette runs them in threads, because making the description takes a while.
     def page(request: Request) -> Response:
-        return answer(request, PAGE.encode(), "text/html", DOCS_POLICY)
+        return answer(request, PAGE.read_bytes(), "text/html", DOCS_POLICY)
 
     def openapi(request: Request) -> Response:
         return answer(request, description(), "application/json")

@@ -9,12 +9,12 @@ from pybase64 import b64decode
 from starlette.datastructures import UploadFile
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.http.body import FORM_BYTES, REPLACEMENT, TooLargeError, encoded
+from gateway.http.body import FORM_BYTES, TooLargeError, encoded
 from gateway.http.form import name_in, read_form
 from gateway.http.problems import malformed
 from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import too_large_for_service
-from image_intensity import OPTIONS, in_words, media_types_of
+from image_intensity import OPTIONS, detect, in_words, media_types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +30,8 @@ SentFile = tuple[str, bytes | bytearray, str]
 FIELD, FORM = "image", "multipart/form-data"
 # A body of these types is the file itself, of whatever format.
 ANY_FILE, ANY_IMAGE = "application/octet-stream", "image/*"
+# What is in a text in place of bytes that are none.
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 def file_types(formats: Iterable[ImageFormat]) -> list[str]:
@@ -66,7 +68,7 @@ async def read_file(
 
 async def check_type(body: Body, types: Sequence[str]) -> None:
     """Check that the body is the file itself. Raises ProblemError: missing_image, malformed_request."""
-    if not body.came_as_text and (body.media_type in {*types, ANY_IMAGE} or await body.is_image()):
+    if not body.came_as_text and (body.media_type in {*types, ANY_IMAGE} or detect(await body.begins())):
         return
     if not body.came_as_text and not body.head and body.media_type is None:
         raise missing_image("Nothing was sent.")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # It warns of each malformed form. That has its answer, and its line in our log.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
-# The most bytes before the first boundary line, which nearly all clients begin with.
-MAX_PREAMBLE = 4096
 # https://www.rfc-editor.org/rfc/rfc8187#section-3.2
 EXTENDED_NAME = re.compile(rb""";\s*filename\*\s*=\s*"?([\w-]+)'[\w-]*'([^;"\s]+)""", re.IGNORECASE)
 
@@ -32,8 +30,12 @@ class Form(MultiPartParser):
 
     # No limit: that on the request bounds it.
     spool_max_size = 0
-    whole = False
+    begun = whole = False
     value = b""
+
+    def on_part_begin(self) -> None:
+        self.begun = True
+        super().on_part_begin()
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         self.value += data[start:end]
@@ -53,7 +55,7 @@ async def read_form(content_type: str, body: AsyncGenerator[bytes, None]) -> For
 
     async def pieces() -> AsyncGenerator[bytes, None]:
         nonlocal piece
-        async for piece in from_first_boundary(body, boundary_of(content_type)):
+        async for piece in body:
             yield piece
         if not form.whole:
             raise MultiPartException("Its closing boundary is missing.")
@@ -62,34 +64,15 @@ async def read_form(content_type: str, body: AsyncGenerator[bytes, None]) -> For
     try:
         return await form.parse()
     except MultiPartException as error:
-        at = getattr(error.__cause__, "offset", 0)
-        folded = piece[max(at - 1, 0) : at + 1] in {b"\n ", b"\n\t"}
-        reason = "A header of a part goes on in a second line; write it in one." if folded else error.message
+        at, reason = getattr(error.__cause__, "offset", 0), error.message
+        if error.__cause__ and not form.begun:
+            reason = "It must begin with its boundary line, without spaces behind it."
+        elif piece[max(at - 1, 0) : at + 1] in {b"\n ", b"\n\t"}:
+            reason = "A header of a part goes on in a second line; write it in one."
         raise malformed(f"The form cannot be read: {reason}") from error
     except ValueError as error:
         # The form names a wrong character set, or one that does not exist.
         raise malformed("The names in the form cannot be read.") from error
-
-
-async def from_first_boundary(body: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
-    """Yield a form without what may be before its first boundary line, and without spaces at the end of that line.
-
-    MIME allows both (RFC 2046, section 5.1.1), and the parser neither.
-    """
-    start, line = b"", b"--" + boundary
-    async for piece in body:
-        start += piece
-        if start.startswith(line + b"\r\n"):
-            break
-        head = start[: MAX_PREAMBLE + len(line)]
-        if found := re.search(rb"(?:\A|\r\n)" + re.escape(line) + rb"(?:[ \t]*(\r\n)|(--))", head):
-            start = line + (found[1] or found[2]) + start[found.end() :]
-            break
-        if len(head) < len(start):
-            break
-    yield start
-    async for piece in body:
-        yield piece
 
 
 def with_plain_name(disposition: bytes) -> bytes:
@@ -109,7 +92,3 @@ def name_in(disposition: str) -> str:
     _, parameters = parse_options_header(with_plain_name(disposition.encode("latin-1")))
     # curl and others send names outside of ASCII as UTF-8.
     return parameters.get(b"filename", b"").decode(errors="replace")
-
-
-def boundary_of(content_type: str) -> bytes:
-    return parse_options_header(content_type)[1].get(b"boundary", b"")

@@ -18,6 +18,7 @@ from image_intensity import ImageFormat, __version__, media_types_of, suffixes_o
 if TYPE_CHECKING:
     from gateway.measuring.processor_client import Processor
     from gateway.measuring.service import Service
+    from gateway.settings import Settings
 
 # A PNG of one gray pixel, and its intensity.
 PROBE = Invocation(
@@ -88,7 +89,7 @@ class Readiness(BaseModel):
 
 def make_health_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/health", tags=[HEALTH])
-    limits = limits_of(service)
+    limits = limits_of(service.settings)
 
     @router.get(
         "",
@@ -110,7 +111,7 @@ def make_health_router(service: Service) -> APIRouter:
     )
     async def ready(request: Request, response: Response) -> Readiness:
         """Have the cache keep a value and the processor measure an image; 503 if the processor does not."""
-        processor = await probe(service.processor, request.state.log.request_id)
+        processor = await probe(service.processor, request.state.report.request_id)
         if processor != "ok":
             response.status_code = 503
         status: Literal["ready", "not_ready"] = "ready" if processor == "ok" else "not_ready"
@@ -119,12 +120,10 @@ def make_health_router(service: Service) -> APIRouter:
     return router
 
 
-def limits_of(service: Service) -> Limits:
-    formats = service.settings.allowed_image_formats
-    told = {"media_types": media_types_of(formats), "suffixes": sorted(suffixes_of(formats))}
-    for name in Limits.model_fields.keys() - told.keys():
-        told[name] = getattr(service if hasattr(service, name) else service.settings, name)
-    return Limits(**told)
+def limits_of(settings: Settings) -> Limits:
+    formats = settings.allowed_image_formats
+    told = settings.model_dump(include=set(Limits.model_fields))
+    return Limits(media_types=media_types_of(formats), suffixes=tuple(sorted(suffixes_of(formats))), **told)
 
 
 async def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:

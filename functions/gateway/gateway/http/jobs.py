@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -11,13 +11,13 @@ from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import DetailQuery, FullIntensity, Intensity, JobAnswer, OptionsQuery
 from gateway.http.body import Body
 from gateway.http.openapi import JOB, JOB_BEGUN, JOBS, OF_JOBS, json_body, problem_responses
-from gateway.http.routes import log_of
+from gateway.http.routes import report_of
 from gateway.measuring.direct_uploads import TicketRequest
 from gateway.measuring.jobs import Found, lost, unknown
 
 if TYPE_CHECKING:
-    from gateway.http.request_log import RequestLog
     from gateway.measuring.jobs import Jobs
+    from gateway.measuring.outcome import Report
     from gateway.measuring.service import Service
 
 # A client is told to ask again after a tenth of the time that the job has taken so far, in seconds within these bounds.
@@ -30,19 +30,20 @@ ID = {"pattern": "^[A-Za-z0-9_-]{32}$"}
 def make_jobs_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/jobs", tags=[JOBS])
 
-    async def answer(jobs: Jobs, found: Found, log: RequestLog, response: Response, kind: type[Intensity]) -> JobAnswer:
+    async def answer(jobs: Jobs, found: Found, report: Report, response: Response, kind: type[Intensity]) -> JobAnswer:
         """Return the answer for a job, with its result of this kind if it is done. Raises ProblemError if it failed."""
-        job = found.job
+        job_id, job = found
+        sent: Any = {"id": job_id, "progress": job.progress, "request_id": report.request_id}
         if job.is_dead:
             raise lost()
         if job.status != "finished":
             seconds = min(max(int((time.time() - job.created) / SHARE), SOONEST), LATEST)
             response.headers["Retry-After"] = str(seconds)
-            return JobAnswer.of(found, log.request_id)
-        outcome = await service.job_outcome(job, jobs.answer(job), log.report)
+            return JobAnswer(status=job.status, result=None, **sent)
+        outcome = await service.job_outcome(job, jobs.answer(job), report)
         milliseconds = round(job.seconds * 1000, 3)
-        result = kind.of(outcome, filename=job.filename, duration_ms=milliseconds, request_id=log.request_id)
-        return JobAnswer.of(found, log.request_id, result)
+        result = kind.of(outcome, filename=job.filename, duration_ms=milliseconds, request_id=report.request_id)
+        return JobAnswer(status="done", result=result, **sent)
 
     @router.post(
         "",
@@ -58,15 +59,15 @@ def make_jobs_router(service: Service) -> APIRouter:
         The same ticket with the same options is the same job: it is measured once. If it has ended already, the answer
         has its result, or is its problem.
         """
-        log = log_of(request)
+        report = report_of(request)
         if not service.jobs or not service.uploads:
             raise ProblemError(ProblemCode.NOT_FOUND, "This service has no jobs. Send images to POST /intensity.")
         ticket = (await Body(request).json(TicketRequest)).ticket
         filename, image = service.uploads.redeem(ticket)
-        found = await service.start_job(service.jobs, filename, image, query.options, log.request_id, log.report)
+        found = await service.start_job(service.jobs, filename, image, query.options, report)
         # Relative to this address, which has a prefix where the API is asked without CloudFront (RFC 9110, 10.2.2).
         response.headers["Location"] = f"jobs/{found.id}"
-        return await answer(service.jobs, found, log, response, Intensity)
+        return await answer(service.jobs, found, report, response, Intensity)
 
     @router.get(
         "/{job_id}",
@@ -83,11 +84,11 @@ def make_jobs_router(service: Service) -> APIRouter:
         query: Annotated[DetailQuery, Query()],
     ) -> JobAnswer:
         """Return how far a job is, and its result when it is done. If it has failed, the answer is the problem."""
-        log = log_of(request)
+        report = report_of(request)
         job = await service.jobs.find(job_id) if service.jobs else None
         if not service.jobs or not job:
             raise unknown()
         kind = FullIntensity if query.detail else Intensity
-        return await answer(service.jobs, Found(job_id, job), log, response, kind)
+        return await answer(service.jobs, Found(job_id, job), report, response, kind)
 
     return router

@@ -8,18 +8,17 @@ from pydantic import BaseModel, Field
 
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
-from gateway.http.file import FIELD
-from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
+from gateway.http.body import JSON
+from gateway.http.file import FORM
+from gateway.http.problems import MEDIA_TYPE, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 from gateway.measuring.outcome import Outcome
-from image_intensity import Measurement, Options, Region, Statistics, in_words
+from image_intensity import Measurement, Options, Region, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastapi import FastAPI
-
-    from image_intensity import ImageFormat
 
 SCHEMA = "#/components/schemas/{model}"
 MEASUREMENTS, UPLOADS, JOBS, HEALTH = "Measurements", "Large images", "Jobs", "Health"
@@ -55,48 +54,41 @@ OF_UPLOADS = {
 OF_MEASUREMENTS = {*ProblemCode} - {ProblemCode.NOT_FOUND, ProblemCode.METHOD_NOT_ALLOWED}
 OF_JOBS = {*ProblemCode} - {ProblemCode.METHOD_NOT_ALLOWED}
 
-RETRY: dict[str, Any] = {
-    "description": "After how many seconds you may try again",
-    "required": True,
-    "schema": {"type": "integer", "minimum": 1},
-    "example": 1,
-}
+
+def described(description: str, example: str | int, *, required: bool = False, **schema: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    """Return a header or a parameter, which is a text unless `schema` says otherwise."""
+    whether = {"required": True} if required else {}
+    return {"description": description, **whether, "schema": {"type": "string", **schema}, "example": example}
+
+
 HEADERS: dict[str, Any] = {
-    "X-Request-ID": {
-        "description": "The id of the request, for questions about it",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": REQUEST_ID,
-    },
-    "Server-Timing": {
-        "description": "How long the parts of the request took, in milliseconds; requests that are refused "
-        "before they reach the service have none",
-        "schema": {"type": "string"},
-        "example": "upload;dur=3.2, hash;dur=0.4, cache;dur=0.3, processor;dur=20.9, total;dur=25.5",
-    },
-    "X-Cache": {
-        "description": "`hit`: this content was measured or refused before. `miss`: it was not known. `bypass`: there "
-        "is no cache, or it does not answer. The answer is the same",
-        "schema": {"type": "string", "enum": ["hit", "miss", "bypass"]},
-        "example": "miss",
-    },
-    "Retry-After": RETRY,
-    "WWW-Authenticate": {
-        "description": "What to send: `ApiKey`, a key in the header `X-API-Key`; `Bearer`, a token. If there is none, "
-        "nothing helps",
-        "schema": {"type": "string", "enum": ["ApiKey", "Bearer"]},
-        "example": "ApiKey",
-    },
+    "X-Request-ID": described("The id of the request, for questions about it", REQUEST_ID, required=True),
+    "Server-Timing": described(
+        "How long the parts of the request took, in milliseconds; requests that are refused before they reach the "
+        "service have none",
+        "upload;dur=3.2, hash;dur=0.4, cache;dur=0.3, processor;dur=20.9, total;dur=25.5",
+    ),
+    "X-Cache": described(
+        "`hit`: this content was measured or refused before. `miss`: it was not known. `bypass`: there is no cache, or "
+        "it does not answer. The answer is the same",
+        "miss",
+        enum=["hit", "miss", "bypass"],
+    ),
+    "Retry-After": described("After how many seconds you may try again", 1, required=True, type="integer", minimum=1),
+    "WWW-Authenticate": described(
+        "What to send: `ApiKey`, a key in the header `X-API-Key`; `Bearer`, a token. If there is none, nothing helps",
+        "ApiKey",
+        enum=["ApiKey", "Bearer"],
+    ),
 }
-X_CACHE = {"X-Cache": {"$ref": "#/components/headers/X-Cache"}}
 PARAMETERS: dict[str, Any] = {
     "X-Request-ID": {
         "name": "X-Request-ID",
         "in": "header",
-        "description": "An id of your own for the request: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. Any other is "
-        "replaced",
-        "schema": {"type": "string"},
-        "example": REQUEST_ID,
+        **described(
+            "An id of your own for the request: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. Any other is replaced",
+            REQUEST_ID,
+        ),
     },
 }
 SCHEMES: dict[str, Any] = {
@@ -114,20 +106,13 @@ SCHEMES: dict[str, Any] = {
     },
 }
 
-
-ASK_AGAIN = {**RETRY, "description": "After how many seconds to ask; only until the job is done", "required": False}
+ASK_AGAIN = described("After how many seconds to ask; only until the job is done", 1, type="integer", minimum=1)
+LOCATION = described(
+    "Where to ask for the job, relative to the address of this request", f"jobs/{JOB_ID}", required=True
+)
 JOB_BEGUN: dict[str, Any] = {
     "description": "The job, which was begun now or before",
-    "headers": {
-        "Location": {
-            "description": "Where to ask for the job, relative to the address of this request",
-            "required": True,
-            "schema": {"type": "string"},
-            "example": f"jobs/{JOB_ID}",
-        },
-        "Retry-After": ASK_AGAIN,
-        **X_CACHE,
-    },
+    "headers": {"Location": LOCATION, "Retry-After": ASK_AGAIN},
 }
 JOB: dict[str, Any] = {"description": "The job has not failed", "headers": {"Retry-After": ASK_AGAIN}}
 
@@ -149,25 +134,19 @@ class Problem(BaseModel):
     model_config = example(**example_of(ProblemCode.CORRUPT_IMAGE))
 
 
+class ImageForm(BaseModel):
+    """A form with one file."""
+
+    image: bytes = Field(description="A file of one of the formats that the service measures")
+
+
 def content(model: str) -> dict[str, Any]:
     return {"schema": {"$ref": SCHEMA.format(model=model)}}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """Return what an operation says that reads a model from JSON by itself, up to a limit."""
-    return {"requestBody": {"required": True, "content": {"application/json": content(model.__name__)}}}
-
-
-def image_form(formats: Sequence[ImageFormat]) -> dict[str, Any]:
-    return {
-        "title": "ImageForm",
-        "description": "A form with one file.",
-        "type": "object",
-        "required": [FIELD],
-        "properties": {
-            FIELD: {"type": "string", "format": "binary", "description": f"A {in_words(formats)} file"},
-        },
-    }
+    return {"requestBody": {"required": True, "content": {JSON: content(model.__name__)}}}
 
 
 def image_body(types: Sequence[str]) -> dict[str, Any]:
@@ -175,28 +154,27 @@ def image_body(types: Sequence[str]) -> dict[str, Any]:
     disposition = {
         "name": "Content-Disposition",
         "in": "header",
-        "description": "The name of a file that is the body itself (RFC 6266)",
-        "schema": {"type": "string"},
-        "example": 'attachment; filename="photo.jpg"',
+        **described("The name of a file that is the body itself (RFC 6266)", 'attachment; filename="photo.jpg"'),
     }
     bodies = {
-        "multipart/form-data": content("ImageForm"),
+        FORM: content(ImageForm.__name__),
         **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in types},
-        "application/json": content(TicketRequest.__name__),
+        JSON: content(TicketRequest.__name__),
     }
     return {"requestBody": {"required": True, "content": bodies}, "parameters": [disposition]}
 
 
-def problem_responses(*codes: ProblemCode, headers: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*codes: ProblemCode) -> dict[int | str, dict[str, Any]]:
     """Return the problems `codes`, and those of every operation, by status, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for code, kind in PROBLEM_TYPES.items():
         if code not in {*codes, *EVERYWHERE}:
             continue
-        new = {"description": "", "headers": {**(headers or {})}, "content": {MEDIA_TYPE: content("Problem")}}
+        new = {"description": kind.title, "content": {MEDIA_TYPE: {**content(Problem.__name__), "examples": {}}}}
+        if kind.status in responses:
+            responses[kind.status]["description"] += f"; {kind.title}"
         response = responses.setdefault(kind.status, new)
-        response["description"] += f"; {kind.title}" if response["description"] else kind.title
-        response["content"][MEDIA_TYPE].setdefault("examples", {})[code.value] = {"value": example_of(code)}
+        response["content"][MEDIA_TYPE]["examples"][code.value] = {"value": example_of(code)}
     return responses
 
 
@@ -208,34 +186,29 @@ def measured() -> dict[int | str, dict[str, Any]]:
         "default": {"value": Intensity.of(outcome, **sent).model_dump(mode="json")},
         "detail=full": {"value": FullIntensity.of(outcome, **sent).model_dump(mode="json")},
     }
-    answer = {
-        "description": "The measurement",
-        "headers": X_CACHE,
-        "content": {"application/json": {"examples": answers}},
-    }
-    return {200: answer, **problem_responses(*OF_MEASUREMENTS, headers=X_CACHE)}
+    answer = {"description": "The measurement", "content": {JSON: {"examples": answers}}}
+    return {200: answer, **problem_responses(*OF_MEASUREMENTS)}
 
 
-def complete_openapi(app: FastAPI, formats: Sequence[ImageFormat]) -> None:
+def complete_openapi(app: FastAPI) -> None:
     """Have the application's document completed when it is made, as FastAPI's manual recommends."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            complete(original(), formats)
+            complete(original())
         return original()
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI's documented way
 
 
-def complete(document: dict[str, Any], formats: Sequence[ImageFormat]) -> None:
+def complete(document: dict[str, Any]) -> None:
     """Add what is the same for all operations, and take out the 422 that FastAPI adds: a wrong request is a 400."""
     components = document["components"]
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["ImageForm"] = image_form(formats)
-    for model in (Problem, TicketRequest, UploadRequest):
+    for model in (Problem, ImageForm, TicketRequest, UploadRequest):
         schema = model.model_json_schema(ref_template=SCHEMA)
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     # FastAPI leaves out what is null in an example.
@@ -251,9 +224,9 @@ def complete(document: dict[str, Any], formats: Sequence[ImageFormat]) -> None:
         )
         for status, response in operation["responses"].items():
             names = ["X-Request-ID", "Server-Timing"]
-            if MEDIA_TYPE in response["content"] and int(status) in {
-                PROBLEM_TYPES[code].status for code in RETRY_AFTER
-            }:
+            if operation["tags"] == [MEASUREMENTS] or status == "202":
+                names.append("X-Cache")
+            if MEDIA_TYPE in response["content"] and status in {"429", "503"}:
                 names.append("Retry-After")
             if status in {"401", "403"}:
                 names.append("WWW-Authenticate")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from fastapi import Request
 
-    from gateway.http.request_log import RequestLog
+    from gateway.measuring.outcome import Report
 
 MEDIA_TYPE = "application/problem+json"
 # What a value may be, by pydantic's name for the error in another.
@@ -80,12 +80,12 @@ def wrong_value(which: str, item: Mapping[str, Any]) -> str:
     return f"{which} cannot be {shortened(shown)}: {may_be}."
 
 
-def problem_response(error: ProblemError, log: RequestLog, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def problem_response(error: ProblemError, report: Report, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return the answer for a problem, and note its code for the log line. `headers` come before the usual ones."""
-    log.problem = code = error.code
+    report.problem = code = error.code
     retry = {"Retry-After": RETRY_AFTER[code]} if code in RETRY_AFTER else {}
     return JSONResponse(
-        problem_content(error, log.request_id),
+        problem_content(error, report.request_id),
         PROBLEM_TYPES[code].status,
         headers={**retry, **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -93,12 +93,12 @@ def problem_response(error: ProblemError, log: RequestLog, headers: Mapping[str,
 
 
 async def known(request: Request, error: ProblemError) -> JSONResponse:
-    return problem_response(error, request.state.log)
+    return problem_response(error, request.state.report)
 
 
 async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     errors = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
-    return problem_response(malformed(wrong_values(errors, "query parameter")), request.state.log)
+    return problem_response(malformed(wrong_values(errors, "query parameter")), request.state.report)
 
 
 async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
@@ -114,7 +114,7 @@ async def of_the_framework(request: Request, error: HTTPException) -> JSONRespon
         problem = ProblemError(ProblemCode.NOT_FOUND, f"There is nothing at {path}. The API is described at /docs.")
     else:
         problem = malformed(str(error.detail))
-    return problem_response(problem, request.state.log, headers)
+    return problem_response(problem, request.state.report, headers)
 
 
 # Every known error, the framework's and ours.
@@ -130,7 +130,7 @@ def last_resort(logger: Logger) -> Middleware:
 
     async def fault(request: Request, error: Exception) -> JSONResponse:
         logger.error("unhandled fault", exc_info=error)
-        return problem_response(ProblemError(ProblemCode.INTERNAL_ERROR), request.state.log)
+        return problem_response(ProblemError(ProblemCode.INTERNAL_ERROR), request.state.report)
 
     async def gone(_: Request, error: Exception) -> NoReturn:
         raise error

@@ -43,7 +43,7 @@ class RefusalMiddleware:
                 return
             problem = problem_of(scope, message["body"].decode())
             kept = {name: value for name, value in refused.items() if not name.startswith("content-")}
-            await problem_response(problem, scope["state"]["log"], kept)(scope, receive, send)
+            await problem_response(problem, scope["state"]["report"], kept)(scope, receive, send)
 
         await self.app(scope, receive, send_problem if scope["type"] == "http" else send)
 

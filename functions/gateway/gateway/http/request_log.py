@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -31,22 +29,6 @@ MAX_ECHO = 200
 CLIENT_CLOSED_REQUEST = 499
 
 
-@dataclass(slots=True)
-class RequestLog:
-    """What is noted about one request, for the headers of its answer, its log line and its metrics."""
-
-    request_id: str
-    started: float = field(default_factory=time.perf_counter)
-    report: Report = field(default_factory=Report)
-    problem: ProblemCode | None = None
-    status: int = 0
-    # Who sent it, as far as it is known: never the key or the token itself.
-    caller: str | None = None
-
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.started) * 1000
-
-
 class RequestLogMiddleware:
     """The outermost layer: makes the request's id and log, adds the headers, and writes log line and metrics.
 
@@ -64,14 +46,14 @@ class RequestLogMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        log = RequestLog(request_id(scope), caller=api_gateways_caller(scope))
-        scope.setdefault("state", {})["log"] = log
-        self.logger.thread_safe_append_keys(request_id=log.request_id)
+        report = Report(request_id(scope), api_gateways_caller(scope))
+        scope.setdefault("state", {})["report"] = report
+        self.logger.thread_safe_append_keys(request_id=report.request_id)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                log.status = message["status"]
-                message["headers"] = [*message["headers"], *headers_of(log)]
+                report.status = message["status"]
+                message["headers"] = [*message["headers"], *headers_of(report)]
             elif scope["method"] == "HEAD":
                 message = {**message, "body": b""}
             await send(message)
@@ -81,33 +63,33 @@ class RequestLogMiddleware:
         try:
             await self.app(inner, receive, send_with_headers)
         except ClientDisconnect:
-            log.status = CLIENT_CLOSED_REQUEST
+            report.status = CLIENT_CLOSED_REQUEST
         finally:
-            self.write_log_line(scope["method"], inner, log)
-            self.emit_metrics(log)
+            self.write_log_line(scope["method"], inner, report)
+            self.emit_metrics(report)
 
-    def write_log_line(self, method: str, scope: Scope, log: RequestLog) -> None:
+    def write_log_line(self, method: str, scope: Scope, report: Report) -> None:
         line = {
             "method": method,
             "path": shortened(scope["path"]),
             "ip": (scope.get("client") or ("",))[0],
-            "status_code": log.status,
-            "duration_ms": round(log.elapsed_ms(), 3),
-            "cache": log.report.cache,
+            "status_code": report.status,
+            "duration_ms": round(report.elapsed_ms(), 3),
+            "cache": report.cache,
         }
-        if log.caller:
-            line["caller"] = log.caller
-        if log.problem:
-            line["problem"] = log.problem.value
+        if report.caller:
+            line["caller"] = report.caller
+        if report.problem:
+            line["problem"] = report.problem.value
         self.logger.info("request", extra={"extra_info": line})
 
-    def emit_metrics(self, log: RequestLog) -> None:
+    def emit_metrics(self, report: Report) -> None:
         """Print the request's metrics in CloudWatch's embedded format."""
-        metrics, report = self.metrics, log.report
+        metrics = self.metrics
         if not metrics:
             return
         metrics.add_metric("Requests", MetricUnit.Count, 1)
-        if log.problem is ProblemCode.INTERNAL_ERROR:
+        if report.problem is ProblemCode.INTERNAL_ERROR:
             metrics.add_metric("InternalErrors", MetricUnit.Count, 1)
         if report.cache in CACHE_METRICS:
             metrics.add_metric(CACHE_METRICS[report.cache], MetricUnit.Count, 1)
@@ -140,10 +122,10 @@ def api_gateways_caller(scope: Scope) -> str | None:
     return caller
 
 
-def headers_of(log: RequestLog) -> list[tuple[bytes, bytes]]:
-    timings = {**log.report.timings, "total": log.elapsed_ms()}
+def headers_of(report: Report) -> list[tuple[bytes, bytes]]:
+    timings = {**report.timings, "total": report.elapsed_ms()}
     timing = ", ".join([f"{name};dur={duration:.1f}" for name, duration in timings.items()])
-    headers = [*RAW_HEADERS, (b"x-request-id", log.request_id.encode()), (b"server-timing", timing.encode())]
-    if log.report.cache:
-        headers.append((b"x-cache", log.report.cache.encode()))
+    headers = [*RAW_HEADERS, (b"x-request-id", report.request_id.encode()), (b"server-timing", timing.encode())]
+    if report.cache:
+        headers.append((b"x-cache", report.cache.encode()))
     return headers

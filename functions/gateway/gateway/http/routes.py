@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import FullIntensity, Intensity, IntensityQuery, OptionsQuery, Upload
-from gateway.http.body import Body
+from gateway.http.body import JSON, Body
 from gateway.http.file import file_types, read_file
 from gateway.http.openapi import (
     MEASUREMENTS,
@@ -22,38 +22,42 @@ from gateway.http.openapi import (
     problem_responses,
 )
 from gateway.http.problems import malformed
-from gateway.http.request_log import RequestLog, shortened
+from gateway.http.request_log import shortened
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 
 if TYPE_CHECKING:
+    from gateway.measuring.outcome import Report
     from gateway.measuring.service import Image, Service
 
 
-def log_of(request: Request) -> RequestLog:
-    """Return the log of the request, which `RequestLogMiddleware` has made. Raises ProblemError.
+def report_of(request: Request) -> Report:
+    """Return the report of the request, which `RequestLogMiddleware` has made. Raises ProblemError.
 
     Refuses a parameter of the query that is sent twice, of which FastAPI would take the last.
     """
     times = Counter(name for name, _ in request.query_params.multi_items())
     if repeated := [name for name, number in times.items() if number > 1]:
         raise malformed(f"Repeated query parameter: {shortened(', '.join(repeated))}. Send each once.")
-    log: RequestLog = request.state.log
-    return log
+    report: Report = request.state.report
+    return report
 
 
 def make_intensity_router(service: Service) -> APIRouter:
     router = APIRouter()
-    types = file_types(service.settings.allowed_image_formats)
-    ways = {"POST /uploads takes files": service.max_upload_bytes}
-    ways |= {"POST /jobs takes uploaded files": service.max_job_bytes}
+    settings = service.settings
+    types = file_types(settings.allowed_image_formats)
+    ways = {
+        "POST /uploads takes files": settings.max_upload_bytes,
+        "POST /jobs takes uploaded files": settings.max_job_bytes,
+    }
 
     async def read_image(request: Request) -> tuple[str, Image]:
         """Return the name and the content of the file in a request, or where the file of its ticket is."""
         body = Body(request)
         # HTTPie says of every body that it is JSON.
-        if service.uploads and body.is_json and not await body.is_image():
+        if service.uploads and body.media_type == JSON and (await body.begins()).lstrip().startswith(b"{"):
             return service.uploads.redeem((await body.json(TicketRequest)).ticket)
-        return await read_file(body, types, service.settings.max_content_length, ways)
+        return await read_file(body, types, settings.max_content_length, ways)
 
     @router.post("/intensity/", include_in_schema=False)
     @router.post(
@@ -72,14 +76,14 @@ def make_intensity_router(service: Service) -> APIRouter:
         The header `X-Cache` tells whether the measurement was known (`hit`), made now (`miss`) or made without a cache
         (`bypass`); the answer is the same.
         """
-        log = log_of(request)
-        with log.report.timed("upload"):
+        report = report_of(request)
+        with report.timed("upload"):
             filename, image = await read_image(request)
         begun = time.perf_counter()
-        outcome = await service.measure(image, query.options, log.request_id, log.report)
+        outcome = await service.measure(image, query.options, report)
         milliseconds = round((time.perf_counter() - begun) * 1000, 3)
         answer = FullIntensity if query.detail else Intensity
-        return answer.of(outcome, filename=filename, duration_ms=milliseconds, request_id=log.request_id)
+        return answer.of(outcome, filename=filename, duration_ms=milliseconds, request_id=report.request_id)
 
     @router.post(
         "/uploads",
@@ -96,12 +100,12 @@ def make_intensity_router(service: Service) -> APIRouter:
 
         If this content was measured before under the options in the query, there is nothing to upload.
         """
-        log = log_of(request)
+        report = report_of(request)
         if not service.uploads:
             raise ProblemError(ProblemCode.NOT_FOUND)
         announced = await Body(request).json(UploadRequest)
-        return Upload.of(
-            await service.offer_upload(service.uploads, announced, query.options, log.report), log.request_id
-        )
+        ticket, expires_at, form = await service.offer_upload(service.uploads, announced, query.options, report)
+        sent: dict[str, Any] = form or {"url": None, "fields": None}
+        return Upload(known=form is None, ticket=ticket, expires_at=expires_at, request_id=report.request_id, **sent)
 
     return router

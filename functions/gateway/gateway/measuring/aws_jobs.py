@@ -90,7 +90,5 @@ def make_jobs(settings: Settings, lambda_client: LambdaClient, logger: Logger) -
         store=DynamoStore(table, settings.job_table),
         queue=LambdaQueue(lambda_client, settings.job_function_name, logger),
         secret_key=settings.secret_key.get_secret_value(),
-        max_bytes=settings.max_job_bytes,
-        max_pixels=settings.max_job_pixels,
         logger=logger,
     )

@@ -108,19 +108,15 @@ class Ticket(BaseModel):
         return min(LEAST_SECONDS + self.size // SLOWEST_BYTES_PER_SECOND, MOST_SECONDS)
 
 
-class Form(NamedTuple):
-    """An S3 presigned POST: send every field, then the file as the last one, named `file`."""
-
-    url: str
-    fields: dict[str, str]
-
-
 class Offer(NamedTuple):
-    """The answer to an announcement: the signed ticket, when it expires, and the form if the file must be uploaded."""
+    """The answer to an announcement: the signed ticket, when it expires, and the form if the file must be uploaded.
+
+    form: `url` and `fields` of a presigned POST. Send every field, then the file as the last one, named `file`.
+    """
 
     ticket: str
     expires_at: datetime
-    form: Form | None
+    form: dict[str, Any] | None
 
 
 class DirectUploads:
@@ -176,7 +172,7 @@ class DirectUploads:
     def stored(self, ticket: Ticket) -> StoredImage:
         return StoredImage(bucket=self.bucket, key=ticket.key, size=ticket.size, sha256=ticket.sha256)
 
-    def form(self, ticket: Ticket, content_type: str) -> Form:
+    def form(self, ticket: Ticket, content_type: str) -> dict[str, Any]:
         """Return the form that uploads exactly the file of `ticket`, sent as `content_type`."""
         exact = {
             "Content-Type": content_type,
@@ -184,14 +180,10 @@ class DirectUploads:
             "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(ticket.sha256)).decode(),
         }
         conditions: list[Any] = [{name: value} for name, value in exact.items()]
-        post = self.client().generate_presigned_post(
-            self.bucket,
-            ticket.key,
-            Fields=dict(exact),
-            Conditions=[*conditions, ["content-length-range", ticket.size, ticket.size]],
-            ExpiresIn=ticket.seconds,
+        conditions.append(["content-length-range", ticket.size, ticket.size])
+        return self.client().generate_presigned_post(
+            self.bucket, ticket.key, Fields=dict(exact), Conditions=conditions, ExpiresIn=ticket.seconds
         )
-        return Form(post["url"], post["fields"])
 
     def origin(self) -> str:
         """Return where forms are sent to, as a Content-Security-Policy names it."""

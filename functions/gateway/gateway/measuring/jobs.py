@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from json import dumps
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
 from contract.invocation import measurement_answer, problem_answer
 from contract.jobs import KEPT_SECONDS, Job
 from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 # Of the digest: 192 bits are 32 characters.
 ID_BYTES = 24
 SERVER_ERROR = 500
-# A field that is missing has its default, and one that is not known is ignored: the worker may have another version.
-JOB = TypeAdapter(Job)
 # The next attempt may go well: the file may be there by then, and another worker may live.
 PASSING = {ProblemCode.UPLOAD_MISSING, ProblemCode.UPLOAD_MISMATCH}
 
@@ -54,14 +50,12 @@ class Found(NamedTuple):
 class Jobs:
     """The jobs of a service.
 
-    store: keeps their records. queue: has them worked on. secret_key: makes ids. max_bytes, max_pixels: of a file.
+    store: keeps their records. queue: has them worked on. secret_key: makes ids.
     """
 
     store: Store
     queue: JobQueue
     secret_key: str
-    max_bytes: int
-    max_pixels: int
     logger: Logger
 
     def id_of(self, image: StoredImage, options: Options) -> str:
@@ -76,8 +70,8 @@ class Jobs:
         except Exception as error:
             raise self.unreachable(error) from error
         try:
-            return JOB.validate_json(content, strict=True) if content else None
-        except ValidationError:
+            return Job.from_json(content) if content else None
+        except (ValueError, TypeError, KeyError):
             self.logger.exception("a job's record cannot be read")
             return None
 

@@ -1,4 +1,4 @@
-"""What the service returns about a measurement: the result, and a report of how it went."""
+"""What a request ends in: a measurement, and a report of how it went."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from contract.problems import ProblemCode
     from image_intensity import Measurement
 
 CacheOutcome = Literal["hit", "miss", "bypass"]
@@ -19,13 +20,22 @@ CacheOutcome = Literal["hit", "miss", "bypass"]
 class Report:
     """How a request went, for its headers, log line and metrics.
 
-    timings: milliseconds by the name of the part. cache: how the cache answered; None if no measurement was looked up.
-    cache_failures: how many operations on the cache failed (an open breaker tries none).
+    caller: who sent it, as far as it is known; never the key or the token itself. timings: milliseconds by the name of
+    the part. cache: how the cache answered; None if no measurement was looked up. cache_failures: how many operations
+    on the cache failed (an open breaker tries none).
     """
 
+    request_id: str
+    caller: str | None = None
+    started: float = field(default_factory=time.perf_counter)
     timings: dict[str, float] = field(default_factory=dict)
     cache: CacheOutcome | None = None
     cache_failures: int = 0
+    problem: ProblemCode | None = None
+    status: int = 0
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1000
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:

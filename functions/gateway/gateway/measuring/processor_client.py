@@ -159,22 +159,6 @@ class LambdaProcessor:
 
 
 def read_answer(answer: bytes, options: Options, logger: Logger) -> Answer:
-    """Return the measurement in an answer, perhaps of an older processor. Raises ProblemError as `read_measurement`."""
-    measurement = read_measurement(answer, options, logger)
-    return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
-
-
-def has_every_field(sent: Any, read: object) -> bool:  # noqa: ANN401 - any JSON
-    """Return whether the JSON `sent`, from which the dataclass `read` was made, has every field of it.
-
-    An older processor, or an older record in the cache, does not have a field that is new here.
-    """
-    return not is_dataclass(read) or all(
-        field.name in sent and has_every_field(sent[field.name], getattr(read, field.name)) for field in fields(read)
-    )
-
-
-def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measurement:
     """Return the measurement in an answer. Raises ProblemError: the one in the answer, or processor_failed.
 
     An older processor ignores an option that it does not know. Then the answer has other `options` than the
@@ -186,9 +170,20 @@ def read_measurement(answer: bytes, options: Options, logger: Logger) -> Measure
         raise failure(f"not an answer of the contract: {answer[:500]!r}", logger) from error
     if isinstance(message, ProblemMessage):
         raise ProblemError(message.problem.code, message.problem.detail)
-    if message.measurement.options != options:
-        raise failure(f"asked for {options}, measured with {message.measurement.options}", logger)
-    return message.measurement
+    measurement = message.measurement
+    if measurement.options != options:
+        raise failure(f"asked for {options}, measured with {measurement.options}", logger)
+    return Answer(measurement, has_every_field(loads(answer)["measurement"], measurement))
+
+
+def has_every_field(sent: Any, read: object) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether the JSON `sent`, from which the dataclass `read` was made, has every field of it.
+
+    An older processor, or an older record in the cache, does not have a field that is new here.
+    """
+    return not is_dataclass(read) or all(
+        field.name in sent and has_every_field(sent[field.name], getattr(read, field.name)) for field in fields(read)
+    )
 
 
 def failure(reason: str, logger: Logger) -> ProblemError:

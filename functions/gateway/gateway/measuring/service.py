@@ -50,33 +50,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """What the routes ask. Limits in `settings` are 0 for what the service does not offer."""
+
     settings: Settings
     cache: Cache
     processor: Processor
     uploads: DirectUploads | None
     jobs: Jobs | None = None
 
-    @property
-    def max_upload_bytes(self) -> int:
-        """The size of the largest direct upload; 0 if the service takes none."""
-        return self.settings.max_upload_bytes if self.uploads else 0
-
-    @property
-    def max_job_bytes(self) -> int:
-        """The size of the largest upload that a job measures; 0 if the service has no jobs."""
-        return self.jobs.max_bytes if self.jobs and self.uploads else 0
-
-    @property
-    def max_job_pixels(self) -> int:
-        """The pixels of the largest image that a job measures; 0 if the service has no jobs."""
-        return self.jobs.max_pixels if self.jobs else 0
-
-    @property
-    def max_ticket_bytes(self) -> int:
-        """The size of the largest file that gets a ticket, to be measured at once or by a job."""
-        return max(self.settings.max_upload_bytes, self.max_job_bytes)
-
-    async def measure(self, image: Image, options: Options, request_id: str, report: Report) -> Outcome:
+    async def measure(self, image: Image, options: Options, report: Report) -> Outcome:
         """Return what the cache knows, or have the processor measure and remember that. Raises ProblemError."""
         source = await self.source(image, report)
         report.cache, known = await self.look_up(source, options, report)
@@ -86,7 +68,7 @@ class Service:
             return Outcome(known, source.sha256)
         try:
             with report.timed("processor"):
-                answer = await self.processor.measure(self.invocation(source, options, request_id))
+                answer = await self.processor.measure(self.invocation(source, options, report))
         except ProblemError as problem:
             if isinstance(problem, TimeUsedUpError) or problem.code in OF_THE_FILE:
                 await self.remember(source, self.refusal(problem, source), options, report)
@@ -111,7 +93,7 @@ class Service:
 
         Raises ProblemError: empty_file, file_too_large.
         """
-        ticket = uploads.make_ticket(request, self.max_ticket_bytes)
+        ticket = uploads.make_ticket(request, max(self.settings.max_upload_bytes, self.settings.max_job_bytes))
         source = self.ticket_source(uploads.stored(ticket))
         _, known = await self.look_up(source, options, report)
         measured = known and not isinstance(known, Refusal)
@@ -130,12 +112,10 @@ class Service:
 
     def ticket_source(self, image: StoredImage) -> Source:
         """Return the source of an uploaded image that a job may measure, if there are jobs."""
-        pixels = max(self.settings.max_upload_pixels, self.max_job_pixels)
+        pixels = max(self.settings.max_upload_pixels, self.settings.max_job_pixels)
         return Source(image, image.sha256, pixels, image.size)
 
-    async def start_job(  # noqa: PLR0913, PLR0917 - what a job is made of
-        self, jobs: Jobs, filename: str, image: StoredImage, options: Options, request_id: str, report: Report
-    ) -> Found:
+    async def start_job(self, jobs: Jobs, filename: str, image: StoredImage, options: Options, report: Report) -> Found:
         """Return the job for an upload, which is begun if it is new. Raises ProblemError."""
         source = self.ticket_source(image)
         report.cache, known = await self.look_up(source, options, report)
@@ -144,7 +124,7 @@ class Service:
             # Of a request, under the same limit on pixels. A job has more time and memory, and is begun.
             report.cache = "miss"
         with report.timed("job"):
-            return await jobs.start(filename, self.invocation(source, options, request_id), image, measurement)
+            return await jobs.start(filename, self.invocation(source, options, report), image, measurement)
 
     async def job_outcome(self, job: Job, answer: Answer, report: Report) -> Outcome:
         """Return the measurement of a finished job. The cache has it from now on, if it did not have it before."""
@@ -157,7 +137,7 @@ class Service:
                 report.cache_failures += not await self.cache.put(job.sha256, answer.measurement, job.options)
         return Outcome(answer.measurement, job.sha256)
 
-    def invocation(self, source: Source, options: Options, request_id: str) -> Invocation:
+    def invocation(self, source: Source, options: Options, report: Report) -> Invocation:
         """Return the invocation that has the processor measure `source` within the limits of the settings."""
         image = source.image
         return Invocation(
@@ -165,7 +145,7 @@ class Service:
             allowed_formats=self.settings.allowed_image_formats,
             max_pixels=source.max_pixels,
             options=options,
-            request_id=request_id,
+            request_id=report.request_id,
         )
 
     async def look_up(self, source: Source, options: Options, report: Report) -> tuple[CacheOutcome, Record | None]:
