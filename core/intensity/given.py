@@ -35,7 +35,7 @@ class Given(argparse.Namespace):
     include: list[str]
     exclude: list[str]
     hidden: bool
-    all_versions: bool
+    all_versions: bool = False
     endpoint_url: str | None
     profile: str | None
     anonymous: bool

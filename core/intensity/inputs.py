@@ -13,7 +13,7 @@ from intensity.plan import NAMED_AGAIN
 from intensity.progress import searching
 from intensity.sources.errors import SourceError
 from intensity.sources.files import IMAGE_NAME
-from intensity.sources.paths import Found, Search, find, listed
+from intensity.sources.paths import Found, find, listed
 from intensity.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -45,13 +45,23 @@ def fill(plan: Plan, counts: Counts, found: Input, progress: Progress) -> None:
 
 def files(given: Given, source: Files, until_end: ExitStack, counts: Counts) -> Iterator[tuple[int, Found]]:
     check_names(given.paths, known=given.name_list is not None)
-    suffixes = frozenset(suffix.encode() for suffix in suffixes_of(given.formats))
-    patterns = [tuple(map(os.fsencode, each)) for each in (given.include, given.exclude)]
-    search = Search(suffixes, given.hidden, given.follow_links, counts.skipped, *patterns)
+    selection = selection_of(given, counts)
     for number, name in enumerate(names(given, source, until_end)):
         if source.image and given.resume:
             raise SourceError("an image on standard input has no name by which --resume could know it")
-        yield from ((number, found) for found in ([Found(name)] if name == IMAGE_NAME else find(name, search)))
+        found = [Found(name)] if name == IMAGE_NAME else find(name, selection, follow_links=given.follow_links)
+        yield from ((number, each) for each in found)
+
+
+def selection_of(given: Given, counts: Counts) -> Selection:
+    return Selection(
+        suffixes=suffixes_of(given.formats),
+        include=given.include,
+        exclude=given.exclude,
+        hidden=given.hidden,
+        all_versions=given.all_versions,
+        skipped=counts.skipped,
+    )
 
 
 def check_names(paths: list[str], *, known: bool) -> None:
@@ -115,14 +125,7 @@ def kept(file: IO[bytes], most: int, until_end: ExitStack) -> bytes:
 def objects(given: Given, store: Store, counts: Counts) -> Iterator[tuple[int, Found]]:
     from intensity.sources import listing  # noqa: PLC0415 - it needs botocore
 
-    selection = Selection(
-        suffixes=suffixes_of(given.formats),
-        include=tuple(given.include),
-        exclude=tuple(given.exclude),
-        hidden=given.hidden,
-        all_versions=given.all_versions,
-        skipped=counts.skipped,
-    )
+    selection = selection_of(given, counts)
     s3, number = store.client(), 0
     for source in listing.sources(given.prefixes, given.lists, given.inventories, url_encoded=given.url_encoded):
         for each in listing.objects(s3, source, selection):

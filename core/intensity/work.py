@@ -81,9 +81,9 @@ class Reading(NamedTuple):
 class Measuring:
     """Reads and measures one after the other, and reads some ahead meanwhile."""
 
-    def __init__(self, source: Source, work: Work) -> None:
+    def __init__(self, source: Source, work: Work, most_failures: int = MOST_FAILURES) -> None:
         """Nothing is read yet. Raises SourceError if nothing can be read."""
-        self._work, self._read = work, source.reading(work.reads_on)
+        self._work, self._read, self._most_failures = work, source.reading(work.reads_on), most_failures
         self._threads = ThreadPoolExecutor(source.ahead) if source.ahead else None
         self._reading: dict[bytes, Reading] = {}
         self._failures = 0
@@ -129,5 +129,5 @@ class Measuring:
     def _count(self, problem: ReadProblem) -> None:
         """Count what the source does not give. Raises SourceError if it gives nothing."""
         self._failures = self._failures + 1 if problem.code == PROCESSOR_FAILED else 0
-        if self._failures >= MOST_FAILURES:
-            raise SourceError(f"S3 did not give {MOST_FAILURES} objects in a row; the last: {problem.detail}")
+        if self._failures >= self._most_failures:
+            raise SourceError(f"S3 did not give {self._failures} objects in a row; the last: {problem.detail}")

@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from intensity import names
+from intensity.rows import Method
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.request import Request
 from intensity.sources.listing import Source
 from runs.batches import read_entry
-from runs.plan import Deployment, Planning
+from runs.plan import Planning
 from runs.reduce import Reduction
 
 if TYPE_CHECKING:
@@ -109,14 +110,21 @@ def plan(s3: FolderS3, folder: Path) -> dict[str, Any]:
 
 
 def planning(s3: FolderS3, request: Request, folder: Path) -> Planning:
-    deployment = Deployment(results=RESULTS, sources=frozenset({PHOTOS}), reserved=400)
-    return Planning(cast("S3Client", s3), request, "bench", deployment, folder)
+    return Planning(
+        s3=cast("S3Client", s3),
+        results=RESULTS,
+        sources=frozenset({PHOTOS}),
+        reserved=400,
+        request=request,
+        execution="bench",
+        folder=folder,
+    )
 
 
 def measure(s3: FolderS3, planned: dict[str, Any]) -> None:
     """Write the parts, with made-up rows."""
     layout = Layout("bench")
-    method = RunOptions().method(planned["version"]).values()
+    method = Method(RunOptions().measuring, planned["version"]).values()
     with s3.file(layout.plan).open() as lines:
         for line in lines:
             batch = json.loads(line)

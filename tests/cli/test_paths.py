@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from image_intensity.formats.table import suffixes_of
 from intensity.sources.errors import SourceError
-from intensity.sources.paths import (
-    HIDDEN,
-    LINKED_FOLDERS,
-    OTHER_NAMES,
-    VISITED_FOLDERS,
-    Found,
-    Search,
-    find,
-    listed,
-)
+from intensity.sources.paths import Found, find, listed
+from intensity.sources.selection import HIDDEN, LINKED_FOLDERS, OTHER_NAMES, VISITED_FOLDERS, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,13 +22,12 @@ if TYPE_CHECKING:
 BOTH: Sequence[ImageFormat] = ("PNG", "JPEG")
 
 
-def search(*, hidden: bool = False, follow: bool = False, formats: Sequence[ImageFormat] = BOTH) -> Search:
-    suffixes = frozenset(suffix.encode() for suffix in suffixes_of(formats))
-    return Search(suffixes, hidden, follow, Counter())
+def search(*, hidden: bool = False, formats: Sequence[ImageFormat] = BOTH) -> Selection:
+    return Selection(suffixes=suffixes_of(formats), hidden=hidden)
 
 
-def found(folder: Path, asked: Search) -> list[str]:
-    results = list(find(os.fsencode(folder), asked))
+def found(folder: Path, asked: Selection, *, follow_links: bool = False) -> list[str]:
+    results = list(find(os.fsencode(folder), asked, follow_links=follow_links))
     assert [result.problem for result in results] == [None] * len(results)
     return sorted(os.path.relpath(os.fsdecode(result.path), folder) for result in results)
 
@@ -79,7 +69,7 @@ def test_a_named_file_is_taken_by_any_name_and_whether_it_exists_or_not(tmp_path
     make(tmp_path, "notes.txt")
     for name in ("notes.txt", ".hidden", "missing"):
         path = os.fsencode(tmp_path / name)
-        assert list(find(path, search())) == [Found(path)]
+        assert list(find(path, search(), follow_links=False)) == [Found(path)]
 
 
 def test_linked_files_are_found_and_linked_folders_counted(tmp_path: Path) -> None:
@@ -98,8 +88,8 @@ def test_links_are_followed_on_request_and_a_loop_of_them_ends(tmp_path: Path) -
     (tmp_path / "a/b/up").symlink_to(tmp_path / "a")
     (tmp_path / "a/self").symlink_to(".")
     (tmp_path / "a/there").symlink_to(tmp_path / "other")
-    asked = search(follow=True)
-    assert found(tmp_path / "a", asked) == ["b/c.png", "there/d.png"]
+    asked = search()
+    assert found(tmp_path / "a", asked, follow_links=True) == ["b/c.png", "there/d.png"]
     assert asked.skipped == {VISITED_FOLDERS: 2}
 
 

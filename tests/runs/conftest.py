@@ -14,7 +14,7 @@ from intensity.runs.options import RunOptions
 from intensity.runs.request import Request
 from intensity.sources.listing import Source
 from runs.measure import measure_batch
-from runs.plan import Deployment, Planning
+from runs.plan import Planning
 from runs.reduce import Reduction
 from tests.runs.images import png
 
@@ -46,7 +46,6 @@ class Run:
 
     def __init__(self, s3: S3Client, folder: Path) -> None:
         self.s3, self._folder, self._folders = s3, folder, 0
-        self.deployment = Deployment(results=RESULTS, sources=frozenset({PHOTOS}), reserved=400)
 
     def folder(self) -> Path:
         self._folders += 1
@@ -55,7 +54,15 @@ class Run:
         return folder
 
     def planned(self, request: Request, execution: str = "") -> dict[str, Any]:
-        planning = Planning(self.s3, request, execution or request.run, self.deployment, self.folder())
+        planning = Planning(
+            s3=self.s3,
+            results=RESULTS,
+            sources=frozenset({PHOTOS}),
+            reserved=400,
+            request=request,
+            execution=execution or request.run,
+            folder=self.folder(),
+        )
         return planning.resume() if request.resume else planning.begin()
 
     def todo(self, planned: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import signal
+import sqlite3
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     except (RunError, SourceError) as error:
         sys.stderr.write(f"intensity: {error}\n")
         return USAGE_ERROR if given.command == "start" and isinstance(error, SourceError) else NOT_ALL_MEASURED
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, sqlite3.Error) as error:
         sys.stderr.write(f"intensity: runs {given.command} failed: {told(error)}\n")
         return NOT_ALL_MEASURED
     except KeyboardInterrupt:
@@ -76,11 +77,9 @@ def request_of(given: argparse.Namespace) -> Request:
 def tell_estimate(service: Service, request: Request, ask_above: float) -> bool:
     """Print what a run would take, and return whether it costs more than `ask_above`. Raises SourceError."""
     number = size = 0
-    for number, listed in enumerate(objects(service.s3, request, Counter()), 1):
+    for listed in objects(service.s3, request, Counter()):
+        number += 1
         size += listed.size or 0
-        # Otherwise, some of them may be the same; Plan knows.
-        if request.names_once:
-            request.check_number(number)
     guess = estimate(number, size, children(request.max_concurrency, service.reserved), request.options.formats)
     found, batches = "object" if number == 1 else "objects", "batch" if guess.batches == 1 else "batches"
     sys.stderr.write(
@@ -144,11 +143,12 @@ def fetch(service: Service, given: argparse.Namespace) -> int:
 
 def fetch_file(service: Service, key: str, file: Path, expected: str) -> None:
     """Copy one file and compare its checksum. Raises RunError and OSError."""
-    part = file.with_name(f"{file.name}.partial")
-    service.copy(key, part)
-    with part.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    if digest != expected:
+    part, digest = file.with_name(f"{file.name}.partial"), hashlib.sha256()
+    with part.open("wb") as opened:
+        for piece in service.s3.get_object(Bucket=service.bucket, Key=key)["Body"].iter_chunks(1 << 20):
+            opened.write(piece)
+            digest.update(piece)
+    if digest.hexdigest() != expected:
         part.unlink()
         raise RunError(f"{key} is not what the run wrote: its SHA-256 is another one; fetch it again")
     part.replace(file)

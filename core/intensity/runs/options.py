@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from image_intensity import OPTIONS, ImageFormat, Limits, Options
-from intensity.rows import Method
 from intensity.runs.layout import RunError
 
 if TYPE_CHECKING:
@@ -57,10 +56,6 @@ class RunOptions:
     @property
     def full(self) -> bool:
         return self.detail == "full"
-
-    def method(self, version: str) -> Method:
-        """Return the columns that say how a row was measured."""
-        return Method(self.measuring, version)
 
     def digest(self, version: str) -> str:
         """Return METHOD: sixteen hexadecimal digits that are the same only for the same options and version."""

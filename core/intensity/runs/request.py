@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from image_intensity import suffixes_of
+from intensity.plan import NAMED_AGAIN, Plan
 from intensity.runs.layout import Layout, RunError
 from intensity.runs.options import RunOptions
 from intensity.sources import listing
@@ -28,6 +29,8 @@ MOST_OBJECTS = 5_000_000
 MOST_OBJECTS_IN_DETAIL = 1_500_000
 # Batches at a time where neither the run nor the deployment says it.
 USUAL_CONCURRENCY = 400
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: child executions of a map at a time.
+MOST_CHILDREN = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +84,30 @@ class Request:
     def values(self) -> dict[str, Any]:
         return {**asdict(self), "options": self.options.values()}
 
-    @property
-    def names_once(self) -> bool:
-        """Whether no object can be named twice: so it is with one listing."""
-        return [source.kind for source in self.sources] == ["prefix"]
-
-    def check_number(self, objects: int) -> None:
-        """Raise SourceError if a run cannot have so many objects."""
-        most = MOST_OBJECTS_IN_DETAIL if self.options.full else MOST_OBJECTS
-        if objects > most:
-            detailed = " with --detail full" if self.options.full else ""
-            raise SourceError(
-                f"these are more than the {most:,} objects that a run can have{detailed}. Start several runs, each "
-                "with a longer prefix; it may end anywhere in a key, as s3://bucket/photos/2026-1 does"
-            )
-
-
-# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html: child executions of a map at a time.
-MOST_CHILDREN = 10_000
-
 
 def objects(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S3Object]:
-    """Yield what the sources name, duplicates included; count in `skipped` what is not taken. Raises SourceError."""
+    """Yield each object that the sources name once; count in `skipped` what is not taken.
+
+    Raises SourceError, also if a run cannot have so many, and sqlite3.Error if the temporary folder is full.
+    """
+    most, number = (MOST_OBJECTS_IN_DETAIL if request.options.full else MOST_OBJECTS), 0
+    with Plan() as seen:
+        for listed in named(s3, request, skipped):
+            if not seen.add(0, listed.found):
+                skipped[NAMED_AGAIN] += 1
+                continue
+            number += 1
+            if number > most:
+                detailed = " with --detail full" if request.options.full else ""
+                raise SourceError(
+                    f"these are more than the {most:,} objects that a run can have{detailed}. Start several runs, each "
+                    "with a longer prefix; it may end anywhere in a key, as s3://bucket/photos/2026-1 does"
+                )
+            yield listed
+
+
+def named(s3: S3Client, request: Request, skipped: Counter[str]) -> Iterator[S3Object]:
+    """Likewise, duplicates included."""
     selection = Selection(
         suffixes=suffixes_of(request.options.formats),
         include=request.include,

@@ -18,7 +18,6 @@ from intensity.sources.errors import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_s3 import S3Client
@@ -142,12 +141,6 @@ class Service:
             return read_head(found.data) if found else None
         except (ValueError, KeyError, TypeError):
             return None
-
-    def copy(self, key: str, file: Path) -> None:
-        """Copy a file of the results here. Raises OSError."""
-        with file.open("wb") as opened:
-            for piece in self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].iter_chunks(1 << 20):
-                opened.write(piece)
 
     def _arn(self, name: str) -> str:
         return f"{self.state_machine.replace(':stateMachine:', ':execution:')}:{name}"

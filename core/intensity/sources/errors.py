@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+from typing import NamedTuple
 
 # Content that does not begin like an image is not read on.
 HEAD_BYTES = 4096
@@ -31,7 +28,7 @@ class ReadProblem(Exception):  # noqa: N818 - as in `image_intensity.errors`
         self.detail = detail
 
 
-def told(error: ClientError | BotoCoreError) -> str:
+def told(error: Exception) -> str:
     """Return what S3 or botocore says about an error, in one line with its name."""
     if response := getattr(error, "response", None):
         problem = response.get("Error", {})

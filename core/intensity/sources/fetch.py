@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore import UNSIGNED, exceptions
 from botocore.config import Config
@@ -38,6 +38,8 @@ READ_TIMEOUT_SECONDS = 30
 # may be away for some seconds. botocore waits longer from attempt to attempt.
 LIST_ATTEMPTS = 5
 READ_ATTEMPTS = 8
+# So many objects are read while another one is measured.
+READ_AHEAD = 7
 # botocore tries requests again, but not the reading of an answer that breaks off.
 ATTEMPTS = 3
 # Of the header Content-Encoding. Some stores keep what only the upload was encoded with.
@@ -83,13 +85,11 @@ class Store:
     endpoint_url: str | None = None
     profile: str | None = None
     anonymous: bool = False
-    # For `intensity.work`: so many objects are read while another one is measured.
-    ahead: ClassVar = 7
+    ahead: int = READ_AHEAD
 
     def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
         """Return what reads an object as it was listed, of at most so many bytes. Raises SourceError."""
-        s3 = self.client(self.ahead + 1, READ_ATTEMPTS)
-        return lambda found, most: content(s3, read_found(found), most, reads_on)
+        return Objects(self.client(self.ahead + 1, READ_ATTEMPTS)).reading(reads_on)
 
     def client(self, connections: int = 1, attempts: int = LIST_ATTEMPTS) -> S3Client:
         """Return a client for so many threads, which asks so often if there is no answer. Raises SourceError."""
@@ -105,6 +105,16 @@ class Store:
             return cast("S3Client", session.create_client("s3", endpoint_url=self.endpoint_url, config=config))
         except (BotoCoreError, ValueError) as error:
             raise SourceError(f"cannot use S3: {' '.join(str(error).split())}") from error
+
+
+class Objects(NamedTuple):
+    """The objects of a store, for `intensity.work`, where there is a client already."""
+
+    s3: S3Client
+    ahead: int = READ_AHEAD
+
+    def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
+        return lambda found, most: content(self.s3, read_found(found), most, reads_on)
 
 
 def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[bytes], bool]) -> Content:

@@ -55,7 +55,7 @@ def inventory(s3: S3Client, manifest: str, selection: Selection) -> Iterator[S3O
         with _copy(s3, address, md5) as copy:
             try:
                 for row in _csv_rows(copy, columns) if form == "CSV" else _parquet_rows(copy):
-                    if (found := _current(row, selection)) and selection.takes(found):
+                    if (found := _current(row, selection)) and selection.takes(found.key, found.size):
                         yield found
             except UNREADABLE as error:
                 reason = " ".join(str(error).split())

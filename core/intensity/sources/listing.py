@@ -68,7 +68,7 @@ def prefix(s3: S3Client, uri: str, selection: Selection) -> Iterator[S3Object]:
             for entry in page.get(entries, ()):
                 etag = bare_etag(entry.get("ETag"))
                 found = S3Object(bucket, entry["Key"], entry.get("VersionId"), etag, entry.get("Size"))
-                if selection.takes(found, beginning):
+                if selection.takes(found.key, found.size, beginning):
                     yield found
             if markers := len(page.get("DeleteMarkers", ())):
                 selection.skipped[DELETE_MARKERS] += markers

@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import zlib
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_plus
@@ -52,7 +52,8 @@ def listed(s3: S3Client, source: str, selection: Selection, *, url_encoded: bool
                 last = number
                 if url_encoded and isinstance(values.get("key"), str):
                     values["key"] = unquote_plus(values["key"], errors="strict")
-                if selection.takes(found := read_row(values), named=True):
+                found = read_row(values)
+                if selection.takes(found.key, found.size, named=True):
                     yield found
     except UNREADABLE as error:
         reason = " ".join(str(error).split())
@@ -64,25 +65,20 @@ def opened(s3: S3Client, source: str, *, unpack: bool = True) -> Iterator[IO[byt
     """Open a file of this machine or an object; `unpack` it if its name ends with .gz. Raises SourceError."""
     packed = unpack and source.lower().endswith(".gz")
     try:
-        with _raw(s3, source) as raw:
+        if source.startswith("s3://"):
+            bucket, key = located(source)
+            body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+            # On its own, it would read lines byte by byte.
+            raw: IO[bytes] = io.BufferedReader(cast("io.RawIOBase", body), BUFFER_BYTES)
+        else:
+            raw = Path(source).open("rb")  # noqa: SIM115 - it is closed below
+        with raw:
             # gzip reads forwards only, as an object must be read.
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
     except (ClientError, BotoCoreError) as error:
         raise SourceError(f"cannot read {source}: {told(error)}") from error
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"cannot read {source}: {getattr(error, 'strerror', None) or error}") from error
-
-
-@contextmanager
-def _raw(s3: S3Client, source: str) -> Iterator[IO[bytes]]:
-    if not source.startswith("s3://"):
-        with Path(source).open("rb") as file:
-            yield file
-        return
-    bucket, key = located(source)
-    with closing(s3.get_object(Bucket=bucket, Key=key)["Body"]) as body:
-        # On its own, it would read lines byte by byte.
-        yield io.BufferedReader(cast("io.RawIOBase", body), BUFFER_BYTES)
 
 
 def _lines(file: IO[bytes]) -> Iterator[str]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from intensity.rows import FILE_UNREADABLE
 from intensity.sources.errors import SourceError
+from intensity.sources.selection import HIDDEN, LINKED_FOLDERS, VISITED_FOLDERS
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterator
     from io import BufferedIOBase
 
-# The kinds of files that are left out; `summary.KINDS` has the words for people.
-OTHER_NAMES = "other_names"
-HIDDEN = "hidden"
-LINKED_FOLDERS = "linked_folders"
-VISITED_FOLDERS = "visited_folders"
-EXCLUDED = "excluded"
+    from intensity.sources.selection import Selection
+
 # Linux allows paths of 4,095 bytes, other systems fewer. With a longer line, the file is no list of names.
 LONGEST_NAME = 65_536
 LIST_BYTES = 65_536
@@ -37,63 +32,41 @@ class Found(NamedTuple):
     size: int | None = None
 
 
-class Search(NamedTuple):
-    """Which names in folders are measured. A file that is named itself may have any name: its content decides.
+def find(name: bytes, selection: Selection, *, follow_links: bool) -> Iterator[Found]:
+    """Yield the file `name`, or all files in the folder `name` and its folders, in the order of the file system.
 
-    suffixes: lower case, without the dot. skipped: counts of the others. include, exclude: patterns for the path below
-    the folder, as in `selection`.
+    A file that is named itself may have any name: its content decides.
     """
-
-    suffixes: frozenset[bytes]
-    hidden: bool
-    follow_links: bool
-    skipped: Counter[str]
-    include: tuple[bytes, ...] = ()
-    exclude: tuple[bytes, ...] = ()
-
-    def kind(self, entry: os.DirEntry[bytes], below: bytes, visited: set[tuple[int, int] | None] | None) -> str | None:
-        """Return why a file is left out, or a folder where `visited` has those that were entered; None if it is not.
-
-        below: its path below the folder that was named.
-        """
-        if entry.name.startswith(b".") and not self.hidden:
-            return HIDDEN
-        if visited is None:
-            if _matches(below, self.exclude) or (self.include and not _matches(below, self.include)):
-                return EXCLUDED
-            _, dot, suffix = entry.name.rpartition(b".")
-            return None if self.include or (dot and suffix.lower() in self.suffixes) else OTHER_NAMES
-        if not self.follow_links:
-            return LINKED_FOLDERS if entry.is_symlink() else None
-        # With links, a folder can contain itself. So each real folder is entered once.
-        identity = _identity(entry.path)
-        if identity and identity in visited:
-            return VISITED_FOLDERS
-        visited.add(identity)
-        return None
-
-
-def find(name: bytes, search: Search) -> Iterator[Found]:
-    """Yield the file `name`, or all files in the folder `name` and its folders, in the order of the file system."""
     if not os.path.isdir(name):
         yield Found(name)
         return
-    folders, visited = [name], {_identity(name)}
+    folders, visited, beginning = [name], set[tuple[int, int]](), len(os.path.join(name, b""))
     while folders:
         folder = folders.pop()
         try:
+            if follow_links and not _first_time(folder, visited):
+                selection.skipped[VISITED_FOLDERS] += 1
+                continue
             with os.scandir(folder) as entries:
                 for entry in entries:
                     is_folder = _is_folder(entry)
-                    below = entry.path[len(os.path.join(name, b"")) :]
-                    if kind := search.kind(entry, below, visited if is_folder else None):
-                        search.skipped[kind] += 1
+                    if entry.name.startswith(b".") and not selection.hidden:
+                        selection.skipped[HIDDEN] += 1
+                    elif is_folder and entry.is_symlink() and not follow_links:
+                        selection.skipped[LINKED_FOLDERS] += 1
                     elif is_folder:
                         folders.append(entry.path)
-                    else:
+                    elif selection.takes(os.fsdecode(entry.path[beginning:])):
                         yield Found(entry.path)
         except OSError as error:
             yield Found(folder, (FILE_UNREADABLE, f"The folder cannot be read: {error.strerror}."))
+
+
+def _first_time(folder: bytes, visited: set[tuple[int, int]]) -> bool:
+    """Add a folder to those that were visited: with links, one can contain itself. Return False if it was there."""
+    status, before = os.stat(folder), len(visited)
+    visited.add((status.st_dev, status.st_ino))
+    return len(visited) > before
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -102,19 +75,6 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
-
-
-def _matches(path: bytes, patterns: tuple[bytes, ...]) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
-
-
-def _identity(folder: bytes) -> tuple[int, int] | None:
-    """Return the identity of a folder, which is the same for all paths to it; None if it cannot be reached."""
-    try:
-        status = os.stat(folder)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def listed(file: BufferedIOBase, separator: bytes) -> Iterator[bytes]:

@@ -9,35 +9,28 @@ import os
 import time
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from image_intensity import Limits
 from intensity.lines import json_line
-from intensity.rows import PROCESSOR_FAILED, installed_method
+from intensity.rows import installed_method
 from intensity.runs.layout import Layout, part_name, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import code, get
-from intensity.sources.errors import ReadProblem, SourceError
-from intensity.sources.fetch import content
-from intensity.sources.objects import read_found
+from intensity.sources.fetch import READ_AHEAD, Objects
 from intensity.work import Measuring, Work
 from runs.batches import read_entry
 from runs.parts import sound
 from runs.storage import configuration, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from types_boto3_s3 import S3Client
 
-    from intensity.sources.errors import Content
-    from intensity.sources.paths import Found
-
-# So many objects are read while another one is measured.
-READ_AHEAD = 7
 TAKEN = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 
 
@@ -77,7 +70,8 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
         return {"part": part, "rows": rows, "measured": 0}
     limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
     work = Work(method=method, limits=limits, full=options.full, max_bytes=options.max_bytes, noun="object")
-    measuring, begun = Measuring(Objects(s3), work), time.monotonic()
+    # What S3 does not give ends all: it is in trouble and not the object, so no row may say so for good.
+    measuring, begun = Measuring(Objects(s3), work, most_failures=1), time.monotonic()
     found = [read_entry(entry).found for entry in batch["objects"]]
     measured = [measuring.row(each, found[place : place + READ_AHEAD]) for place, each in enumerate(found, 1)]
     seconds = round(time.monotonic() - begun, 3)
@@ -88,25 +82,6 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     data = write_part(part, event["method"], lines, codes, seconds=seconds)
     written = write(s3, results, key, data, instead_of=there.etag if there else None)
     return {"part": part, "rows": rows, "measured": rows if written else 0}
-
-
-class Objects(NamedTuple):
-    """What `intensity.work` reads: objects, with the client of this process."""
-
-    s3: S3Client
-    ahead: int = READ_AHEAD
-
-    def reading(self, reads_on: Callable[[bytes], bool]) -> Callable[[Found, int], Content]:
-        def read(found: Found, most: int) -> Content:
-            try:
-                return content(self.s3, read_found(found), most, reads_on)
-            except ReadProblem as problem:
-                if problem.code == PROCESSOR_FAILED:
-                    # S3 is in trouble and not the object: no row may say so for good.
-                    raise SourceError(problem.detail) from problem
-                raise
-
-        return read
 
 
 def write(s3: S3Client, bucket: str, key: str, data: bytes, *, instead_of: str | None) -> bool:

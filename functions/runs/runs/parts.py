@@ -7,8 +7,6 @@ is damaged, or that has the rows of something else, is as good as none.
 from __future__ import annotations
 
 import json
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,19 +14,15 @@ from intensity import names
 from intensity.runs.layout import Layout, RunError, read_part, read_part_name
 from intensity.runs.stored import get
 from runs.batches import read_entry
-from runs.storage import REQUESTS_AT_ONCE, download, log
+from runs.storage import download, in_threads, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from types_boto3_s3 import S3Client
 
     from intensity.runs.layout import Head
-
-# Parts that are read ahead; each has some hundred kilobytes.
-PARTS_AHEAD = 2 * REQUESTS_AT_ONCE
 
 
 class FoundRow(NamedTuple):
@@ -68,14 +62,8 @@ class Parts:
         key = self._layout.plan
         download(self._s3, self._bucket, key, plan)
         try:
-            with plan.open(encoding="utf-8") as lines, ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-                reading: deque[Future[FoundPart]] = deque()
-                for line in lines:
-                    reading.append(pool.submit(self._of, json.loads(line)))
-                    if len(reading) >= PARTS_AHEAD:
-                        yield reading.popleft().result()
-                while reading:
-                    yield reading.popleft().result()
+            with plan.open(encoding="utf-8") as lines:
+                yield from in_threads(self._of, map(json.loads, lines))
         except (ValueError, LookupError, TypeError) as error:
             raise RunError(f"s3://{self._bucket}/{key} is damaged: start another run") from error
 

@@ -19,7 +19,7 @@ import boto3
 from intensity import names
 from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
-from intensity.rows import PROCESSOR_FAILED, columns, problem_row
+from intensity.rows import PROCESSOR_FAILED, Method, columns, problem_row
 from intensity.runs.estimate import cost_of
 from intensity.runs.layout import RESULTS, SUMMARY, Layout
 from intensity.runs.options import RunOptions
@@ -94,7 +94,7 @@ class Reduction:
     def _write_rows(self, layout: Layout, options: RunOptions, jsonl: Path, table: Path) -> float:
         """Write the rows as JSON lines and as CSV, in the order of the plan. Return the seconds that they took."""
         wanted, seconds = columns(full=options.full), 0.0
-        method = options.method(self.event["version"])
+        method = Method(options.measuring, self.event["version"])
         with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
             cells.write(csv_line([column.name for column in wanted]))
             for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(self.folder / "plan"):

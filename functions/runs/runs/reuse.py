@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from image_intensity import MeasurementError
 from intensity import names
+from intensity.plan import temporary
 from intensity.runs.layout import SUMMARY, Layout, RunError
 from intensity.runs.stored import get_json
 from runs.batches import read_entry
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from intensity.sources.objects import S3Object
 
 SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA temp_store = FILE;
 CREATE TABLE earlier (name BLOB PRIMARY KEY, etag TEXT, row TEXT) WITHOUT ROWID;
 BEGIN;
 """
@@ -52,9 +50,7 @@ class Earlier:
         plan, results = folder / "earlier-plan", folder / "earlier-results"
         download(s3, bucket, layout.plan, plan)
         download(s3, bucket, layout.result("results.jsonl"), results)
-        # An empty name is a temporary database on disk.
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(SCHEMA)
+        self._database = temporary(SCHEMA)
         try:
             self._database.executemany("INSERT INTO earlier VALUES (?, ?, ?)", reusable(plan, results))
         except (ValueError, KeyError, TypeError, AttributeError, sqlite3.IntegrityError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -14,10 +16,13 @@ from intensity.runs.layout import RunError
 from intensity.runs.stored import MISSING, code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from types_boto3_s3 import S3Client
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 # Threads of a function that wait for S3.
 REQUESTS_AT_ONCE = 16
 
@@ -40,6 +45,18 @@ def download(s3: S3Client, bucket: str, key: str, file: Path) -> None:
         if code(error) in MISSING:
             raise RunError(f"s3://{bucket}/{key} is not there") from error
         raise
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield what a function returns for each item, in their order. So few wait at a time that memory stays small."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 2 * REQUESTS_AT_ONCE:
+                yield waiting.popleft().result()
+        for each in waiting:
+            yield each.result()
 
 
 def log(message: str, **values: object) -> None:
