@@ -20,25 +20,20 @@ REQUEST_ID = "a1b2c3d4-e5f6-7890-1234-567890abcdef"
 JOB_ID = "Zr0mJbWcS3o7qk1XvQ9yTn4LdA8uHp2e"
 
 
-def parameter(option: Option) -> Any:  # noqa: ANN401 - what pydantic takes as a field
-    if not option.kind:
-        return texts_of(option), Field(option.default, description=sentence(option))
-    # Without an example: Swagger UI would send it with every image.
-    pattern: Any = {"pattern": f"^{option.kind.PATTERN}$"}
-    kind = Annotated[str | SkipJsonSchema[None], AfterValidator(option.checked)]
-    return kind, Field(option.default, description=sentence(option), json_schema_extra=pattern)
-
-
-def said(option: Option) -> Any:  # noqa: ANN401 - as above
-    return texts_of(option), Field(description=sentence(option))
-
-
 def texts_of(option: Option) -> Any:  # noqa: ANN401 - a type
     return Literal[option.values] if option.values else str | None
 
 
-def sentence(option: Option) -> str:
-    return option.description[0].upper() + option.description[1:]
+def field_of(option: Option, default: Any = ..., **more: Any) -> Any:  # noqa: ANN401 - what pydantic takes
+    return Field(default, description=option.description[0].upper() + option.description[1:], **more)
+
+
+def parameter(option: Option) -> Any:  # noqa: ANN401 - what pydantic takes as a field
+    if not option.kind:
+        return texts_of(option), field_of(option, option.default)
+    kind = Annotated[str | SkipJsonSchema[None], AfterValidator(option.checked)]
+    # Without an example: Swagger UI would send it with every image.
+    return kind, field_of(option, option.default, json_schema_extra={"pattern": f"^{option.kind.PATTERN}$"})
 
 
 def example(**fields: Any) -> ConfigDict:  # noqa: ANN401 - any field
@@ -48,7 +43,8 @@ def example(**fields: Any) -> ConfigDict:  # noqa: ANN401 - any field
 
 # An option is a field of the core's `Options`, and is declared there.
 OptionParameters: Any = create_model("OptionParameters", **{name: parameter(each) for name, each in OPTIONS.items()})
-OptionsSaid: Any = create_model("OptionsSaid", **{name: said(each) for name, each in OPTIONS.items()})
+said: Any = {name: (texts_of(each), field_of(each)) for name, each in OPTIONS.items()}
+OptionsSaid: Any = create_model("OptionsSaid", **said)
 
 
 class OptionsQuery(OptionParameters):

@@ -13,12 +13,12 @@ from contract.invocation import Invocation
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.answers import example
 from gateway.http.openapi import HEALTH, problem_responses
+from gateway.settings import Settings
 from image_intensity import ImageFormat, __version__, media_types_of, suffixes_of
 
 if TYPE_CHECKING:
     from gateway.measuring.processor_client import Processor
     from gateway.measuring.service import Service
-    from gateway.settings import Settings
 
 # A PNG of one gray pixel, and its intensity.
 PROBE = Invocation(
@@ -53,23 +53,19 @@ class Limits(BaseModel):
     """Pixels of its image."""
 
 
+def limits_of(settings: Settings) -> Limits:
+    formats = settings.allowed_image_formats
+    told = settings.model_dump(include=set(Limits.model_fields))
+    return Limits(media_types=media_types_of(formats), suffixes=tuple(sorted(suffixes_of(formats))), **told)
+
+
 class Health(BaseModel):
     """The service is up."""
 
     model_config = example(
         status="ok",
         version=__version__,
-        limits={
-            "max_content_length": 4_600_000,
-            "max_upload_bytes": 100_000_000,
-            "allowed_image_formats": ["PNG", "JPEG"],
-            "media_types": ["image/jpeg", "image/png"],
-            "suffixes": ["apng", "jfif", "jpe", "jpeg", "jpg", "mpo", "png"],
-            "max_image_pixels": 64_000_000,
-            "max_upload_pixels": 200_000_000,
-            "max_job_bytes": 2_000_000_000,
-            "max_job_pixels": 1_000_000_000,
-        },
+        limits=limits_of(Settings.load({})).model_dump(mode="json"),
     )
 
     status: Literal["ok"]
@@ -118,12 +114,6 @@ def make_health_router(service: Service) -> APIRouter:
         return Readiness(status=status, cache=await service.cache.health(), processor=processor)
 
     return router
-
-
-def limits_of(settings: Settings) -> Limits:
-    formats = settings.allowed_image_formats
-    told = settings.model_dump(include=set(Limits.model_fields))
-    return Limits(media_types=media_types_of(formats), suffixes=tuple(sorted(suffixes_of(formats))), **told)
 
 
 async def probe(processor: Processor, request_id: str) -> Literal["ok"] | ProblemCode:

@@ -129,11 +129,9 @@ class LambdaProcessor:
             answer = response["Payload"].read()
         except (ReadTimeoutError, ConnectTimeoutError) as error:
             raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT) from error
-        except ClientError as error:
-            if error.response["Error"]["Code"] in BUSY:
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in BUSY:
                 raise ProblemError(ProblemCode.PROCESSOR_BUSY) from error
-            raise failure(str(error), self.logger) from error
-        except BotoCoreError as error:
             raise failure(str(error), self.logger) from error
         if response.get("FunctionError"):
             report = answer.decode("utf-8", "replace")
