@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
+    from tests.gateway.driver import MakeGateway
+
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +43,7 @@ def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def make_gateway() -> Iterator[Callable[..., Gateway]]:
+def make_gateway() -> Iterator[MakeGateway]:
     """Make gateways with settings and fakes of the test's own."""
     made: list[Gateway] = []
 
@@ -55,7 +57,7 @@ def make_gateway() -> Iterator[Callable[..., Gateway]]:
 
 
 @pytest.fixture
-def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+def gateway(make_gateway: MakeGateway) -> Gateway:
     """A gateway with default settings, a fake processor and a fake Redis."""
     return make_gateway()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import fakeredis
@@ -252,6 +253,9 @@ class Gateway:
         """The lines of the log, or those with this message."""
         lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
         return [line for line in lines if message in {None, line["message"]}]
+
+
+MakeGateway = Callable[..., Gateway]
 
 
 def chunks(*bodies: bytes) -> list[Message]:

@@ -34,6 +34,13 @@ class RedisServer:
     def connect(self) -> redis.Redis:
         return redis.Redis(**self.client_options)
 
+    def own_all_slots(self) -> None:
+        """Make it a cluster of one node, and wait until that works."""
+        with self.connect() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while "cluster_state:ok" not in str(client.execute_command("CLUSTER", "INFO")).replace("': '", ":"):
+                time.sleep(0.05)
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)

@@ -26,6 +26,8 @@ from tests.gateway.driver import CONTENT_TYPE, IMAGE, SECRET_KEY, Gateway, form,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.gateway.driver import MakeGateway
+
 # Regions that were not asked for, and one that is no JSON of ours.
 REGIONS: tuple[Any, ...] = ({"x": 0, "y": 0, "width": 3, "height": 2}, "0,0,3,2")
 KEY = f"intensity:{version()}:{Options().key()}:{sha256(IMAGE).hexdigest()}"
@@ -163,7 +165,7 @@ def test_the_longest_measurement_fits_a_record() -> None:
 
 
 def test_a_limit_on_pixels_is_for_the_image_of_a_record_and_not_for_its_region(
-    gateway: Gateway, make_gateway: Callable[..., Gateway]
+    gateway: Gateway, make_gateway: MakeGateway
 ) -> None:
     narrow = make_gateway(server=gateway.server, variables={"MAX_IMAGE_PIXELS": "5"})
     expected = {gateway: ["miss", "hit"], narrow: ["miss", "miss"]}
@@ -179,12 +181,6 @@ def test_a_key_of_another_type_costs_its_own_image_only_and_is_replaced(gateway:
     assert outcome(gateway) in {"miss", "bypass"}
     assert outcome(gateway, IMAGE + b"another") == "miss"
     assert outcome(gateway) == "hit"
-
-
-def test_records_expire_after_the_time_to_live(make_gateway: Callable[..., Gateway]) -> None:
-    gateway = make_gateway(variables={"CACHE_TTL_SECONDS": "77"})
-    outcome(gateway)
-    assert 70 < gateway.redis.ttl(KEY) <= 77
 
 
 @pytest.mark.parametrize("variables", [{}, {"REDIS_HOST": "redis", "CACHE_TTL_SECONDS": "0"}])
@@ -214,22 +210,6 @@ class Failing:
             return await whole(*args, **options)
 
         monkeypatch.setattr(client, operation, call)
-
-
-def test_a_full_redis_is_still_read_and_left_alone_with_writes(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, clock: list[float]
-) -> None:
-    assert outcome(gateway) == "miss"
-    full = redis.exceptions.OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")
-    writes = Failing(monkeypatch, gateway.client, "set", full)
-    assert [outcome(gateway, IMAGE + b"1"), outcome(gateway, IMAGE + b"2")] == ["miss", "miss"]
-    assert writes.calls == 1
-    assert outcome(gateway) == "hit"
-    assert breaker_lines(gateway) == ["writing the cache failed; going on without"]
-    writes.error = None
-    clock[0] += 5
-    assert [outcome(gateway, IMAGE + b"3"), outcome(gateway, IMAGE + b"3")] == ["miss", "hit"]
-    assert breaker_lines(gateway)[1:] == ["writing the cache works again"]
 
 
 def test_the_breaker_opens_at_the_first_failure_and_lets_one_through_after_its_rest(
@@ -300,15 +280,6 @@ async def hang(*_: object, **__: object) -> None:
     await asyncio.Event().wait()
 
 
-class HangingClient:
-    """A client whose connection is never made."""
-
-    getrange = set = staticmethod(hang)
-
-    async def aclose(self) -> None:
-        """There is nothing to close."""
-
-
 def timed(call: Callable[[], object]) -> float:
     begun = time.perf_counter()
     call()
@@ -320,20 +291,16 @@ ATTEMPTS = 3
 
 
 @pytest.mark.usefixtures("deployed")
-@pytest.mark.parametrize("part", ["connect", "getrange", "set"])
+@pytest.mark.parametrize("operation", ["getrange", "set"])
 def test_a_cache_that_hangs_costs_one_request_no_more_than_the_allowance_and_the_next_nothing(
-    make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch, part: str
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     first, second, usual = [], [], []
     for _ in range(ATTEMPTS):
         gateway = make_gateway()
         outcome(gateway, b"warm up")
         usual.append(timed(partial(outcome, gateway, b"usual")))
-        if part == "connect":
-            gateway.store.client = None
-            monkeypatch.setattr(gateway.store, "connect", HangingClient)
-        else:
-            monkeypatch.setattr(gateway.client, part, hang)
+        monkeypatch.setattr(gateway.client, operation, hang)
         first.append(timed(partial(outcome, gateway)))
         second.append(timed(partial(outcome, gateway)))
         assert len(breaker_lines(gateway)) == 1
@@ -348,7 +315,7 @@ def test_reading_and_writing_together_stay_within_the_allowance() -> None:
 
 @pytest.mark.usefixtures("deployed")
 def test_more_requests_than_connections_all_come_back_from_a_cache_that_hangs(
-    make_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+    make_gateway: MakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slowest = []
     for _ in range(ATTEMPTS):
@@ -387,26 +354,25 @@ def constructed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return made
 
 
-def test_a_connection_is_made_with_what_the_settings_say(constructed: dict[str, Any]) -> None:
-    variables = {
-        "REDIS_HOST": "redis.example", "REDIS_PORT": "6380", "REDIS_TLS": "true", "REDIS_USERNAME": "me",
-        "REDIS_PASSWORD": "secret",
-    }  # fmt: skip
+WITH_ALL = {
+    "REDIS_HOST": "redis.example", "REDIS_PORT": "6380", "REDIS_TLS": "true", "REDIS_USERNAME": "me",
+    "REDIS_PASSWORD": "secret",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (WITH_ALL, ("one server", "redis.example", 6380, True, "me", "secret")),
+        ({"REDIS_HOST": "redis.example"}, ("one server", "redis.example", 6379, False, None, None)),
+        ({**WITH_ALL, "REDIS_CLUSTER": "true"}, ("cluster", "redis.example", 6380, True, "me", "secret")),
+    ],
+)
+def test_a_connection_is_made_with_what_the_settings_say(
+    constructed: dict[str, Any], variables: dict[str, str], expected: tuple[object, ...]
+) -> None:
     connect(Settings.load(variables))
-    expected = {"host": "redis.example", "port": 6380, "ssl": True, "username": "me", "password": "secret"}
-    assert {name: constructed[name] for name in expected} == expected
-    assert constructed["kind"] == "one server"
-
-
-def test_a_plain_connection_has_no_credentials(constructed: dict[str, Any]) -> None:
-    connect(Settings.load({"REDIS_HOST": "redis.example"}))
-    assert (constructed["ssl"], constructed["username"], constructed["password"]) == (False, None, None)
-
-
-def test_a_cluster_is_spoken_to_as_one_with_the_same_settings(constructed: dict[str, Any]) -> None:
-    connect(Settings.load({"REDIS_HOST": "cluster.example", "REDIS_CLUSTER": "true", "REDIS_TLS": "true"}))
-    assert constructed["kind"] == "cluster"
-    assert (constructed["host"], constructed["ssl"]) == ("cluster.example", True)
+    assert tuple(constructed[name] for name in ("kind", "host", "port", "ssl", "username", "password")) == expected
 
 
 @pytest.mark.usefixtures("deployed")
@@ -428,5 +394,5 @@ def test_readiness_asks_the_cache_while_the_breaker_is_open(gateway: Gateway, mo
     assert breaker_lines(gateway) == []
 
 
-def test_readiness_without_a_cache_says_off(make_gateway: Callable[..., Gateway]) -> None:
+def test_readiness_without_a_cache_says_off(make_gateway: MakeGateway) -> None:
     assert make_gateway(cache=NoCache()).get("/health/ready").json()["cache"] == "off"

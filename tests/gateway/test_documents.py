@@ -13,9 +13,7 @@ from image_intensity import OPTIONS
 from tests.gateway.driver import CONTENT_TYPE, assert_problem, form, part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.gateway.driver import Gateway
+    from tests.gateway.driver import Gateway, MakeGateway
 
 DOCUMENTS = ["/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"]
 PLAIN = {"Accept-Encoding": "identity"}
@@ -35,18 +33,14 @@ def test_a_client_that_has_a_document_gets_a_304(gateway: Gateway, path: str) ->
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_a_document_is_compressed_for_a_client_that_takes_gzip(gateway: Gateway, path: str) -> None:
     plain = gateway.get(path, **PLAIN)
-    assert "content-encoding" not in plain.headers
+    for accepted in ("", "br", "identity"):
+        assert "content-encoding" not in gateway.get(path, **{"Accept-Encoding": accepted}).headers
     compressed = gateway.get(path, **{"Accept-Encoding": "br, gzip;q=0.5"})
     assert compressed.headers["content-encoding"] == "gzip"
     # httpx has inflated it.
     assert compressed.content == plain.content
     assert "Accept-Encoding" in compressed.headers["vary"]
     assert compressed.headers["content-type"] == plain.headers["content-type"]
-
-
-@pytest.mark.parametrize("accepted", ["", "br", "identity"])
-def test_a_document_is_not_compressed_for_another_client(gateway: Gateway, accepted: str) -> None:
-    assert "content-encoding" not in gateway.get("/docs", **{"Accept-Encoding": accepted}).headers
 
 
 @pytest.mark.parametrize("asked", ["bytes=x-y", "bytes=99999999-", "lines=1-2"])
@@ -81,10 +75,6 @@ def test_head_finds_no_more_than_get(gateway: Gateway) -> None:
     assert gateway.request("HEAD", "/nothing").status_code == 404
     response = gateway.request("HEAD", "/intensity")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
-
-
-def test_a_path_that_takes_get_says_that_it_takes_head(gateway: Gateway) -> None:
-    assert gateway.request("POST", "/health").headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", ["/health", "/docs", "/nothing", "/intensity"])
@@ -123,54 +113,32 @@ def test_the_policy_of_the_page_names_the_storage_if_there_is_one() -> None:
     assert "connect-src 'self' https://bucket.example;" in page_policy("https://bucket.example")
 
 
-LOOPBACK = [
-    "localhost",
-    "LOCALHOST:5000",
-    "127.0.0.1",
-    "127.0.0.1:5000",
-    "[::1]",
-    "[::1]:80",
-    "a.localhost:1",
-    "a.localhost.",
-    "localhost.",
-    "LOCALHOST.:5000",
-    "127.0.0.1.",
-]
+LOOPBACK = ["localhost", "LOCALHOST:5000", "127.0.0.1", "[::1]:80", "a.localhost.", "LOCALHOST.:5000", "127.0.0.1."]
+# fmt: off
 FOREIGN = [
-    "evil.example",
-    "evil.example:5000",
-    "localhost.evil.example",
-    "localhost..",
-    ".",
-    "127.0.0.1.evil.example",
-    "192.168.0.1",
-    "0.0.0.0",
-    "[::2]:80",
-    "localhost@evil.example",
-    "[",
+    "evil.example:5000", "localhost.evil.example", "localhost..", ".", "127.0.0.1.evil.example", "192.168.0.1",
+    "0.0.0.0", "[::2]:80", "localhost@evil.example", "[",
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
-def test_a_service_for_this_machine_answers_to_its_names(make_gateway: Callable[..., Gateway], host: str) -> None:
+def test_a_service_for_this_machine_answers_to_its_names(make_gateway: MakeGateway, host: str) -> None:
     assert make_gateway(allowed_hosts=()).get("/health", Host=host).status_code == 200
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_service_for_this_machine_refuses_other_names(make_gateway: Callable[..., Gateway], host: str) -> None:
+def test_a_service_for_this_machine_refuses_other_names(make_gateway: MakeGateway, host: str) -> None:
     gateway = make_gateway(allowed_hosts=())
     for response in (gateway.get("/health", Host=host), gateway.get("/docs", Host=host), gateway.upload(Host=host)):
         problem = assert_problem(response, 403, "forbidden")
         assert "ALLOWED_HOSTS" in problem["detail"]
     assert gateway.processor.images == []
+    long = gateway.get("/health", Host="a" * 10_000)
+    assert len(assert_problem(long, 403, "forbidden")["detail"]) < 500
 
 
-def test_a_long_name_is_cut_in_the_answer(make_gateway: Callable[..., Gateway]) -> None:
-    response = make_gateway(allowed_hosts=()).get("/health", Host="a" * 10_000)
-    assert len(assert_problem(response, 403, "forbidden")["detail"]) < 500
-
-
-def test_a_name_can_be_allowed(make_gateway: Callable[..., Gateway]) -> None:
+def test_a_name_can_be_allowed(make_gateway: MakeGateway) -> None:
     gateway = make_gateway(allowed_hosts=("Intensity.example",))
     assert gateway.get("/health", Host="intensity.example:8443").status_code == 200
     assert gateway.get("/health", Host="localhost").status_code == 200

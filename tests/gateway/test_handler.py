@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    Handler = Callable[[dict[str, Any]], dict[str, Any]]
+    Load = Callable[..., ModuleType]
 
 EVENTS = Path(__file__).parents[1] / "events"
 GATEWAYS_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
 
 @pytest.fixture
-def handler(load: Callable[..., ModuleType], function: FakeLambda) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def handler(load: Load, function: FakeLambda) -> Handler:
     """The handler of a warm function in production."""
     assert function.payloads == []
     variables = {"APP_ENV": "production", "SECRET_KEY": "own", "PROCESSOR_FUNCTION_NAME": "the-processor"}
@@ -62,7 +64,7 @@ def assert_answer(answer: dict[str, Any], status: int, code: str | None = None) 
     return body
 
 
-def test_an_image_is_measured(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+def test_an_image_is_measured(handler: Handler, function: FakeLambda) -> None:
     answer = handler(event("post_image"))
     body = assert_answer(answer, 200)
     assert body["average_intensity"] == measurement().average_intensity
@@ -75,20 +77,20 @@ def test_an_image_is_measured(handler: Callable[..., dict[str, Any]], function: 
     assert payload["image"].startswith(b64encode(b"\x89PNG\r\n\x1a\n").decode()[:10])
 
 
-def test_the_callers_own_id_goes_before_api_gateways(handler: Callable[..., dict[str, Any]]) -> None:
+def sent_with(event: dict[str, Any], **headers: str) -> dict[str, Any]:
+    """The event with these headers in place of its own."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {**event, "headers": named, "multiValueHeaders": {name: [value] for name, value in named.items()}}
+
+
+def test_the_callers_own_id_goes_before_api_gateways(handler: Handler) -> None:
     answer = handler(event("post_image_own_request_id"))
     assert answer["headers"]["x-request-id"] == "callers-own.1"
 
 
-def test_two_ids_are_none(handler: Callable[..., dict[str, Any]]) -> None:
-    assert handler(event("post_two_request_ids"))["headers"]["x-request-id"] == GATEWAYS_ID
-
-
-def test_an_id_that_is_not_well_formed_gives_way_to_api_gateways(handler: Callable[..., dict[str, Any]]) -> None:
-    forged = event("post_image")
-    for headers, value in ((forged["headers"], "a\nb"), (forged["multiValueHeaders"], ["a\nb"])):
-        headers["X-Request-ID"] = value
-    assert handler(forged)["headers"]["x-request-id"] == GATEWAYS_ID
+def test_two_ids_and_one_that_is_not_well_formed_give_way_to_api_gateways(handler: Handler) -> None:
+    for sent in (event("post_two_request_ids"), sent_with(event("get_health"), X_Request_ID="a\nb")):
+        assert handler(sent)["headers"]["x-request-id"] == GATEWAYS_ID
 
 
 @pytest.mark.parametrize(
@@ -101,16 +103,14 @@ def test_an_id_that_is_not_well_formed_gives_way_to_api_gateways(handler: Callab
         ("get_method_not_allowed", 405, "method_not_allowed"),
     ],
 )
-def test_a_problem_is_text_with_its_media_type(
-    handler: Callable[..., dict[str, Any]], name: str, status: int, code: str
-) -> None:
+def test_a_problem_is_text_with_its_media_type(handler: Handler, name: str, status: int, code: str) -> None:
     answer = handler(event(name))
     assert_answer(answer, status, code)
     assert answer["headers"]["x-request-id"] == GATEWAYS_ID
     assert answer["headers"]["access-control-allow-origin"] == "*"
 
 
-def test_repeated_and_non_ascii_query_parameters_are_named(handler: Callable[..., dict[str, Any]]) -> None:
+def test_repeated_and_non_ascii_query_parameters_are_named(handler: Handler) -> None:
     sent = event("post_unknown_query")
     body = assert_answer(handler(sent), 400, "malformed_request")
     assert "näme" in body["detail"]
@@ -119,12 +119,12 @@ def test_repeated_and_non_ascii_query_parameters_are_named(handler: Callable[...
     assert "luma" in body["detail"]
 
 
-def test_health_is_answered_without_the_processor(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+def test_health_is_answered_without_the_processor(handler: Handler, function: FakeLambda) -> None:
     assert assert_answer(handler(event("get_health")), 200)["status"] == "ok"
     assert function.payloads == []
 
 
-def test_a_preflight_is_answered(handler: Callable[..., dict[str, Any]]) -> None:
+def test_a_preflight_is_answered(handler: Handler) -> None:
     answer = handler(event("options_preflight"))
     assert answer["statusCode"] == 200
     assert answer["isBase64Encoded"] is False
@@ -144,40 +144,24 @@ def test_a_preflight_is_answered(handler: Callable[..., dict[str, Any]]) -> None
     ids=["anyone", "key", "token", "IAM"],
 )
 def test_the_log_says_whom_api_gateway_let_in_and_has_no_secret(
-    handler: Callable[..., dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
-    context: dict[str, Any],
-    caller: str | None,
+    handler: Handler, monkeypatch: pytest.MonkeyPatch, context: dict[str, Any], caller: str | None
 ) -> None:
     output = io.StringIO()
     for log_handler in sys.modules["gateway.handler"].logger.handlers:
         monkeypatch.setattr(log_handler, "stream", output)
-    sent = event("post_image")
+    sent = sent_with(event("get_health"), X_API_Key="THE-KEY")
     sent["requestContext"]["identity"] |= context.pop("identity", {})
     sent["requestContext"] |= context
-    for headers, value in ((sent["headers"], "THE-KEY"), (sent["multiValueHeaders"], ["THE-KEY"])):
-        headers["X-API-Key"] = value
     handler(sent)
-    [line] = [json.loads(line) for line in output.getvalue().splitlines() if '"request"' in line]
+    line = json.loads(output.getvalue())
+    assert line["request_id"] == GATEWAYS_ID
     assert line["extra_info"].get("caller") == caller
+    assert (line["extra_info"]["ip"], line["extra_info"]["path"]) == ("198.51.100.23", "/health")
     assert "THE-KEY" not in output.getvalue()
 
 
-def test_the_line_of_the_log_has_the_callers_address(
-    handler: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = io.StringIO()
-    for log_handler in sys.modules["gateway.handler"].logger.handlers:
-        monkeypatch.setattr(log_handler, "stream", output)
-    handler(event("get_health"))
-    line = json.loads(output.getvalue())
-    assert line["request_id"] == GATEWAYS_ID
-    assert line["extra_info"]["ip"] == "198.51.100.23"
-    assert line["extra_info"]["path"] == "/health"
-
-
 def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_number(
-    handler: Callable[..., dict[str, Any]], function: FakeLambda
+    handler: Handler, function: FakeLambda
 ) -> None:
     """API Gateway sends the body as text if its media type is not in the list of binary ones. Bytes are then lost."""
     garbled = event("post_image")
@@ -194,13 +178,12 @@ def test_a_body_that_api_gateway_did_not_know_as_binary_is_an_error_and_no_numbe
 @pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "image/*", "image/jpg"])
 @pytest.mark.parametrize("bucket", ["", "bucket"])
 def test_an_image_that_api_gateway_took_for_text_is_not_blamed(
-    load: Callable[..., ModuleType], function: FakeLambda, signature: bytes, content_type: str | None, bucket: str
+    load: Load, function: FakeLambda, signature: bytes, content_type: str | None, bucket: str
 ) -> None:
-    headers = {"Content-Type": content_type} if content_type else {}
-    sent = {"headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
+    sent = sent_with(event("post_image"), **({"Content_Type": content_type} if content_type else {}))
     text = (signature + b"\xff\xfe" * 20).decode(errors="replace")
     module = load(SECRET_KEY="own", UPLOAD_BUCKET=bucket)
-    answer = module.lambda_handler({**event("post_image"), **sent, "body": text, "isBase64Encoded": False}, None)
+    answer = module.lambda_handler({**sent, "body": text, "isBase64Encoded": False}, None)
     detail = assert_answer(answer, 400, "malformed_request" if content_type else "missing_image")["detail"]
     assert "API Gateway takes that for text" in detail
     assert "with the Content-Type image/jpeg, image/png or application/octet-stream" in detail
@@ -208,17 +191,14 @@ def test_an_image_that_api_gateway_took_for_text_is_not_blamed(
     assert function.payloads == []
 
 
-def test_a_text_that_is_compressed_is_told_so(handler: Callable[..., dict[str, Any]]) -> None:
-    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
-    sent = {"headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
-    answer = handler({**event("post_image"), **sent, "body": "\x1f\ufffd\b", "isBase64Encoded": False})
+def test_a_text_that_is_compressed_is_told_so(handler: Handler) -> None:
+    sent = sent_with(event("post_image"), Content_Type="text/plain", Content_Encoding="gzip")
+    answer = handler({**sent, "body": "\x1f\ufffd\b", "isBase64Encoded": False})
     assert_answer(answer, 415, "unsupported_encoding")
 
 
 @pytest.mark.parametrize("spoil", ["line break", "surplus", "missing padding", "other alphabet", "not ASCII", "text"])
-def test_a_body_that_is_not_base64_is_malformed(
-    handler: Callable[..., dict[str, Any]], function: FakeLambda, spoil: str
-) -> None:
+def test_a_body_that_is_not_base64_is_malformed(handler: Handler, function: FakeLambda, spoil: str) -> None:
     body: str = event("post_image")["body"]
     assert body.endswith("=")
     spoiled = {
@@ -237,14 +217,12 @@ def test_a_body_that_is_not_base64_is_malformed(
 
 
 @pytest.mark.parametrize("body", ["", None])
-def test_a_form_without_a_byte_is_malformed(
-    handler: Callable[..., dict[str, Any]], function: FakeLambda, body: str | None
-) -> None:
+def test_a_form_without_a_byte_is_malformed(handler: Handler, function: FakeLambda, body: str | None) -> None:
     assert_answer(handler({**event("post_image"), "body": body}), 400, "malformed_request")
     assert function.payloads == []
 
 
-def test_a_form_of_text_need_not_be_base64(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+def test_a_form_of_text_need_not_be_base64(handler: Handler, function: FakeLambda) -> None:
     boundary = event("post_image")["headers"]["Content-Type"].partition("boundary=")[2]
     disposition = 'Content-Disposition: form-data; name="image"; filename="\N{SNOWMAN}.png"'
     text = f"--{boundary}\r\n{disposition}\r\n\r\n\N{SNOWMAN}\r\n--{boundary}--\r\n"
@@ -253,7 +231,7 @@ def test_a_form_of_text_need_not_be_base64(handler: Callable[..., dict[str, Any]
     assert [b64decode(payload["image"]) for payload in function.payloads] == ["\N{SNOWMAN}".encode()]
 
 
-def test_a_file_in_base64_survives_as_text(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+def test_a_file_in_base64_survives_as_text(handler: Handler, function: FakeLambda) -> None:
     boundary = event("post_image")["headers"]["Content-Type"].partition("boundary=")[2]
     part = 'Content-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Transfer-Encoding: base64'
     content = b64encode("\N{REPLACEMENT CHARACTER}".encode()).decode()
@@ -264,7 +242,7 @@ def test_a_file_in_base64_survives_as_text(handler: Callable[..., dict[str, Any]
 
 @pytest.mark.parametrize("host", ["[::1]:3000", "a:b:c", "api.example:", "api.example:port", ""])
 @pytest.mark.parametrize("port", ["443", "443, 443", "none"])
-def test_an_odd_address_is_no_concern_of_ours(handler: Callable[..., dict[str, Any]], host: str, port: str) -> None:
+def test_an_odd_address_is_no_concern_of_ours(handler: Handler, host: str, port: str) -> None:
     odd = event("post_image")
     for name, value in (("Host", host), ("X-Forwarded-Port", port)):
         odd["headers"][name], odd["multiValueHeaders"][name] = value, [value]
@@ -275,51 +253,41 @@ def changed(**different: object) -> dict[str, Any]:
     return {**deepcopy(event("get_health")), **different}
 
 
-# Events of the console's test feature, of a private API, and of a proxy before API Gateway.
-@pytest.mark.parametrize(
-    "different",
-    [
-        {"headers": None, "multiValueHeaders": None},
-        {"multiValueQueryStringParameters": {}, "queryStringParameters": {}},
-        {"body": ""},
-        {"requestContext": {"requestId": GATEWAYS_ID, "identity": {"sourceIp": "test-invoke-source-ip"}}},
-        {"requestContext": {"requestId": GATEWAYS_ID}},
-        {"requestContext": {"requestId": GATEWAYS_ID, "identity": None, "authorizer": None}},
-    ],
-)
-def test_an_unusual_event_is_answered(handler: Callable[..., dict[str, Any]], different: dict[str, object]) -> None:
-    answer = handler(changed(**different))
-    assert_answer(answer, 200)
-    assert answer["headers"]["x-request-id"] == GATEWAYS_ID
-
-
 HALF = "\ud800"
 
 
+# Events of the console's test feature, of a private API, and of a proxy before API Gateway; and halves of characters.
 @pytest.mark.parametrize(
     ("different", "status"),
     [
+        ({"headers": None, "multiValueHeaders": None}, 200),
+        ({"multiValueQueryStringParameters": {}, "queryStringParameters": {}}, 200),
+        ({"body": ""}, 200),
+        ({"requestContext": {"identity": {"sourceIp": "test-invoke-source-ip"}}}, 200),
+        ({"requestContext": {"identity": None, "authorizer": None}}, 200),
+        ({"requestContext": {}}, 200),
+        ({"requestContext": None}, 200),
         ({"queryStringParameters": {"a": HALF}, "multiValueQueryStringParameters": {"a": [HALF]}}, 200),
         ({"queryStringParameters": {HALF: "a"}, "multiValueQueryStringParameters": None}, 200),
         ({"path": f"/{HALF}"}, 404),
         ({"headers": {HALF: HALF}, "multiValueHeaders": {"X-Half": [HALF]}}, 200),
-        ({"requestContext": {"requestId": GATEWAYS_ID, "authorizer": {"principalId": HALF}}}, 200),
-        ({"requestContext": None}, 200),
+        ({"requestContext": {"authorizer": {"principalId": HALF}}}, 200),
     ],
-    ids=["value", "name", "path", "headers", "caller", "no context"],
+    ids=ascii,
 )
-def test_an_event_with_half_a_character_or_without_a_context_is_answered(
-    handler: Callable[..., dict[str, Any]],
-    capsys: pytest.CaptureFixture[str],
-    different: dict[str, object],
-    status: int,
+def test_an_unusual_event_is_answered(
+    handler: Handler, capsys: pytest.CaptureFixture[str], different: dict[str, Any], status: int
 ) -> None:
-    assert_answer(handler(changed(**different)), status, "not_found" if status == 404 else None)
+    answer = handler(changed(**different))
+    assert_answer(answer, status, "not_found" if status == 404 else None)
+    if "requestContext" in different:
+        # API Gateway has given none.
+        assert UUID(answer["headers"]["x-request-id"])
     # pytest takes what is logged, too.
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-def test_half_a_character_in_an_option_is_refused(handler: Callable[..., dict[str, Any]]) -> None:
+def test_half_a_character_in_an_option_is_refused(handler: Handler) -> None:
     half = {"queryStringParameters": {"luma": HALF}, "multiValueQueryStringParameters": {"luma": [HALF]}}
     detail = assert_answer(handler({**event("post_image"), **half}), 400, "malformed_request")["detail"]
     assert detail.startswith("The query parameter luma cannot be '?': ")
@@ -337,9 +305,7 @@ BASE_PATHS = {
 
 
 @pytest.mark.parametrize("path", BASE_PATHS)
-def test_the_base_path_of_a_custom_domain_is_no_part_of_the_path(
-    handler: Callable[..., dict[str, Any]], path: str
-) -> None:
+def test_the_base_path_of_a_custom_domain_is_no_part_of_the_path(handler: Handler, path: str) -> None:
     resource, parameters, status = BASE_PATHS[path]
     variables = {"page": "https://d1.cloudfront.net"}
     answer = handler(changed(path=path, resource=resource, pathParameters=parameters, stageVariables=variables))
@@ -355,22 +321,18 @@ def test_the_base_path_of_a_custom_domain_is_no_part_of_the_path(
         {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "resources": []},
     ],
 )
-def test_an_event_that_is_no_request_is_no_error(load: Callable[..., ModuleType], sent: object) -> None:
+def test_an_event_that_is_no_request_is_no_error(load: Load, sent: object) -> None:
     assert load().lambda_handler(sent, None) is None
 
 
-def test_an_id_is_made_where_api_gateway_gives_none(handler: Callable[..., dict[str, Any]]) -> None:
-    assert UUID(handler(changed(requestContext={}))["headers"]["x-request-id"])
-
-
-def test_a_warm_function_answers_again_and_again(handler: Callable[..., dict[str, Any]], function: FakeLambda) -> None:
+def test_a_warm_function_answers_again_and_again(handler: Handler, function: FakeLambda) -> None:
     for _ in range(3):
         assert_answer(handler(event("post_image")), 200)
     assert len(function.payloads) == 3
 
 
 def test_a_fault_is_a_problem_and_no_error_of_the_function(
-    handler: Callable[..., dict[str, Any]], function: FakeLambda, monkeypatch: pytest.MonkeyPatch
+    handler: Handler, function: FakeLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(**_: object) -> None:
         raise ZeroDivisionError
@@ -379,14 +341,14 @@ def test_a_fault_is_a_problem_and_no_error_of_the_function(
     assert_answer(handler(event("post_image")), 500, "internal_error")
 
 
-def test_a_setting_that_cannot_work_stops_the_start(load: Callable[..., ModuleType], function: FakeLambda) -> None:
+def test_a_setting_that_cannot_work_stops_the_start(load: Load, function: FakeLambda) -> None:
     with pytest.raises(SettingsError, match=r"^SECRET_KEY: "):
         load(APP_ENV="production")
     assert function.payloads == []
 
 
 def test_the_root_leads_to_the_page_where_the_stage_says_where_that_is(
-    handler: Callable[[dict[str, Any]], dict[str, Any]],
+    handler: Handler,
 ) -> None:
     root = {**event("get_health"), "path": "/", "resource": "/"}
     assert handler(root)["statusCode"] == 404
@@ -408,11 +370,9 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_no_answer_is_compressed_or_binary_because_api_gateway_would_send_it_as_base64(
-    handler: Callable[[dict[str, Any]], dict[str, Any]], path: str
+    handler: Handler, path: str
 ) -> None:
-    asked = {"Accept-Encoding": "gzip"}
-    many = {"Accept-Encoding": ["gzip"]}
-    answer = handler({**event("get_health"), "path": path, "headers": asked, "multiValueHeaders": many})
+    answer = handler({**sent_with(event("get_health"), Accept_Encoding="gzip"), "path": path})
     assert (answer["statusCode"], answer["isBase64Encoded"]) == (DOCUMENTS[path], False)
     assert "content-encoding" not in answer["headers"]
     assert len(answer["body"]) > 100

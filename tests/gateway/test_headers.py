@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
     from contract.invocation import Invocation
-    from tests.gateway.driver import Gateway
+    from tests.gateway.driver import Gateway, MakeGateway
 
 EXPOSED = {"X-Request-ID", "X-Cache", "Server-Timing", "Retry-After", "WWW-Authenticate"}
 ORIGIN = "https://page.example"
@@ -45,7 +45,7 @@ class Faulty:
 
 
 @pytest.fixture
-def small(make_gateway: Callable[..., Gateway]) -> Gateway:
+def small(make_gateway: MakeGateway) -> Gateway:
     return make_gateway(variables={"MAX_CONTENT_LENGTH": "1000"}, processor=Faulty())
 
 
@@ -59,13 +59,8 @@ def test_every_answer_has_an_id_timings_and_cors(small: Gateway, kind: str) -> N
     assert set(response.headers["access-control-expose-headers"].split(", ")) == EXPOSED
 
 
-def test_a_measurement_says_where_its_time_went(gateway: Gateway) -> None:
-    timings = re.findall(r"(\w+);dur", gateway.upload().headers["server-timing"])
-    assert timings == ["upload", "hash", "cache", "processor", "total"]
-
-
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_an_origin_of_the_list_is_let_in_and_another_is_not(make_gateway: Callable[..., Gateway], kind: str) -> None:
+def test_an_origin_of_the_list_is_let_in_and_another_is_not(make_gateway: MakeGateway, kind: str) -> None:
     origins = f"{ORIGIN}, http://localhost:8000"
     gateway = make_gateway(variables={"ALLOWED_ORIGINS": origins, "MAX_CONTENT_LENGTH": "1000"}, processor=Faulty())
     for origin in (ORIGIN, "http://localhost:8000"):
@@ -98,9 +93,7 @@ def test_a_preflight_for_an_upload_with_an_id_of_its_own_is_answered(gateway: Ga
         {"Access-Control-Request-Headers": "x-other"},
     ],
 )
-def test_a_preflight_for_what_is_not_allowed_is_refused(
-    make_gateway: Callable[..., Gateway], asked: dict[str, str]
-) -> None:
+def test_a_preflight_for_what_is_not_allowed_is_refused(make_gateway: MakeGateway, asked: dict[str, str]) -> None:
     gateway = make_gateway(variables={"ALLOWED_ORIGINS": ORIGIN})
     response = gateway.request("OPTIONS", "/intensity", headers={"Origin": ORIGIN, **PREFLIGHT, **asked})
     assert_problem(response, 400, "malformed_request")
@@ -118,19 +111,7 @@ def test_a_well_formed_id_of_the_callers_is_kept(gateway: Gateway, callers: str)
 
 @pytest.mark.parametrize(
     "callers",
-    [
-        b"",
-        b"x" * 129,
-        b"a b",
-        b"a/b",
-        b"id\n",
-        b"id\r\nSet-Cookie: a=b",
-        b"<script>",
-        "é".encode(),
-        b"\xff",
-        b"a,b",
-        b"a\0",
-    ],
+    [b"", b"x" * 129, b"a b", b"a/b", b"id\n", b"id\r\nSet-Cookie: a=b", b"<b>", b"\xc3\xa9", b"\xff", b"a,b", b"a\0"],
 )
 def test_any_other_id_is_replaced_by_a_new_one(gateway: Gateway, callers: bytes) -> None:
     answers = [gateway.converse(chunks(form(part(IMAGE))), {"x-request-id": callers}) for _ in range(2)]
@@ -139,28 +120,21 @@ def test_any_other_id_is_replaced_by_a_new_one(gateway: Gateway, callers: bytes)
     assert ids[0] != ids[1]
 
 
-def test_the_answer_to_a_question_from_the_same_origin_is_not_different(gateway: Gateway) -> None:
-    assert gateway.upload().status_code == 200
-    assert "Origin" in gateway.get("/health").headers["vary"]
-
-
 def test_a_cache_outcome_is_only_told_where_a_cache_was_asked(gateway: Gateway) -> None:
     assert "x-cache" not in gateway.get("/health").headers
     assert "x-cache" not in gateway.upload(b"").headers
 
 
-@pytest.mark.parametrize("error", [ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short."), ZeroDivisionError()])
-def test_without_a_measurement_the_answer_says_as_well_how_it_went(gateway: Gateway, error: Exception) -> None:
-    gateway.processor.answer = error
+CUT = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
+
+
+@pytest.mark.parametrize("answer", [measurement(), CUT, ZeroDivisionError()])
+def test_the_answer_says_where_its_time_went_with_a_measurement_or_without(gateway: Gateway, answer: Any) -> None:  # noqa: ANN401 - as in FakeProcessor
+    gateway.processor.answer = answer
     response = gateway.upload()
     assert response.headers["x-cache"] == "miss"
-    assert re.findall(r"(\w+);dur", response.headers["server-timing"]) == [
-        "upload",
-        "hash",
-        "cache",
-        "processor",
-        "total",
-    ]
+    timings = re.findall(r"(\w+);dur", response.headers["server-timing"])
+    assert timings == ["upload", "hash", "cache", "processor", "total"]
 
 
 def test_the_processor_is_told_the_id_of_the_request(gateway: Gateway) -> None:

@@ -10,13 +10,11 @@ import pytest
 from contract.problems import ProblemCode, ProblemError
 from gateway.measuring.cache import NoCache
 from image_intensity import version
-from tests.gateway.driver import CONTENT_TYPE, IMAGE, chunks, form, measurement, part
+from tests.gateway.driver import IMAGE, measurement
 from tests.support import DEFAULT_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.gateway.driver import Gateway
+    from tests.gateway.driver import Gateway, MakeGateway
 
 
 def test_the_answer_has_exactly_the_eight_fields(gateway: Gateway) -> None:
@@ -87,7 +85,7 @@ def test_the_record_holds_nothing_of_the_request(gateway: Gateway) -> None:
     [({"ALLOWED_IMAGE_FORMATS": "JPEG"}, "unsupported_format"), ({"MAX_IMAGE_PIXELS": "5"}, "too_many_pixels")],
 )
 def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
-    gateway: Gateway, make_gateway: Callable[..., Gateway], limits: dict[str, str], code: str
+    gateway: Gateway, make_gateway: MakeGateway, limits: dict[str, str], code: str
 ) -> None:
     gateway.upload()
     narrower = make_gateway(variables=limits, server=gateway.server)
@@ -100,60 +98,15 @@ def test_what_was_measured_under_wider_limits_is_refused_under_narrower_ones(
     assert gateway.upload().headers["x-cache"] == "hit"
 
 
-def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: Callable[..., Gateway]) -> None:
+def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: MakeGateway) -> None:
     gateway.upload()
     assert make_gateway(variables={"MAX_IMAGE_PIXELS": "6"}, server=gateway.server).upload().headers["x-cache"] == "hit"
 
 
-def test_without_a_cache_every_upload_is_a_bypass(make_gateway: Callable[..., Gateway]) -> None:
+def test_without_a_cache_every_upload_is_a_bypass(make_gateway: MakeGateway) -> None:
     gateway = make_gateway(cache=NoCache())
     assert [gateway.upload().headers["x-cache"] for _ in range(2)] == ["bypass", "bypass"]
     assert len(gateway.processor.images) == 2
-
-
-def test_a_body_in_single_bytes_is_read_as_one_in_a_piece(gateway: Gateway) -> None:
-    body = form(part())
-    answer = gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body)))))
-    assert answer.status == 200
-    assert gateway.processor.images == [IMAGE]
-
-
-@pytest.mark.parametrize(
-    "filename",
-    [
-        "naïve ☃ 写真.png",
-        "a b;c=d,e.png",
-        "../../etc/passwd",
-        "%00%ff.png",
-        "x" * 300,
-        "<script>alert(1)</script>",
-        ".",
-    ],
-)
-def test_a_file_name_comes_back_as_it_was_sent(gateway: Gateway, filename: str) -> None:
-    assert gateway.upload(filename=filename).json()["filename"] == filename
-
-
-def test_a_file_name_that_is_not_utf8_is_answered(gateway: Gateway) -> None:
-    body = form(part(filename="na@ve.png").replace(b"@", b"\xef"))
-    assert gateway.post(body).json()["filename"] == "naïve.png"
-
-
-# Python knows codecs of these names, but no form is written in them. Python cannot even look up the last one.
-@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape", "undefined", "utf-7", "idna", "a\0b"])
-def test_a_strange_character_set_is_no_fault(gateway: Gateway, charset: str) -> None:
-    body = form(part(filename=r"\ud800+2AA-.png"))
-    answer = gateway.converse(chunks(body), {"content-type": f"{CONTENT_TYPE}; charset={charset}"})
-    assert answer.status in {200, 400}
-    assert answer.json()["request_id"]
-
-
-def test_a_quoted_boundary_and_capitals_in_the_type_are_understood(gateway: Gateway) -> None:
-    assert gateway.post(form(part()), content_type='Multipart/Form-Data; boundary="boundary"').status_code == 200
-
-
-def test_lines_before_and_after_the_form_are_ignored(gateway: Gateway) -> None:
-    assert gateway.post(form(part()) + b"epilogue").status_code == 200
 
 
 def test_concurrent_requests_keep_their_own_ids(gateway: Gateway) -> None:

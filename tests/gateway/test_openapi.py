@@ -20,9 +20,7 @@ from tests.core.images import encode
 from tests.gateway.test_uploads import announce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.gateway.driver import Gateway
+    from tests.gateway.driver import Gateway, MakeGateway
 
 NAMES = {"measure_image", "offer_upload", "start_job", "get_job", "get_health", "get_readiness"}
 
@@ -146,9 +144,7 @@ def test_the_example_of_a_measurement_is_the_measurement_of_a_ramp() -> None:
         assert getattr(RAMP, field) == getattr(measured, field)
 
 
-def test_the_example_of_an_upload_has_the_fields_of_a_form(
-    document: dict[str, Any], make_gateway: Callable[..., Gateway]
-) -> None:
+def test_the_example_of_an_upload_has_the_fields_of_a_form(document: dict[str, Any], make_gateway: MakeGateway) -> None:
     answer = announce(make_gateway(variables={"UPLOAD_BUCKET": "bucket"}))
     [example] = document["components"]["schemas"]["Upload"]["examples"]
     # The credentials of the tests have no session, as those of a Lambda function have.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import socketserver
 import threading
 import time
 from base64 import b64decode
-from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -36,7 +34,7 @@ from tests.support import free_port
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.gateway.driver import Gateway
+    from tests.gateway.driver import Gateway, MakeGateway
 
 TIMEOUT_SECONDS = 30
 
@@ -52,6 +50,8 @@ class Lambda(ThreadingHTTPServer):
         self.body = b"{}"
         self.delay = 0.0
         self.cut = 0
+        # So many of the first connections are closed without an answer.
+        self.dead = 0
         self.compute: Callable[[dict[str, Any]], object] | None = None
         self.paths: list[str] = []
         self.events: list[dict[str, Any]] = []
@@ -72,6 +72,9 @@ class Invoke(BaseHTTPRequestHandler):
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server.events.append(event)
         time.sleep(server.delay)
+        if len(server.paths) <= server.dead:
+            self.close_connection = True
+            return
         body = json.dumps(server.compute(event)).encode() if server.compute else server.body
         self.send_response(server.status)
         for name, value in {**server.headers, "Content-Length": str(len(body))}.items():
@@ -136,16 +139,14 @@ def test_the_measurement_is_what_the_processors_handler_computes(function: Lambd
     assert function.paths[0] == "/2015-03-31/functions/image-intensity-processor/invocations"
 
 
-def test_the_limits_of_the_settings_go_along(make_gateway: Callable[..., Gateway], function: Lambda) -> None:
-    variables = {"ALLOWED_IMAGE_FORMATS": "JPEG", "MAX_IMAGE_PIXELS": "7", "PROCESSOR_FUNCTION_NAME": "other"}
-    gateway = make_gateway(variables=variables)
+def test_the_limits_of_the_settings_go_along(make_gateway: MakeGateway, function: Lambda) -> None:
     function.compute = lambda event: lambda_handler(event, None)
-    name = gateway.settings.processor_function_name
-    lambda_processor = LambdaProcessor(client(function.server_port), name, gateway.logger)
-    response = make_gateway(variables=variables, processor=lambda_processor).upload(png())
-    assert_problem(response, 400, "unsupported_format")
-    assert function.events[0]["allowed_formats"] == ["JPEG"]
-    assert function.events[0]["max_pixels"] == 7
+    gateway = make_gateway()
+    processor = LambdaProcessor(client(function.server_port), "other", gateway.logger)
+    variables = {"ALLOWED_IMAGE_FORMATS": "JPEG", "MAX_IMAGE_PIXELS": "7"}
+    assert_problem(make_gateway(variables=variables, processor=processor).upload(png()), 400, "unsupported_format")
+    [event] = function.events
+    assert (event["allowed_formats"], event["max_pixels"]) == (["JPEG"], 7)
     assert "/functions/other/" in function.paths[0]
 
 
@@ -285,36 +286,17 @@ def test_an_image_that_does_not_fit_into_an_invocation_is_too_large(function: La
     assert len(function.paths) == 1
 
 
-def test_problems_of_the_processors_reach_the_caller(
-    make_gateway: Callable[..., Gateway], function: Lambda, invoker: LambdaProcessor
-) -> None:
-    function.error(429, "TooManyRequestsException")
-    response = make_gateway(processor=invoker).upload()
-    assert_problem(response, 503, "processor_busy")
-    assert int(response.headers["retry-after"]) >= 1
-
-
-@pytest.mark.parametrize(("status", "ready"), [(200, True), (500, False)])
+@pytest.mark.parametrize("kind", ["right", "down", "wrong"])
 def test_readiness_measures_an_image_by_the_processor(
-    make_gateway: Callable[..., Gateway], function: Lambda, invoker: LambdaProcessor, status: int, *, ready: bool
+    make_gateway: MakeGateway, function: Lambda, invoker: LambdaProcessor, kind: str
 ) -> None:
-    function.compute = lambda event: lambda_handler(event, None)
-    function.status = status
+    wrong = {"measurement": measurement().to_json()}
+    function.compute = lambda event: wrong if kind == "wrong" else lambda_handler(event, None)
+    function.status = 500 if kind == "down" else 200
     response = make_gateway(processor=invoker).get("/health/ready")
-    assert response.status_code == (200 if ready else 503)
-    expected = (
-        {"status": "ready", "processor": "ok"}
-        if ready
-        else {"status": "not_ready", "processor": ProblemCode.PROCESSOR_FAILED}
-    )
-    assert response.json() == {**expected, "cache": "ok"}
-
-
-def test_readiness_knows_a_processor_that_measures_wrongly(
-    function: Lambda, make_gateway: Callable[..., Gateway], invoker: LambdaProcessor
-) -> None:
-    function.body = answer()
-    assert make_gateway(processor=invoker).get("/health/ready").status_code == 503
+    ready = {"status": "ready", "processor": "ok", "cache": "ok"}
+    not_ready = {"status": "not_ready", "processor": "processor_failed", "cache": "ok"}
+    assert (response.status_code, response.json()) == ((200, ready) if kind == "right" else (503, not_ready))
 
 
 def test_the_real_client_gives_up_before_api_gateway_does_and_never_tries_twice() -> None:
@@ -332,64 +314,33 @@ def test_the_endpoint_can_be_named_by_the_environment(monkeypatch: pytest.Monkey
     connection.close()
 
 
-class Dying(socketserver.ThreadingTCPServer):
-    """Lambda behind connections that die: it closes each of the first connections when it gets a request."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, dead: int, seconds: float = 0) -> None:
-        self.dead = dead
-        self.seconds = seconds
-        self.connections = 0
-        super().__init__(("127.0.0.1", 0), DyingConnection)
+@pytest.fixture
+def impatient(gateway: Gateway, function: Lambda) -> Iterator[LambdaProcessor]:
+    """The processor with the client of the gateway, and a function that measures."""
+    function.compute = lambda event: lambda_handler(event, None)
+    connection = make_lambda_client(f"http://127.0.0.1:{function.server_port}")
+    yield LambdaProcessor(connection, "processor", gateway.logger)
+    connection.close()
 
 
-class DyingConnection(socketserver.StreamRequestHandler):
-    server: Dying
-
-    def handle(self) -> None:
-        server = self.server
-        server.connections += 1
-        dead = server.connections <= server.dead
-        length = 0
-        while (line := self.rfile.readline()).strip():
-            if line.lower().startswith(b"content-length"):
-                length = int(line.split(b":")[1])
-        event = json.loads(self.rfile.read(length))
-        if dead:
-            time.sleep(server.seconds)
-            return
-        body = json.dumps(lambda_handler(event, None)).encode()
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+def test_a_connection_that_died_while_the_environment_was_frozen_costs_nothing(
+    function: Lambda, impatient: LambdaProcessor
+) -> None:
+    function.dead = 1
+    assert impatient.measure_now(invocation(png())).measurement.pixel_count == 15
+    assert len(function.paths) == 2
 
 
-@contextmanager
-def dying(gateway: Gateway, dead: int, seconds: float = 0) -> Iterator[tuple[LambdaProcessor, Dying]]:
-    with Dying(dead, seconds) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        connection = make_lambda_client(f"http://127.0.0.1:{server.server_address[1]}")
-        yield LambdaProcessor(connection, "processor", gateway.logger), server
-        connection.close()
-        server.shutdown()
-        thread.join()
+def test_it_is_tried_again_only_once(function: Lambda, impatient: LambdaProcessor) -> None:
+    function.dead = 2
+    assert problem(impatient, png()).code == ProblemCode.PROCESSOR_FAILED
+    assert len(function.paths) == 2
 
 
-def test_a_connection_that_died_while_the_environment_was_frozen_costs_nothing(gateway: Gateway) -> None:
-    with dying(gateway, dead=1) as (processor, server):
-        assert processor.measure_now(invocation(png())).measurement.pixel_count == 15
-        assert server.connections == 2
-
-
-def test_it_is_tried_again_only_once(gateway: Gateway) -> None:
-    with dying(gateway, dead=2) as (processor, server):
-        assert problem(processor, png()).code == ProblemCode.PROCESSOR_FAILED
-        assert server.connections == 2
-
-
-def test_a_connection_that_dies_under_way_is_not_tried_again(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_dies_under_way_is_not_tried_again(
+    function: Lambda, impatient: LambdaProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(processor_client, "DEAD_CONNECTION_SECONDS", 0.1)
-    with dying(gateway, dead=1, seconds=0.3) as (processor, server):
-        assert problem(processor, png()).code == ProblemCode.PROCESSOR_FAILED
-        assert server.connections == 1
+    function.dead, function.delay = 1, 0.3
+    assert problem(impatient, png()).code == ProblemCode.PROCESSOR_FAILED
+    assert len(function.paths) == 1

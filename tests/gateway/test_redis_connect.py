@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from gateway.settings import Settings
 from image_intensity import Options
 from tests.gateway.driver import measurement
 from tests.gateway.redis_server import RedisServer, redis_server
-from tests.gateway.test_redis import impostor, make_authority, silence, trickle
+from tests.gateway.test_redis import impostor, silence, tls_server, trickle
 from tests.support import free_port
 
 if TYPE_CHECKING:
@@ -88,19 +87,12 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    files = make_authority(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", files.ca)
     far = free_port()
-    options = ["--tls-port", "PORT", "--port", "0", "--tls-auth-clients", "no", "--tls-ca-cert-file", files.ca]
-    options += ["--tls-cert-file", files.certificate, "--tls-key-file", files.key, "--tls-cluster", "yes"]
-    options += ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
+    options = ["--tls-cluster", "yes", "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     options += ["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-tls-port", str(far)]
-    client = {"ssl": True, "ssl_ca_certs": files.ca, "ssl_check_hostname": False}
-    with redis_server(tmp_path, *options, client=client) as server:
-        with server.connect() as connection:
-            connection.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            while "cluster_state:ok" not in str(connection.execute_command("CLUSTER", "INFO")).replace("': '", ":"):
-                time.sleep(0.05)
+    with tls_server(tmp_path, "127.0.0.1", *options) as (server, files):
+        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+        server.own_all_slots()
         yield Cluster(far, server.port)
 
 

@@ -15,7 +15,7 @@ from image_intensity import Options, version
 from tests.gateway.driver import IMAGE, Gateway, assert_problem, measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.gateway.driver import MakeGateway
 
 KEY = f"intensity:{version()}:{Options().key()}:{sha256(IMAGE).hexdigest()}"
 CUT = ProblemError(ProblemCode.CORRUPT_IMAGE, "Cut short.")
@@ -53,7 +53,7 @@ def test_a_problem_that_says_nothing_of_the_file_is_not_remembered(gateway: Gate
     assert gateway.upload().status_code == 200
 
 
-def test_a_refusal_has_a_short_time_to_live_of_its_own(make_gateway: Callable[..., Gateway]) -> None:
+def test_a_refusal_has_a_short_time_to_live_of_its_own(make_gateway: MakeGateway) -> None:
     for variables, least, most in (({}, 590, 600), ({"REFUSAL_TTL_SECONDS": "77"}, 70, 77)):
         gateway = make_gateway(variables=variables)
         gateway.processor.answer = CUT
@@ -61,7 +61,7 @@ def test_a_refusal_has_a_short_time_to_live_of_its_own(make_gateway: Callable[..
         assert least < gateway.redis.ttl(KEY) <= most
 
 
-def test_without_a_time_to_live_no_refusal_is_remembered(make_gateway: Callable[..., Gateway]) -> None:
+def test_without_a_time_to_live_no_refusal_is_remembered(make_gateway: MakeGateway) -> None:
     gateway = make_gateway(variables={"REFUSAL_TTL_SECONDS": "0"})
     gateway.processor.answer = CUT
     assert [refused(gateway), refused(gateway)] == ["miss", "miss"]
@@ -70,7 +70,7 @@ def test_without_a_time_to_live_no_refusal_is_remembered(make_gateway: Callable[
 
 @pytest.mark.parametrize("wider", [{"MAX_IMAGE_PIXELS": "64000001"}, {"ALLOWED_IMAGE_FORMATS": "PNG"}])
 def test_under_other_limits_the_file_is_measured_again(
-    gateway: Gateway, make_gateway: Callable[..., Gateway], wider: dict[str, str]
+    gateway: Gateway, make_gateway: MakeGateway, wider: dict[str, str]
 ) -> None:
     gateway.processor.answer = CUT
     assert [refused(gateway), refused(gateway)] == ["miss", "hit"]
