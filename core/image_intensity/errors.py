@@ -10,7 +10,7 @@ MeasurementError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 __all__ = [
     "CorruptImage",
@@ -65,3 +65,8 @@ class RegionOutsideImage(MeasurementError):
     """At least one pixel of the region is not in the image. The region is never cut to fit."""
 
     code = "region_outside_image"
+
+
+def corrupt(image_format: str, reason: str) -> NoReturn:
+    """Raise CorruptImage for a file of this format."""
+    raise CorruptImage(f"This {image_format} is damaged: {reason}.")

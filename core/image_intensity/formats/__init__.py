@@ -9,67 +9,56 @@ A further format is one package beside `png` and `jpeg` and one row of `table`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from image_intensity.errors import EmptyFile, TooManyPixels, UnsupportedFormat
 from image_intensity.formats.table import detect, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from image_intensity.formats.table import ImageFormat
     from image_intensity.options import Limits, Region
     from image_intensity.pixels import Pixels
 
 
-class Structure(Protocol):
-    """The facts about the first frame of a file, read and checked without decoding a pixel."""
+@dataclass(slots=True)
+class Structure:
+    """The facts about the first frame of a file, read and checked without decoding a pixel.
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as stored."""
+    size: width and height in pixels, as stored. bit_depth: bits per sample. frames: pictures in the file, as it
+    declares.
+    """
 
-    @property
-    def bit_depth(self) -> int:
-        """Bits per sample in the file."""
-
-    @property
-    def frames(self) -> int:
-        """Pictures in the file, as it declares."""
+    size: tuple[int, int] = (0, 0)
+    bit_depth: int = 8
+    frames: int = 1
 
     @property
     def decoded_bytes(self) -> int:
         """Bytes of memory that decoding takes at its peak, beside the file."""
+        raise NotImplementedError
 
     def transparency(self) -> tuple[int, ...]:
         """Return the alphas of the first palette entries, or the transparent gray value or color; empty for none.
 
         Raises CorruptImage or UnsupportedFormat when the file declares a transparency that cannot be told.
         """
-
-
-class Reading(Protocol):
-    """The module `structure` of a format."""
-
-    def read(self, data: bytes, /) -> Structure:
-        """Read the structure of a file that has the signature. Raises CorruptImage or UnsupportedFormat."""
-
-
-class Decoding(Protocol):
-    """The module `decoding` of a format."""
-
-    def decode(self, structure: Any, region: Region | None, /) -> Pixels:  # noqa: ANN401 - what its `read` returned
-        """Decode the first frame, and return the pixels of `region`, or all if it is None.
-
-        Raises UnsupportedFormat, or CorruptImage if any pixel of the frame would be a guess, also outside the region.
-        """
+        return ()
 
 
 @cache
-def load(image_format: ImageFormat) -> tuple[Reading, Decoding]:
-    """Load the modules of a format, and its decoders with them."""
+def load(image_format: ImageFormat) -> tuple[Callable[[bytes], Structure], Callable[[Any, Region | None], Pixels]]:
+    """Load the modules of a format, and its decoders with them. Return what reads its structure, and what decodes it.
+
+    `read` is for files that have the signature. `decode` takes what it returned, and gives the pixels of a region, or
+    all for None. Both raise CorruptImage, if any pixel of the frame would be a guess, and UnsupportedFormat.
+    """
     package = f"{__name__}.{image_format.lower()}"
-    return import_module(f"{package}.structure"), import_module(f"{package}.decoding")
+    return import_module(f"{package}.structure").read, import_module(f"{package}.decoding").decode
 
 
 def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
@@ -83,8 +72,7 @@ def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
     image_format = detect(data)
     if image_format is None or image_format not in limits.formats:
         raise UnsupportedFormat(f"The content of this file is not {in_words(limits.formats)}.")
-    reading, _ = load(image_format)
-    structure = reading.read(data)
+    structure = load(image_format)[0](data)
     width, height = structure.size
     pixels = f"The image has {width} x {height} = {width * height:,} pixels"
     if width * height > limits.max_pixels:
@@ -102,5 +90,4 @@ def decode(image_format: ImageFormat, structure: Structure, region: Region | Non
 
     Raises CorruptImage if any pixel would be a guess, also outside the region.
     """
-    _, decoding = load(image_format)
-    return decoding.decode(structure, region)
+    return load(image_format)[1](structure, region)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import NoReturn
+from functools import partial
 
+from image_intensity import errors
 from image_intensity.errors import CorruptImage
+from image_intensity.formats import Structure
 from image_intensity.formats.jpeg import SIGNATURE
 
 # Markers (T.81, table B.1), by their second byte.
@@ -34,21 +36,22 @@ NO_MEMORY = "memory"
 # A restart interval has 16 bits.
 MOST_INTERVAL = 0xFFFF
 
+corrupt = partial(errors.corrupt, "JPEG")
+
 
 @dataclass(slots=True)
-class Jpeg:
+class Jpeg(Structure):
     """The first picture of a file.
 
-    size: width and height in pixels. frame: its SOF marker. ids: of the components, which are counted from 0 here.
+    frame: its SOF marker. ids: of the components, which are counted from 0 here.
     sampling: horizontal and vertical factor of each. restart_interval: in MCUs, 0 for none. restarts: restart markers
     in all scans. scans: the components of each. passes: coefficients that the scans go over, in all. low_bits: by
     component, for each coefficient that a scan header can name, the bit position down to which the scans so far have
     it. transform: the color transform that an Adobe segment names. essentials: the file again without EXIF, ICC
     profiles, previews, comments, fill bytes and further pictures. data: where in it the data of each scan starts and
-    ends. frames: pictures in the file, as it declares. bit_depth: only 8 is supported.
+    ends.
     """
 
-    size: tuple[int, int] = (0, 0)
     frame: int = 0
     ids: bytes = b""
     sampling: list[tuple[int, int]] = field(default_factory=list)
@@ -60,12 +63,6 @@ class Jpeg:
     transform: int = 0
     data: list[tuple[int, int]] = field(default_factory=list)
     essentials: bytearray = field(default_factory=lambda: bytearray(SIGNATURE[:2]))
-    frames: int = 1
-    bit_depth: int = 8
-
-    def transparency(self) -> tuple[int, ...]:
-        """Return nothing: JPEGs have no transparency."""
-        return ()
 
     @property
     def decoded_bytes(self) -> int:
@@ -116,8 +113,3 @@ def damage(error: ValueError) -> CorruptImage | MemoryError:
     """Return what an error of `simplejpeg` means."""
     message = str(error)
     return MemoryError(message) if NO_MEMORY in message.lower() else CorruptImage(f"This JPEG is damaged: {message}.")
-
-
-def corrupt(reason: str) -> NoReturn:
-    """Raise CorruptImage."""
-    raise CorruptImage(f"This JPEG is damaged: {reason}.")

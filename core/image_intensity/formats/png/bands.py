@@ -13,7 +13,7 @@ from kornia_rs import io as rust
 from zlib_ng import zlib_ng
 
 from image_intensity.formats.png import SIGNATURE
-from image_intensity.formats.png.rows import STORED_BYTES, ZLIB_HEADER, inflated_rows, stored_block
+from image_intensity.formats.png.rows import LAST_BLOCK, ZLIB_HEADER, inflated_rows, stored
 from image_intensity.formats.png.structure import SAMPLES, corrupt
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
 # Bytes of the rows in a band. Twice or half as many take some percent longer.
 BAND_BYTES = 1 << 19
-# The last chunk, which is empty, and the end of a zlib stream: an empty last block, and a checksum that the
-# crate does not compare. It was compared before.
+# The last chunk, which is empty.
 IEND = b"\0\0\0\0IEND\xaeB`\x82"
-STREAM_END = b"\1\0\0\xff\xff" + bytes(4)
 # Bit depth and color type of what `kornia_rs` decodes to the samples that Pillow has -> their modes there and there.
 RUST_MODES = {(8, 0): ("mono", "L"), (8, 2): ("rgb", "RGB"), (8, 6): ("rgba", "RGBA")}
 
@@ -81,10 +79,11 @@ def decoded(picture: Png, columns: int, above: bytes, band: list[bytes]) -> NDAr
     row_bytes = 1 + columns * SAMPLES[picture.color_type]
     if above:
         # Filter 0: the row as it is.
-        band = [*split(b"\0" + above), *band]
+        band = [b"\0" + above, *band]
     rows = sum(map(len, band)) // row_bytes
     header = struct.pack(">IIBBBBB", columns, rows, picture.bit_depth, picture.color_type, 0, 0, 0)
-    stream = [ZLIB_HEADER, *(part for block in band for part in (stored_block(block), block)), STREAM_END]
+    # The crate does not compare the checksum at the end. It was compared before.
+    stream = [ZLIB_HEADER, *(part for block in band for part in stored(block)), LAST_BLOCK, bytes(4)]
     file = b"".join([SIGNATURE, *chunk(b"IHDR", [header]), *chunk(b"IDAT", stream), IEND])
     mode, _ = RUST_MODES[picture.bit_depth, picture.color_type]
     try:
@@ -99,12 +98,7 @@ def decoded(picture: Png, columns: int, above: bytes, band: list[bytes]) -> NDAr
     return samples[1:] if above else samples
 
 
-def split(row: bytes) -> Iterator[bytes]:
-    """Yield a row in pieces that fit into a stored block."""
-    return (row[start : start + STORED_BYTES] for start in range(0, len(row), STORED_BYTES))
-
-
-def chunk(kind: bytes, parts: Sequence[bytes]) -> Iterator[bytes]:
+def chunk(kind: bytes, parts: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Yield a chunk of a PNG, its content in parts."""
     yield struct.pack(">I4s", sum(map(len, parts)), kind)
     yield from parts

@@ -12,6 +12,7 @@ import random
 from typing import TYPE_CHECKING
 
 import numpy as np
+from zlib_ng import zlib_ng
 
 from image_intensity.errors import UnsupportedFormat
 
@@ -32,13 +33,12 @@ LEAST_BLOCK_BYTES = 64
 # A head: a bit that says whether the block is the last one, two of type, three numbers, and lengths of 3 bits.
 TYPE, LITERALS, DISTANCES, LENGTHS, HEAD = (1, 2), (3, 5), (8, 5), (13, 4), 17
 DYNAMIC, MOST_LITERALS, MOST_DISTANCES = 2, 286 - 257, 30 - 1
-LEAST_LITERALS, LEAST_LENGTHS = 257, 4
+LEAST_LENGTHS = 4
 # The order in which the lengths of the codes for lengths come.
 ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
-# The codes that repeat a length or zero: how many bits say how often, and the least that it is.
-REPEATS = {16: (2, 3), 17: (3, 3), 18: (7, 11)}
-BEFORE = 16
-END_OF_BLOCK = 256
+# A deflate stream without a header. What is said of it if its first tables are valid, and what follows is not.
+RAW = -15
+BEHIND_TABLES = ("invalid literal/length code", "invalid distance code", "invalid distance too far back")
 
 
 def check_blocks(data: Iterable[memoryview]) -> None:
@@ -71,7 +71,8 @@ def samples(parts: Sequence[memoryview], starts: Iterable[int]) -> Iterator[byte
 def count_heads(taken: Sequence[bytes]) -> int:
     """Return in how many places of samples, their first `SAMPLE_BYTES` each, a block with its own tables may begin."""
     values = np.frombuffer(b"".join(taken), np.uint8).reshape(len(taken), -1)
-    return sum(is_head(int.from_bytes(taken[row], "little") >> place) for row, place in likely_places(values))
+    starts = (int.from_bytes(taken[row], "little") >> place for row, place in likely_places(values))
+    return sum(is_head(start.to_bytes(SAMPLE_BYTES + HEAD_BYTES, "little")) for start in starts)
 
 
 def likely_places(values: NDArray[np.uint8]) -> list[tuple[int, int]]:
@@ -106,53 +107,10 @@ def field_of(bits: NDArray[np.uint64], field: tuple[int, int]) -> NDArray[np.int
     return ((bits >> np.uint64(offset)) & np.uint64((1 << size) - 1)).astype(np.int64)
 
 
-def is_head(bits: int) -> bool:
-    """Return whether the lengths in a head give valid tables, with a code for the end of the block."""
-    literals, distances = number(bits, *LITERALS) + LEAST_LITERALS, number(bits, *DISTANCES) + 1
-    count = number(bits, *LENGTHS) + LEAST_LENGTHS
-    codes = codes_of({symbol: number(bits, HEAD + 3 * index, 3) for index, symbol in enumerate(ORDER[:count])})
-    found = table_lengths(bits >> HEAD + 3 * count, codes, literals + distances)
-    return bool(found) and found[END_OF_BLOCK] > 0 and is_code(found[:literals]) and is_code(found[literals:])
-
-
-def number(bits: int, offset: int, size: int) -> int:
-    """Return a field, by its first bit and its number of bits."""
-    return bits >> offset & (1 << size) - 1
-
-
-def codes_of(lengths: dict[int, int]) -> list[tuple[int, int]]:
-    """Return for each number of 7 bits, as they come, the size and the symbol of the code that it begins with.
-
-    lengths: by symbol, of a code that leaves no number unused (RFC 1951, section 3.2.2).
-    """
-    code, table = 0, [(0, 0)] * 128
-    for size in range(1, 8):
-        for symbol in sorted(symbol for symbol, length in lengths.items() if length == size):
-            first = int(f"{code:0{size}b}"[::-1], 2)
-            table[first :: 1 << size] = [(size, symbol)] * (128 >> size)
-            code += 1
-        code <<= 1
-    return table
-
-
-def table_lengths(bits: int, codes: list[tuple[int, int]], count: int) -> list[int]:
-    """Return `count` lengths of codes for literals and distances; nothing if the bits are no valid lengths."""
-    lengths: list[int] = []
-    while len(lengths) < count:
-        size, symbol = codes[bits & 127]
-        bits >>= size
-        if symbol < BEFORE:
-            lengths.append(symbol)
-            continue
-        if symbol == BEFORE and not lengths:
-            return []
-        more, least = REPEATS[symbol]
-        lengths += [lengths[-1] if symbol == BEFORE else 0] * (least + number(bits, 0, more))
-        bits >>= more
-    return lengths if len(lengths) == count else []
-
-
-def is_code(lengths: Sequence[int]) -> bool:
-    """Return whether codes of these lengths are complete. A single code, or none, is valid too."""
-    used = [length for length in lengths if length]
-    return len(used) <= 1 or sum(1 << 15 - length for length in used) == 1 << 15
+def is_head(data: bytes) -> bool:
+    """Return whether a block with tables begins where `data` does: zlib-ng builds them before it reads a code."""
+    try:
+        zlib_ng.decompressobj(RAW).decompress(data, 1)
+    except zlib_ng.error as error:  # type: ignore[misc] # its stub declares an instance
+        return str(error).endswith(BEHIND_TABLES)
+    return True

@@ -8,6 +8,7 @@ inflated, counted and checked (see `rows`).
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from image_intensity.errors import UnsupportedFormat
@@ -19,10 +20,6 @@ from image_intensity.formats.png.structure import SAMPLES
 from image_intensity.pixels import Pixels, from_image, from_samples, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from PIL import Image
-
     from image_intensity.formats.png.structure import Png
     from image_intensity.options import Region
 
@@ -47,12 +44,7 @@ def decode(picture: Png, region: Region | None = None) -> Pixels:
     check_blocks(picture.deflated())
     if picture.in_bands:
         _, mode = RUST_MODES[picture.bit_depth, picture.color_type]
-        return Pixels(mode, picture.size, strips(picture, mode, region))
+        strips = (from_samples(samples, mode).strips for samples in bands(picture, region))
+        return Pixels(mode, picture.size, chain.from_iterable(strips))
     file = restored(SIGNATURE + picture.head, picture.deflated(), picture.row_bytes)
     return from_image(load(file, "PNG"), region)
-
-
-def strips(picture: Png, mode: str, region: Region | None) -> Iterator[Image.Image]:
-    """Yield the pixels of a picture that is decoded in bands, or those of a region in it."""
-    for samples in bands(picture, region):
-        yield from from_samples(samples, mode).strips

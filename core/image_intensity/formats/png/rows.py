@@ -12,12 +12,13 @@ than the others (docs/decisions/png-decoding.md).
 from __future__ import annotations
 
 import struct
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from zlib_ng import zlib_ng
 
 from image_intensity.errors import CorruptImage, UnsupportedFormat
 from image_intensity.formats.feed import Feed
+from image_intensity.formats.png.structure import corrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ DEFLATED_BYTES = 1 << 15
 # The most bytes of a stored block (RFC 1951, section 3.2.4). Memory is bounded by it, whatever the stream expands to.
 STORED_BYTES = 0xFFFF
 ZLIB_HEADER = b"\x78\x01"
+# An empty block, the last one.
+LAST_BLOCK = b"\1\0\0\xff\xff"
 # A few encoders write surplus rows. This much of them is inflated, to find the checksum after them. Damage can make
 # rows longer, too: what goes on for more has no checksum that could be compared, and is refused.
 SURPLUS_BYTES = 1 << 20
@@ -55,60 +58,44 @@ def inflated_rows(data: Iterable[memoryview], row_bytes: int) -> Iterator[bytes]
     UnsupportedFormat when it goes on for more than `SURPLUS_BYTES`, or takes more compressed bytes than encoders
     need for its rows (docs/measurement.md names an exception).
     """
-    rows = Inflation(row_bytes)
-    allowed = most_deflated(row_bytes)
+    stream = zlib_ng.decompressobj()
+    # Bytes of the rows that have not come yet. Spare ones are inflated behind them, the last of which is one too many.
+    missing, spare, allowed = row_bytes, SURPLUS_BYTES + 1, most_deflated(row_bytes)
     for piece in pieces(data):
-        yield from rows.of(piece)
-        allowed -= len(piece)
-        if rows.done:
-            return
-        if allowed < 0:
-            raise UnsupportedFormat("The compressed data of this PNG is longer than encoders make it.")
-    raise CorruptImage("This PNG is damaged: the end of its compressed data is missing.")
-
-
-class Inflation:
-    """A zlib stream that is inflated up to the last of the rows in it, and on to its checksum.
-
-    missing: bytes of the rows that have not come yet. spare: how many more are inflated behind them, the last of which
-    is one too many. done: whether the stream has ended.
-    """
-
-    def __init__(self, row_bytes: int) -> None:
-        """Begin a stream with `row_bytes` of rows."""
-        self.stream = zlib_ng.decompressobj()
-        self.missing, self.spare = row_bytes, SURPLUS_BYTES + 1
-        self.done = False
-
-    def of(self, piece: memoryview) -> Iterator[bytes]:
-        """Yield the rows in a piece of the data.
-
-        Raises CorruptImage for damage, or an end too early; UnsupportedFormat for an end too late.
-        """
         pending: bytes | memoryview = piece
-        while not self.done:
-            size = min(self.missing or self.spare, STORED_BYTES)
-            try:
-                block = self.stream.decompress(pending, size)
-            except zlib_ng.error as error:  # type: ignore[misc] # its stub declares an instance
-                raise CorruptImage(f"The compressed data of this PNG is damaged: {error}.") from error
-            pending = self.stream.unconsumed_tail
-            if not self.missing:
-                self.spare -= len(block)
-            elif block:
-                self.missing -= len(block)
+        more = True
+        while more and not stream.eof:
+            size = min(missing or spare, STORED_BYTES)
+            block = inflate(stream, pending, size)
+            # There is no more output without further data if this was not all that was asked for.
+            pending, more = stream.unconsumed_tail, len(block) == size
+            if missing and block:
+                missing -= len(block)
                 yield block
-            self.done = self.stream.eof
-            if self.done and self.missing:
-                raise CorruptImage("This PNG is damaged: its last rows are missing.")
-            if not self.spare:
+            elif not missing:
+                spare -= len(block)
+            if not spare:
                 detail = (
                     "This PNG has more than 1 MB behind its last row, so that the checksum of its rows is not reached."
                 )
                 raise UnsupportedFormat(detail)
-            if len(block) < size:
-                # There is no more output without further data.
-                return
+        if stream.eof:
+            break
+        allowed -= len(piece)
+        if allowed < 0:
+            raise UnsupportedFormat("The compressed data of this PNG is longer than encoders make it.")
+    if not stream.eof:
+        corrupt("the end of its compressed data is missing")
+    if missing:
+        corrupt("its last rows are missing")
+
+
+def inflate(stream: Any, data: bytes | memoryview, size: int) -> bytes:  # noqa: ANN401 - zlib-ng's, which has no name
+    """Return at most `size` bytes of a zlib stream. Raises CorruptImage."""
+    try:
+        return cast("bytes", stream.decompress(data, size))
+    except zlib_ng.error as error:  # type: ignore[misc] # its stub declares an instance
+        raise CorruptImage(f"The compressed data of this PNG is damaged: {error}.") from error
 
 
 def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
@@ -119,9 +106,12 @@ def pieces(data: Iterable[memoryview]) -> Iterator[memoryview]:
     yield memoryview(b"")
 
 
-def stored_block(content: bytes | memoryview) -> bytes:
-    """Return the head of an uncompressed block of a deflate stream, which is not the last one."""
-    return struct.pack("<BHH", 0, len(content), len(content) ^ STORED_BYTES)
+def stored(content: bytes | memoryview) -> Iterator[bytes | memoryview]:
+    """Yield content in uncompressed blocks of a deflate stream, none of which is the last one."""
+    for start in range(0, len(content), STORED_BYTES):
+        block = content[start : start + STORED_BYTES]
+        yield struct.pack("<BHH", 0, len(block), len(block) ^ STORED_BYTES)
+        yield block
 
 
 def stored_chunks(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
@@ -131,4 +121,4 @@ def stored_chunks(head: bytes, rows: Iterator[bytes]) -> Iterator[bytes]:
     """
     yield head + struct.pack(">I4s2sI", len(ZLIB_HEADER), b"IDAT", ZLIB_HEADER, 0)
     for block in rows:
-        yield struct.pack(">I4s", 5 + len(block), b"IDAT") + stored_block(block) + block + bytes(4)
+        yield b"".join([struct.pack(">I4s", 5 + len(block), b"IDAT"), *stored(block), bytes(4)])

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from zlib_ng import zlib_ng
 
-from image_intensity.errors import CorruptImage, UnsupportedFormat
+from image_intensity import errors
+from image_intensity.errors import UnsupportedFormat
+from image_intensity.formats import Structure
 from image_intensity.formats.png import SIGNATURE
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ BAND_DEPTH, BAND_COLORS = 8, {GRAY, COLOR, COLOR_ALPHA}
 # The animation control chunk, acTL: frames and plays (PNG, section 11.3.6.1).
 ACTL = struct.Struct(">II")
 
+corrupt = partial(errors.corrupt, "PNG")
+
 
 class Pass(NamedTuple):
     """A pass over the picture: its columns and rows, and where their pixels are (PNG, section 8.1).
@@ -76,18 +81,16 @@ def stepped(start: int, length: int, step: int) -> slice:
 
 
 @dataclass(slots=True)
-class Png:
+class Png(Structure):
     """A PNG file with sound critical chunks.
 
-    size: width and height in pixels. bit_depth, color_type: as in its header. passes: those of an interlaced picture
-    that have pixels, or the only one. row_bytes: bytes of all filtered rows, inflated. head: its chunk IHDR, and PLTE
-    where pixels are indices of it. data: its IDAT chunks, the contents of which together are the zlib stream.
-    animation: frames of an APNG, as it declares, 0 where it is none. data_is_frame: whether the image itself is one of
-    them. trns: contents of its tRNS chunks, up to `TELLING_BYTES` of them, None for one that cannot be relied on.
+    color_type: as in its header. passes: those of an interlaced picture that have pixels, or the only one. row_bytes:
+    bytes of all filtered rows, inflated. head: its chunk IHDR, and PLTE where pixels are indices of it. data: its IDAT
+    chunks, the contents of which together are the zlib stream. animation: frames of an APNG, as it declares, 0 where it
+    is none. data_is_frame: whether the image itself is one of them. trns: contents of its tRNS chunks, up to
+    `TELLING_BYTES` of them, None for one that cannot be relied on.
     """
 
-    size: tuple[int, int] = (0, 0)
-    bit_depth: int = 8
     color_type: int = 0
     passes: list[Pass] = field(default_factory=list)
     row_bytes: int = 0
@@ -119,11 +122,6 @@ class Png:
     def deflated(self) -> Iterator[memoryview]:
         """Yield the parts of the zlib stream."""
         return (content_of(chunk) for chunk in self.data)
-
-    @property
-    def frames(self) -> int:
-        """The number of pictures: an animation's, and the still image if it is not one of them."""
-        return self.animation + (not self.data_is_frame) if self.animation else 1
 
     def transparency(self) -> tuple[int, ...]:
         """Return the alphas of the first palette entries, or the transparent gray value or color as Pillow decodes it.
@@ -181,6 +179,9 @@ def read(data: bytes) -> Png:
     check_palette(picture, critical)
     kinds = (b"IHDR", b"PLTE") if picture.color_type == PALETTE else (b"IHDR",)
     picture.head = b"".join(critical[kind] for kind in kinds)
+    if picture.animation:
+        # The still image may be none of them.
+        picture.frames = picture.animation + (not picture.data_is_frame)
     return picture
 
 
@@ -260,8 +261,3 @@ def read_header(picture: Png, header: memoryview) -> None:
         if columns > 0 and rows > 0:
             picture.passes.append(Pass(columns, rows, left, top, across, down))
             picture.row_bytes += rows * (1 + (columns * bits + 7) // 8)
-
-
-def corrupt(reason: str) -> NoReturn:
-    """Raise CorruptImage."""
-    raise CorruptImage(f"This PNG is damaged: {reason}.")

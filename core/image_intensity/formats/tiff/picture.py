@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from image_intensity.errors import CorruptImage, UnsupportedFormat
+from image_intensity import errors
+from image_intensity.errors import UnsupportedFormat
+from image_intensity.formats import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,19 +26,19 @@ BAND_COPIES = 2
 # Bytes of a coefficient: libjpeg keeps all of a progressive JPEG.
 COEFFICIENT_BYTES = 2
 
+corrupt = partial(errors.corrupt, "TIFF")
+
 
 @dataclass(slots=True)
-class Tiff:
+class Tiff(Structure):
     """The first page of a file, of a kind that is measured.
 
-    size: width and height in pixels. bit_depth: bits per sample. order: of the bytes of 16-bit samples. photometric,
-    compression, predictor: as in TIFF. samples: for each pixel. extra: what those beyond the colors are. planar:
-    whether the samples of each color are apart. palette: the values of its tag. tables: of JPEG. part: width and height
-    of a tile or strip. tiled: whether there are tiles. parts: the content of each. frames: pages in the file.
+    order: of the bytes of 16-bit samples. photometric, compression, predictor: as in TIFF. samples: for each pixel.
+    extra: what those beyond the colors are. planar: whether the samples of each color are apart. palette: the values of
+    its tag. tables: of JPEG. part: width and height of a tile or strip. tiled: whether there are tiles. parts: the
+    content of each.
     """
 
-    size: tuple[int, int] = (0, 0)
-    bit_depth: int = 1
     order: str = "<"
     photometric: int = BLACK_IS_ZERO
     compression: int = NONE
@@ -48,11 +51,6 @@ class Tiff:
     part: tuple[int, int] = (0, 0)
     tiled: bool = False
     parts: list[memoryview] = field(default_factory=list)
-    frames: int = 1
-
-    def transparency(self) -> tuple[int, ...]:
-        """Return nothing: TIFFs have transparency in samples alone."""
-        return ()
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -97,11 +95,6 @@ class Tiff:
         # In Pillow, a gray value of up to 8 bits takes a byte, one of more takes two, and a color four.
         memory = pixels * (4 if self.samples > 1 else 2 if self.bit_depth > BYTE else 1)
         return memory + band * (BAND_COPIES + (self.deflated and self.predictor > 1))
-
-
-def corrupt(reason: str) -> NoReturn:
-    """Raise CorruptImage."""
-    raise CorruptImage(f"This TIFF is damaged: {reason}.")
 
 
 def unsupported(kind: str, instead: str) -> NoReturn:

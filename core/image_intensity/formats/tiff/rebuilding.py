@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from zlib_ng import zlib_ng
 
-from image_intensity.formats.png.rows import STORED_BYTES, ZLIB_HEADER, stored_block
+from image_intensity.formats.png.rows import LAST_BLOCK, ZLIB_HEADER, stored
 from image_intensity.formats.tiff import kinds, structure
 from image_intensity.formats.tiff.picture import BLACK_IS_ZERO, BYTE, DEEP, DEFLATE, NONE, PALETTE, WHITE_IS_ZERO
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from image_intensity.formats.tiff.picture import Tiff
 
 SHORT, LONG = 3, 4
-# The last block of a zlib stream, empty.
-LAST_BLOCK = b"\1\0\0\xff\xff"
 
 
 def rebuilt(picture: Tiff, rows: int, parts: Sequence[bytes | memoryview]) -> io.BytesIO:
@@ -38,7 +36,7 @@ def rebuilt(picture: Tiff, rows: int, parts: Sequence[bytes | memoryview]) -> io
         height = rows
     if picture.deflated:
         compression = DEFLATE if picture.predictor > 1 else NONE
-        parts = [stored(part) for part in parts] if compression == DEFLATE else parts
+        parts = [zlib_stream(part) for part in parts] if compression == DEFLATE else parts
     tags = described(picture, rows, compression)
     if picture.tiled:
         tags |= {structure.TILE_WIDTH: [picture.part[0]], structure.TILE_HEIGHT: [height]}
@@ -110,9 +108,7 @@ def outside(values: list[int], form: str) -> int:
     return size if size > struct.calcsize("<I") else 0
 
 
-def stored(content: bytes | memoryview) -> bytes:
-    """Return a zlib stream of stored blocks."""
-    view = memoryview(content)
-    blocks = (view[start : start + STORED_BYTES] for start in range(0, len(view), STORED_BYTES))
-    data = (piece for block in blocks for piece in (stored_block(block), block))
-    return b"".join([ZLIB_HEADER, *data, LAST_BLOCK, struct.pack(">I", zlib_ng.adler32(content))])
+def zlib_stream(content: bytes | memoryview) -> bytes:
+    """Return content as a zlib stream of stored blocks."""
+    checksum = struct.pack(">I", zlib_ng.adler32(content))
+    return b"".join([ZLIB_HEADER, *stored(memoryview(content)), LAST_BLOCK, checksum])

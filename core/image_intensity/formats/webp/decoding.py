@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from image_intensity.errors import CorruptImage
+from image_intensity.formats.webp.lossy import corrupt
 from image_intensity.formats.webp.structure import (
     COMPRESSED,
     LOSSLESS_HEAD,
     LOSSLESS_SIGNATURE,
     SIDE_BITS,
     chunk,
-    corrupt,
     file_of,
 )
 from image_intensity.pixels import Pixels, from_image, load

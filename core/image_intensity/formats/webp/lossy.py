@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from image_intensity.errors import CorruptImage
+from image_intensity import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ SEGMENTS, PROBABILITIES, DELTAS = 4, 3, 8
 QUANTIZER_BITS, STRENGTH_BITS, PROBABILITY_BITS, DELTA_BITS = 7, 6, 8, 6
 FILTER_BITS = 1 + 6 + 3
 SIZE_BYTES = 3
+
+corrupt = partial(errors.corrupt, "WebP")
 
 
 class Bools:
@@ -60,19 +63,19 @@ class Bools:
 def read_lossy(content: memoryview) -> tuple[int, int]:
     """Check the headers of a picture and that all its partitions are there. Return its width and height."""
     if len(content) <= HEAD:
-        raise CorruptImage("This WebP is damaged: its picture is cut short.")
+        corrupt("its picture is cut short")
     tag = int.from_bytes(content[:3], "little")
     # A bit of 0 for a key frame, three of profile, a bit of 1 for a frame that is shown, and the size of a partition.
     profile, shown, first = tag >> 1 & 7, tag >> 4 & 1, tag >> 5
     width, height = (int.from_bytes(content[place : place + 2], "little") & SIDE for place in (6, 8))
     if tag & 1 or profile >= PROFILES or not shown or content[3:6] != START_CODE or not width or not height:
-        raise CorruptImage("This WebP is damaged: the header of its picture is not valid.")
+        corrupt("the header of its picture is not valid")
     rest = content[HEAD + first :]
     tables = SIZE_BYTES * (partitions(Bools(content[HEAD : HEAD + first])) - 1)
     sizes = [int.from_bytes(rest[place : place + SIZE_BYTES], "little") for place in range(0, tables, SIZE_BYTES)]
     # The last partition is as long as what is left.
     if tables + sum(sizes) >= len(rest):
-        raise CorruptImage("This WebP is damaged: a partition of its picture is cut short.")
+        corrupt("a partition of its picture is cut short")
     return width, height
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from image_intensity.errors import CorruptImage, UnsupportedFormat
-from image_intensity.formats.webp.lossy import read_lossy
+from image_intensity.errors import UnsupportedFormat
+from image_intensity.formats import Structure
+from image_intensity.formats.webp.lossy import corrupt, read_lossy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,25 +35,18 @@ PIXEL_BYTES, MORE_COPIES = 16, 3
 
 
 @dataclass(slots=True)
-class WebP:
+class WebP(Structure):
     """A WebP file with sound chunks.
 
-    size: width and height of the canvas in pixels. frame_size: of its first frame. frames: in the file. bit_depth: WebP
-    has 8 only. flags: of the extended header, 0 without one. place: the head of the first frame of an animation. parts:
-    the chunks of the first frame, by their types: a picture, VP8 or VP8L, and what ALPH adds to VP8.
+    size: of the canvas. frame_size: of its first frame. flags: of the extended header, 0 without one. place: the head
+    of the first frame of an animation. parts: the chunks of the first frame, by their types: a picture, VP8 or VP8L,
+    and what ALPH adds to VP8.
     """
 
-    size: tuple[int, int] = (0, 0)
     frame_size: tuple[int, int] = (0, 0)
-    frames: int = 1
-    bit_depth: int = 8
     flags: int = 0
     place: bytes = b""
     parts: dict[bytes, memoryview] = field(default_factory=dict)
-
-    def transparency(self) -> tuple[int, ...]:
-        """Return nothing: WebPs have an alpha channel or none."""
-        return ()
 
     @property
     def decoded_bytes(self) -> int:
@@ -229,8 +223,3 @@ def check_alpha(picture: WebP) -> None:
 def little(content: memoryview) -> int:
     """Return the number in a few bytes."""
     return int.from_bytes(content, "little")
-
-
-def corrupt(reason: str) -> NoReturn:
-    """Raise CorruptImage."""
-    raise CorruptImage(f"This WebP is damaged: {reason}.")
