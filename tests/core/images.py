@@ -84,9 +84,9 @@ def read_chunks(data: bytes) -> list[Chunk]:
     return chunks
 
 
-def write_chunks(chunks: Iterable[Chunk]) -> bytes:
+def write_chunks(chunks: Iterable[Chunk], head: bytes = PNG_SIGNATURE) -> bytes:
     """Return the PNG file with these chunks."""
-    file = bytearray(PNG_SIGNATURE)
+    file = bytearray(head)
     for kind, content, checksum in chunks:
         crc = zlib.crc32(kind + content) if checksum is None else checksum
         file += struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", crc)

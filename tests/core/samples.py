@@ -1,31 +1,57 @@
-"""Images for the tests of the core: made here, encoded by Pillow or byte by byte."""
+"""Images for the tests of the core, and what it says of them."""
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from image_intensity import FORMATS, Limits, Measurement, Options, measure
+from image_intensity import FORMATS, Limits, MeasurementError, Options, measure
+from tests.core.images import Chunk, encode, write_chunks
+
+if TYPE_CHECKING:
+    from image_intensity import ImageFormat, Measurement
 
 # A pixel count of 100 million would be refused by default; tests of limits set their own.
 MAX_PIXELS = 64_000_000
-
-
-def encoded(image: Image.Image, image_format: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's
-    """The file that Pillow writes."""
-    file = io.BytesIO()
-    image.save(file, image_format, **options)
-    return file.getvalue()
+encoded = encode
 
 
 def measured(data: bytes, options: Options | None = None, max_pixels: int = MAX_PIXELS) -> Measurement:
-    """The measurement of a file."""
+    """The measurement of a file of any format."""
     return measure(data, options or Options(), Limits(formats=tuple(FORMATS), max_pixels=max_pixels))
+
+
+def measurement_of(
+    data: bytes, allowed_formats: tuple[ImageFormat, ...] = ("PNG", "JPEG"), max_pixels: int = MAX_PIXELS
+) -> Measurement:
+    return measure(data, limits=Limits(formats=allowed_formats, max_pixels=max_pixels))
+
+
+def intensity_of(data: bytes) -> float:
+    return measurement_of(data).average_intensity
+
+
+def problem_of(
+    data: bytes, allowed_formats: tuple[ImageFormat, ...] = ("PNG", "JPEG"), max_pixels: int = MAX_PIXELS
+) -> type[MeasurementError]:
+    """The error that a file is refused with; fails when it is measured."""
+    with pytest.raises(MeasurementError) as refusal:
+        measurement_of(data, allowed_formats, max_pixels)
+    return refusal.type
+
+
+def refusal(data: bytes) -> str:
+    """The code and the sentence with which a file of any format is refused; empty if it is measured."""
+    try:
+        measured(data)
+    except MeasurementError as error:
+        return f"{error.code}: {error}"
+    return ""
 
 
 def pixels(mode: str, size: tuple[int, int] = (61, 47), seed: int = 1) -> Image.Image:
@@ -46,7 +72,7 @@ def pixels(mode: str, size: tuple[int, int] = (61, 47), seed: int = 1) -> Image.
 
 def chunk(kind: bytes, content: bytes) -> bytes:
     """One chunk of a PNG."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return write_chunks([Chunk(kind, content)], head=b"")
 
 
 def png(  # noqa: PLR0913 - a file's parts

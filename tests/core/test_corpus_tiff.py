@@ -16,7 +16,7 @@ from PIL import Image
 
 from image_intensity import MeasurementError, detect
 from tests.bench.images import CORPUS
-from tests.core.tiffs import measured
+from tests.core.samples import measured
 from tests.support import missing
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ from tests.core.images import (
     write_segments,
     ycck,
 )
-from tests.core.service import intensity_of, problem_of
+from tests.core.samples import intensity_of, problem_of
 
 # Files for every decoding routine of libjpeg, and for both of our own checks.
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {

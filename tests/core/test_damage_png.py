@@ -30,7 +30,7 @@ from tests.core.images import (
     with_rows,
     write_chunks,
 )
-from tests.core.service import intensity_of, problem_of
+from tests.core.samples import intensity_of, problem_of
 
 RGB = random_png((24, 20), 8, TRUECOLOR)
 INDEXED_PNG = random_png((24, 20), 4, INDEXED)

@@ -15,7 +15,8 @@ from PIL import Image
 from image_intensity import Limits, MeasurementError, measure
 from tests.core import tiffs
 from tests.core.images import encode, photo
-from tests.core.tiffs import BLACK_IS_ZERO, DEFLATE, JPEG, NONE, PACKBITS, RGB, described, image, refusal, tiff
+from tests.core.samples import refusal
+from tests.core.tiffs import BLACK_IS_ZERO, DEFLATE, JPEG, NONE, PACKBITS, RGB, described, image, tiff
 
 SAMPLES = np.random.default_rng(3).integers(0, 256, (32, 32))
 COLORS = np.random.default_rng(4).integers(0, 256, (32, 32, 4))

@@ -20,7 +20,7 @@ from tests.core.images import (
     read_chunks,
     write_chunks,
 )
-from tests.core.service import measurement_of
+from tests.core.samples import measurement_of
 
 FILES = {
     "gray PNG": random_png((9, 7), 16, GRAY),

@@ -55,7 +55,7 @@ from tests.core.images import (
     write_chunks,
     write_segments,
 )
-from tests.core.service import MAX_PIXELS, intensity_of, measurement_of, problem_of
+from tests.core.samples import MAX_PIXELS, intensity_of, measurement_of, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

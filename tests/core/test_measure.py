@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
@@ -17,13 +17,11 @@ from image_intensity import ALGORITHM_VERSION, CorruptImage, Limits, formats
 from image_intensity.formats.png.bands import RUST_MODES
 from image_intensity.pixels import kept
 from tests.core.images import (
-    COM,
     GRAY,
     INDEXED,
     PNG_KINDS,
     TRUECOLOR,
     TRUECOLOR_ALPHA,
-    Segment,
     apng,
     encode,
     encode_png,
@@ -34,11 +32,10 @@ from tests.core.images import (
     random_png,
     random_samples,
     read_chunks,
-    with_segments,
     write_chunks,
     ycck,
 )
-from tests.core.service import intensity_of, measurement_of
+from tests.core.samples import intensity_of, measurement_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,13 +100,6 @@ def test_a_png_of_any_kind_measures_as_numpy_and_pillow_do(
     assert measurement.image_format == "PNG"
 
 
-@pytest.mark.parametrize(("color_type", "depth"), KINDS)
-def test_interlacing_does_not_change_the_number(color_type: int, depth: int) -> None:
-    plain, interlaced = (random_png((29, 19), depth, color_type, interlaced=choice) for choice in (False, True))
-
-    assert intensity_of(plain) == intensity_of(interlaced)
-
-
 @pytest.mark.parametrize(("color_type", "depth"), [kind for kind in KINDS if kind[0] in {GRAY, 2, INDEXED}])
 def test_a_transparent_color_counts_as_the_color_that_it_is(color_type: int, depth: int) -> None:
     opaque = random_png((29, 19), depth, color_type)
@@ -118,19 +108,6 @@ def test_a_transparent_color_counts_as_the_color_that_it_is(color_type: int, dep
     assert transparent != opaque
     assert intensity_of(transparent) == intensity_of(opaque)
     assert measurement_of(transparent).original_mode == mode_of(transparent)
-
-
-@pytest.mark.parametrize(("mode", "with_alpha"), [("L", "LA"), ("RGB", "RGBA")])
-@pytest.mark.parametrize("alpha", [0, 1, 128, 255])
-def test_alpha_is_ignored(mode: str, with_alpha: str, alpha: int) -> None:
-    image = noise(mode, (20, 20))
-    veiled = image.convert(with_alpha)
-    veiled.putalpha(alpha)
-
-    measurement = measurement_of(encode(veiled, "PNG"))
-
-    assert measurement.average_intensity == intensity_of(encode(image, "PNG"))
-    assert measurement.original_mode == with_alpha
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -166,33 +143,10 @@ def test_sixteen_bit_gray_is_measured_at_full_depth(*, interlaced: bool) -> None
     assert measurement.original_mode == "I;16"
 
 
-def test_a_ramp_of_all_sixteen_bit_grays_is_exactly_half_way() -> None:
-    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
-
-    assert intensity_of(encode_png(ramp, 16, GRAY)) == 127.5
-
-
-@pytest.mark.parametrize(("sample", "intensity"), [(0, 0.0), (65535, 255.0), (257, 1.0), (1, 1 / 257)])
-def test_one_sixteen_bit_gray_everywhere_is_that_gray(sample: int, intensity: float) -> None:
-    plane = np.full((7, 5, 1), sample, dtype=np.uint16)
-
-    assert intensity_of(encode_png(plane, 16, GRAY)) == intensity
-
-
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA"])
 @pytest.mark.parametrize(("color", "intensity"), [("black", 0.0), ("white", 255.0)])
 def test_black_is_0_and_white_is_255_in_every_mode(mode: str, color: str, intensity: float) -> None:
     assert intensity_of(encode(Image.new(mode, (9, 5), color), "PNG")) == intensity
-
-
-@pytest.mark.parametrize(
-    ("color", "luma"), [((255, 0, 0), 76.0), ((0, 255, 0), 150.0), ((0, 0, 255), 29.0), ((128, 0, 0), 38.0)]
-)
-def test_color_counts_by_the_luma_of_bt_601(color: tuple[int, int, int], luma: float) -> None:
-    red, green, blue = color
-    assert luma == (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-
-    assert intensity_of(encode(Image.new("RGB", (3, 3), color), "PNG")) == luma
 
 
 def test_pictures_that_are_measured_at_once_do_not_mix() -> None:
@@ -305,16 +259,10 @@ def test_a_decoder_that_is_called_wrongly_is_a_crash(monkeypatch: pytest.MonkeyP
         intensity_of(random_png((29, 19), 8, TRUECOLOR))
 
 
-def test_the_number_is_not_rounded() -> None:
-    image = Image.new("L", (3, 1))
-    image.putpixel((0, 0), 1)
-
-    assert intensity_of(encode(image, "PNG")) == 1 / 3
-
-
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
 def test_the_measurement_says_how_large_image_and_file_are(image_format: str) -> None:
-    data = encode(photo("RGB", (31, 12)), image_format)
+    # What the decoder does not need is a part of the file.
+    data = encode(photo("RGB", (31, 12)), image_format, comment=b"x" * 1000)
 
     measurement = measurement_of(data)
 
@@ -322,13 +270,6 @@ def test_the_measurement_says_how_large_image_and_file_are(image_format: str) ->
     assert measurement.pixel_count == 31 * 12
     assert measurement.image_size_bytes == len(data)
     assert measurement.algorithm == ALGORITHM_VERSION
-
-
-def test_what_the_decoder_does_not_need_still_counts_as_bytes_of_the_file() -> None:
-    data = encode(photo("RGB", (31, 12)), "JPEG")
-    commented = with_segments(data, Segment(COM, b"x" * 1000))
-
-    assert measurement_of(commented).image_size_bytes == len(data) + 1004
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -418,38 +359,3 @@ def test_any_jpeg_is_exact(name: str, width: int, height: int, seed: int) -> Non
     data = encode(noise(mode, (width, height), seed), "JPEG", **options)
 
     assert intensity_of(data) == expected(data)
-
-
-@given(width=LENGTHS, height=LENGTHS, seed=SEEDS)
-@PROPERTY
-def test_an_inverted_gray_image_has_the_rest_to_255(width: int, height: int, seed: int) -> None:
-    image = noise("L", (width, height), seed)
-    inverted = image.point(lambda value: 255 - value)
-
-    total = intensity_of(encode(image, "PNG")) + intensity_of(encode(inverted, "PNG"))
-
-    assert total == pytest.approx(255, rel=1e-15)
-
-
-@given(width=LENGTHS, heights=st.tuples(LENGTHS, LENGTHS), seed=SEEDS, mode=st.sampled_from(["L", "RGB", "RGBA"]))
-@PROPERTY
-def test_two_images_one_above_the_other_have_their_weighted_mean(
-    width: int, heights: tuple[int, int], seed: int, mode: str
-) -> None:
-    whole = noise(mode, (width, sum(heights)), seed)
-    upper = whole.crop((0, 0, width, heights[0]))
-    lower = whole.crop((0, heights[0], width, sum(heights)))
-
-    weighted = sum(intensity_of(encode(part, "PNG")) * part.height for part in (upper, lower)) / whole.height
-
-    assert intensity_of(encode(whole, "PNG")) == pytest.approx(weighted, rel=1e-14)
-
-
-@given(values=st.lists(st.integers(0, 255), min_size=1, max_size=64))
-@PROPERTY
-def test_the_mean_lies_between_the_darkest_and_the_brightest_pixel(values: list[int]) -> None:
-    assume(len(set(values)) > 1)
-    image = Image.new("L", (len(values), 1))
-    image.putdata(values)
-
-    assert min(values) < intensity_of(encode(image, "PNG")) < max(values)

@@ -14,7 +14,8 @@ from PIL import Image
 from image_intensity import Limits, Options, Region, measure
 from tests.core import tiffs
 from tests.core.images import encode, photo
-from tests.core.tiffs import BLACK_IS_ZERO, CMYK, DEFLATE, INDEXED, NONE, PACKBITS, RGB, WHITE_IS_ZERO, image, measured
+from tests.core.samples import measured
+from tests.core.tiffs import BLACK_IS_ZERO, CMYK, DEFLATE, INDEXED, NONE, PACKBITS, RGB, WHITE_IS_ZERO, image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from image_intensity import Limits, MeasurementError, Options, measure
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from image_intensity import Measurement
-
     Tags = Mapping[int, Sequence[int] | bytes]
 
-LIMITS = Limits(formats=("TIFF",))
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIP_OFFSETS, SAMPLES, ROWS, STRIP_BYTES, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
 PALETTE, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES, EXTRA, FORMAT = 320, 322, 323, 324, 325, 338, 339
@@ -112,17 +107,3 @@ def image(  # noqa: PLR0913 - a file's parts
     parts = [PACKERS[compression](b"".join(content[start : start + rows])) for start in range(0, height, rows)]
     tags = described((width, height), bits, photometric, *channels) | {COMPRESSION: [compression], ROWS: [rows]}
     return tiff({**tags, **(more or {})}, parts, order=order, big=big)
-
-
-def measured(data: bytes, options: Options | None = None) -> Measurement:
-    """The measurement of a file."""
-    return measure(data, options or Options(), LIMITS)
-
-
-def refusal(data: bytes) -> str:
-    """The code and the sentence with which a file is refused; empty if it is measured."""
-    try:
-        measured(data)
-    except MeasurementError as error:
-        return f"{error.code}: {error}"
-    return ""

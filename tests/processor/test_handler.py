@@ -128,7 +128,7 @@ def test_a_png_without_memory_for_it_is_a_crash_that_python_knows(mode: str, mem
     # Rust would panic, which Python sees as a BaseException and not as an Exception.
     measure = f"""
 import resource, sys
-from tests.core.service import intensity_of
+from tests.core.samples import intensity_of
 data = sys.stdin.buffer.read()
 taken = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (taken + {memory}, resource.RLIM_INFINITY))
