@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from image_intensity.formats.webp.structure import chunk, file_of
 from tests.core.images import (
     APP0,
     DHT,
     DQT,
     DRI,
     SOS,
-    Chunk,
     Segment,
     idat_of,
     read_chunks,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
+T = TypeVar("T")
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 MARKERS = range(0xC0, 0xFF)
 # libjpeg reads this far ahead, and does not report bytes that it has read and not used.
@@ -45,27 +46,27 @@ def a_scan(data: bytes, chance: random.Random) -> tuple[list[Segment], int]:
 
 
 def with_scan(segments: list[Segment], index: int, scan: bytes) -> bytes:
-    return write_segments([*segments[:index], segments[index]._replace(scan=scan), *segments[index + 1 :]])
+    segments[index] = segments[index]._replace(scan=scan)
+    return write_segments(segments)
 
 
-def flip_coded_data(data: bytes, chance: random.Random) -> bytes | None:
+def flip_coded_data(data: bytes, chance: random.Random) -> bytes:
     segments, index = a_scan(data, chance)
-    scan = segments[index].scan
-    return with_scan(segments, index, flipped(scan, chance.randrange(len(scan)), chance))
+    return with_scan(segments, index, flip_any(segments[index].scan, chance))
 
 
-def cut(data: bytes, chance: random.Random) -> bytes | None:
+def cut(data: bytes, chance: random.Random) -> bytes:
     return data[: chance.randrange(3, len(data) - 1)]
 
 
-def cut_and_close(data: bytes, chance: random.Random) -> bytes | None:
+def cut_and_close(data: bytes, chance: random.Random) -> bytes:
     segments, index = a_scan(data, chance)
     scan = segments[index].scan
     # With 0xFF as its last byte, the data would turn what follows into another marker.
     return with_scan(segments, index, scan[: chance.randrange(len(scan))].rstrip(b"\xff"))
 
 
-def surplus(data: bytes, chance: random.Random) -> bytes | None:
+def surplus(data: bytes, chance: random.Random) -> bytes:
     """Bytes behind the data of a scan or restart interval, more than libjpeg reads ahead."""
     segments, index = a_scan(data, chance)
     scan = segments[index].scan
@@ -75,7 +76,7 @@ def surplus(data: bytes, chance: random.Random) -> bytes | None:
     return with_scan(segments, index, scan[:place] + added + scan[place:])
 
 
-def restart_markers(data: bytes, chance: random.Random) -> bytes | None:
+def restart_markers(data: bytes, chance: random.Random) -> bytes:
     """One restart marker more, fewer, or another one."""
     segments, index = a_scan(data, chance)
     scan = segments[index].scan
@@ -89,18 +90,11 @@ def restart_markers(data: bytes, chance: random.Random) -> bytes | None:
     return with_scan(segments, index, scan[:place] + added + scan[place + 2 :])
 
 
-def nothing_that_counts(data: bytes, chance: random.Random) -> bytes | None:
+def nothing_that_counts(data: bytes, chance: random.Random) -> bytes:
     """Markers without a length, and segments of applications, between segments: they change nothing."""
     segments = read_segments(data)
-    added = chance.choice(
-        [
-            b"\xff\x01",
-            b"\xff\xd3",
-            b"\xff\xff\xff\x01",
-            b"\xff\xfe\0\x08random",
-            b"\xff\xe5\0\x12" + chance.randbytes(16),
-        ]
-    )
+    comment, of_an_application = b"\xff\xfe\0\x08random", b"\xff\xe5\0\x12" + chance.randbytes(16)
+    added = chance.choice([b"\xff\x01", b"\xff\xd3", b"\xff\xff\xff\x01", comment, of_an_application])
     place = chance.randrange(1, len(segments))
     if place == 1 and added[1] != 0xFE:
         # The first marker belongs to the signature of JPEG.
@@ -108,35 +102,37 @@ def nothing_that_counts(data: bytes, chance: random.Random) -> bytes | None:
     return write_segments(segments[:place]) + added + write_segments(segments[place:])
 
 
-def segments_moved(data: bytes, chance: random.Random) -> bytes | None:
+def segments_moved(data: bytes, chance: random.Random) -> bytes:
     """A segment dropped, doubled, moved or renamed."""
-    segments = read_segments(data)
-    place, other = chance.randrange(1, len(segments)), chance.randrange(1, len(segments))
-    taken = segments[place]
-    match chance.randrange(4):
-        case 0:
-            del segments[place]
-        case 1:
-            segments.insert(other, taken)
-        case 2:
-            segments.insert(other, segments.pop(place))
-        case _:
-            segments[place] = taken._replace(marker=chance.choice(MARKERS))
-    return write_segments(segments)
+    first, *segments = read_segments(data)
+    if chance.randrange(4):
+        return write_segments([first, *moved(segments, chance)])
+    place = chance.randrange(len(segments))
+    segments[place] = segments[place]._replace(marker=chance.choice(MARKERS))
+    return write_segments([first, *segments])
 
 
-def header_byte(data: bytes, chance: random.Random) -> bytes | None:
+def moved(parts: list[T], chance: random.Random) -> list[T]:
+    """One part dropped, doubled or moved."""
+    place, other = chance.randrange(len(parts)), chance.randrange(len(parts))
+    action = chance.randrange(3)
+    part = parts[place] if action == 1 else parts.pop(place)
+    if action:
+        parts.insert(other, part)
+    return parts
+
+
+def header_byte(data: bytes, chance: random.Random) -> bytes:
     """A byte of a table, of a header or of the JFIF segment."""
     segments = read_segments(data)
     telling = {APP0, 0xEE, DHT, DQT, DRI, SOS, *range(0xC0, 0xC4)}
     places = [place for place, segment in enumerate(segments) if segment.content and segment.marker in telling]
     place = chance.choice(places)
-    content = segments[place].content or b""
-    changed = flipped(content, chance.randrange(len(content)), chance)
-    return write_segments([*segments[:place], segments[place]._replace(content=changed), *segments[place + 1 :]])
+    segments[place] = segments[place]._replace(content=flip_any(segments[place].content or b"", chance))
+    return write_segments(segments)
 
 
-def header_damaged(data: bytes, chance: random.Random) -> bytes | None:
+def header_damaged(data: bytes, chance: random.Random) -> bytes:
     """Bytes lost from, added to or changed in a segment, its marker and length included."""
     place, end = chance.choice(headers(data))
     place += chance.randrange(end - place)
@@ -168,7 +164,7 @@ def headers(data: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def transfer(data: bytes, chance: random.Random) -> bytes | None:
+def transfer(data: bytes, chance: random.Random) -> bytes:
     """What copying does to headers: a sector of zeros, or lost, or there twice; other ends of lines."""
     start, end = chance.choice(headers(data))
     sector = chance.choice([16, 64, 256, 512])
@@ -185,7 +181,7 @@ def transfer(data: bytes, chance: random.Random) -> bytes | None:
             return data[:end].replace(before, after) + data[end:]
 
 
-def joined(others: Sequence[bytes], data: bytes, chance: random.Random) -> bytes | None:
+def joined(others: Sequence[bytes], data: bytes, chance: random.Random) -> bytes:
     """The beginning of a file and the end of another one, without its frame header: it would be whole otherwise."""
     other = chance.choice(others)
     segments = read_segments(other)
@@ -196,35 +192,27 @@ def joined(others: Sequence[bytes], data: bytes, chance: random.Random) -> bytes
     return data[: len(data) // 2 if middle else chance.randrange(len(data))] + other[place:]
 
 
-def flip_compressed_data(data: bytes, chance: random.Random) -> bytes | None:
-    stream = idat_of(data)
-    return with_idat(data, flipped(stream, chance.randrange(len(stream)), chance))
+def flip_compressed_data(data: bytes, chance: random.Random) -> bytes:
+    return with_idat(data, flip_any(idat_of(data), chance))
 
 
-def stream_end(data: bytes, chance: random.Random) -> bytes | None:
+def stream_end(data: bytes, chance: random.Random) -> bytes:
     """The zlib stream cut near its end, without its last block, or with something behind it."""
     stream = idat_of(data)
     rows = zlib.decompress(stream)
     compressor = zlib.compressobj()
     endless = compressor.compress(rows) + compressor.flush(zlib.Z_FULL_FLUSH)
     checksum = zlib.adler32(rows).to_bytes(4, "big")
-    return with_idat(
-        data,
-        chance.choice(
-            [
-                stream[: -chance.randint(1, 12)],
-                endless,
-                endless + checksum,
-                stream + chance.randbytes(chance.randint(1, 9)),
-                zlib.compress(rows[: -chance.randint(1, min(len(rows), 400))]),
-                zlib.compress(rows + chance.randbytes(chance.randint(1, 400))),
-                chance.randbytes(2) + stream[2:],
-            ]
-        ),
-    )
+    ends = [
+        *(endless, endless + checksum, stream[: -chance.randint(1, 12)], chance.randbytes(2) + stream[2:]),
+        stream + chance.randbytes(chance.randint(1, 9)),
+        zlib.compress(rows[: -chance.randint(1, min(len(rows), 400))]),
+        zlib.compress(rows + chance.randbytes(chance.randint(1, 400))),
+    ]
+    return with_idat(data, chance.choice(ends))
 
 
-def rows_changed(data: bytes, chance: random.Random) -> bytes | None:
+def rows_changed(data: bytes, chance: random.Random) -> bytes:
     """Another picture: bytes of its rows, filters included, compressed anew and cut into chunks anywhere."""
     rows = bytearray(zlib.decompress(idat_of(data)))
     for _ in range(chance.randint(1, 8)):
@@ -234,42 +222,31 @@ def rows_changed(data: bytes, chance: random.Random) -> bytes | None:
     return with_idat(data, *(stream[first:last] for first, last in zip([0, *cuts], [*cuts, None], strict=True)))
 
 
-def chunks_moved(data: bytes, chance: random.Random) -> bytes | None:
+def chunks_moved(data: bytes, chance: random.Random) -> bytes:
     """A chunk dropped, doubled or moved."""
+    return write_chunks(moved(read_chunks(data), chance))
+
+
+def chunk_byte(data: bytes, chance: random.Random) -> bytes:
+    """A bit of a chunk that is not image data, its checksum mended."""
     chunks = read_chunks(data)
-    place, other = chance.randrange(len(chunks)), chance.randrange(len(chunks))
-    match chance.randrange(3):
-        case 0:
-            del chunks[place]
-        case 1:
-            chunks.insert(other, chunks[place])
-        case _:
-            chunks.insert(other, chunks.pop(place))
+    place = chance.choice([place for place, chunk in enumerate(chunks) if chunk.kind != b"IDAT" and chunk.content])
+    chunks[place] = chunks[place]._replace(content=flip_any(chunks[place].content, chance))
     return write_chunks(chunks)
 
 
-def chunk_byte(data: bytes, chance: random.Random) -> bytes | None:
-    """A bit of a chunk that is not image data, its checksum mended."""
-    chunks = read_chunks(data)
-    places = [place for place, chunk in enumerate(chunks) if chunk.kind != b"IDAT" and chunk.content]
-    place = chance.choice(places)
-    chunk: Chunk = chunks[place]
-    content = flipped(chunk.content, chance.randrange(len(chunk.content)), chance)
-    return write_chunks([*chunks[:place], chunk._replace(content=content), *chunks[place + 1 :]])
-
-
-def flip_any(data: bytes, chance: random.Random) -> bytes | None:
+def flip_any(data: bytes, chance: random.Random) -> bytes:
     return flipped(data, chance.randrange(len(data)), chance)
 
 
-def zeroed(data: bytes, chance: random.Random) -> bytes | None:
+def zeroed(data: bytes, chance: random.Random) -> bytes:
     """A block of a disk that was never written."""
     size = chance.choice([512, 4096])
     place = chance.randrange(len(data)) // size * size
     return data[:place] + bytes(min(size, len(data) - place)) + data[place + size :]
 
 
-def lost(data: bytes, chance: random.Random) -> bytes | None:
+def lost(data: bytes, chance: random.Random) -> bytes:
     place = chance.randrange(len(data))
     return data[:place] + data[place + chance.randint(1, 16) :]
 
@@ -285,13 +262,10 @@ def riff_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def write_riff(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    body = b"".join(
-        kind + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2) for kind, content in chunks
-    )
-    return b"RIFF" + (4 + len(body)).to_bytes(4, "little") + b"WEBP" + body
+    return file_of(b"".join(chunk(*each) for each in chunks))
 
 
-def webp_chunks(data: bytes, chance: random.Random) -> bytes | None:
+def webp_chunks(data: bytes, chance: random.Random) -> bytes:
     """A chunk cut, lengthened, dropped, doubled, moved or renamed; all sizes fit again."""
     chunks = riff_chunks(data)
     place = chance.randrange(len(chunks))
@@ -301,16 +275,14 @@ def webp_chunks(data: bytes, chance: random.Random) -> bytes | None:
             chunks[place] = (kind, content[: chance.randrange(len(content) + 1)])
         case 2:
             chunks[place] = (kind, content + chance.randbytes(chance.randint(1, 64)))
-        case 3:
-            del chunks[place]
-        case 4:
-            chunks.insert(chance.randrange(len(chunks) + 1), (kind, content))
+        case 3 | 4:
+            return write_riff(moved(chunks, chance))
         case _:
             chunks[place] = (chance.choice([b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"JUNK"]), content)
     return write_riff(chunks)
 
 
-def webp_header(data: bytes, chance: random.Random) -> bytes | None:
+def webp_header(data: bytes, chance: random.Random) -> bytes:
     """A bit of the head of the file, or of a chunk and the first bytes of its content."""
     starts = [0] + [found.start() for found in re.finditer(b"VP8[ LX]|ALPH|ANIM|ANMF", data)]
     return flipped(data, min(chance.choice(starts) + chance.randrange(30), len(data) - 1), chance)

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from image_intensity import ImageFormat, Limits, MeasurementError, measure
+from image_intensity import FORMATS, Limits, MeasurementError, measure
 from tests.core.images import GRAY
 
 # Both read a file from a pipe and fail when they find damage: `djpeg -strict` at the first warning of libjpeg, and
@@ -37,7 +37,6 @@ COLOR_TYPE = 25
 ANIMATED = 0x02
 # A damaged header can have any size in it.
 MAX_PIXELS = 20_000_000
-FORMATS: tuple[ImageFormat, ...] = ("PNG", "JPEG", "WEBP")
 SECONDS = 20
 
 
@@ -102,7 +101,7 @@ def average(image: Image.Image) -> float:
 def pillow(data: bytes) -> float | None:
     """Pillow's number, or None when it refuses the file."""
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
             warnings.simplefilter("ignore")
             return average(image) if image.width * image.height <= MAX_PIXELS else None
     except Exception:  # noqa: BLE001 - whatever it is, there is no number
@@ -112,6 +111,6 @@ def pillow(data: bytes) -> float | None:
 def ours(data: bytes) -> float | None:
     """Our number, or None when the file is refused."""
     try:
-        return measure(data, limits=Limits(formats=FORMATS, max_pixels=MAX_PIXELS)).average_intensity
+        return measure(data, limits=Limits(formats=tuple(FORMATS), max_pixels=MAX_PIXELS)).average_intensity
     except MeasurementError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import subprocess
 import tempfile
@@ -11,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from image_intensity import Limits, MeasurementError, detect, measure
+from image_intensity import detect
 from image_intensity.formats.tiff.structure import read
 from tests.attack.campaign import Row
+from tests.attack.damage import flip_any, flipped, lost, zeroed
+from tests.attack.judges import ours
 from tests.bench.images import CORPUS
 from tests.core import tiffs
-from tests.core.images import photo
+from tests.core.images import encode, photo
 
 if TYPE_CHECKING:
     import random
 
-LIMITS = Limits(formats=("TIFF",), max_pixels=20_000_000)
 # It reads all strips and tiles, and says what it does not like in messages alone.
 JUDGE = ["tiffinfo", "-D"]
 SECONDS = 20
@@ -42,7 +42,7 @@ class TiffRow(Row):
     def add(self, whole: bytes, mutant: bytes) -> None:
         """Judge a damaged file. Most of what the judge refuses without us is metadata, which changes no number."""
         self.mutants += 1
-        expected, number = average(whole), average(mutant)
+        expected, number = ours(whole), ours(mutant)
         wrong = number is not None and number != expected
         self.unnoticed_numbers += wrong
         if is_sound(mutant):
@@ -70,14 +70,6 @@ class TiffRow(Row):
         return f"{self.image_format}, {self.title}: {counts} have another number ({share:.1%})"
 
 
-def average(data: bytes) -> float | None:
-    """Our number, or None."""
-    try:
-        return measure(data, limits=LIMITS).average_intensity
-    except MeasurementError:
-        return None
-
-
 def is_sound(data: bytes) -> bool:
     """Whether the judge reads a file and has nothing to say of it."""
     with tempfile.NamedTemporaryFile(suffix=".tif") as file:
@@ -97,10 +89,7 @@ def made() -> list[bytes]:
         picture = photo("RGB", (203, 151)).convert(mode)
         packed = ["jpeg"] if mode in {"L", "RGB", "CMYK"} else []
         for compression in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits", *packed):
-            for strip_size in (4096, 1 << 20):
-                file = io.BytesIO()
-                picture.save(file, "TIFF", compression=compression, strip_size=strip_size)
-                found.append(file.getvalue())
+            found += [encode(picture, "TIFF", compression=compression, strip_size=size) for size in (4096, 1 << 20)]
     for order in "<>":
         for packer in tiffs.PACKERS:
             samples = np.asarray(photo("L", (120, 90))).astype(int) * 257
@@ -119,26 +108,23 @@ def sound_files() -> dict[str, dict[str, bytes]]:
     files = [*made(), *(file.read_bytes() for file in real)]
     found: dict[str, dict[str, bytes]] = {f"TIFF {name}": {} for name in NAMES.values()}
     for number, data in enumerate(files):
-        if detect(data) == "TIFF" and average(data) is not None and is_sound(data):
+        if detect(data) == "TIFF" and ours(data) is not None and is_sound(data):
             found[f"TIFF {compression_of(data)}"][str(number)] = data
     return found
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
     """A TIFF cut, with a block of zeros, a bit flipped anywhere or in its directory, or bytes lost."""
-    place, length = chance.randrange(8, len(data)), len(data)
     match chance.randrange(6):
         case 0:
-            return data[:place]
+            return data[: chance.randrange(8, len(data))]
         case 1:
-            size = chance.choice([512, 4096])
-            start = place // size * size
-            return data[:start] + bytes(min(size, length - start)) + data[start + size :]
+            return zeroed(data, chance)
         case 2:
-            return data[:place] + data[place + chance.randrange(1, 64) :]
+            return lost(data, chance)
         case 3:
-            place = in_directory(data, chance)
-    return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
+            return flipped(data, in_directory(data, chance), chance)
+    return flip_any(data, chance)
 
 
 def in_directory(data: bytes, chance: random.Random) -> int:

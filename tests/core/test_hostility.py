@@ -27,7 +27,7 @@ from image_intensity.formats.png.rows import DEFLATED_BYTES, SURPLUS_BYTES, most
 from image_intensity.formats.png.structure import BAND_MEMORY, CHUNK_BYTES, MAX_CHUNKS
 from tests.bench.images import photo
 from tests.core.images import DHT, DQT, DRI, EOI, SOF0, SOF2, SOI, SOS, Segment, read_segments, write_segments
-from tests.core.samples import chunk, encoded, measured, pixels, png
+from tests.core.samples import chunk, encoded, measured, png
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,9 +236,8 @@ def test_a_png_may_have_so_many_chunks(kind: bytes) -> None:
     data = of_chunks(MAX_CHUNKS + 400, kind)
     most = MAX_CHUNKS + len(data) // CHUNK_BYTES
     assert most < MAX_CHUNKS + 400
-    with pytest.raises(MeasurementError, match=f"more than {most:,} chunks") as refused:
+    with pytest.raises(UnsupportedFormat, match=f"more than {most:,} chunks"):
         measured(data)
-    assert refused.type is UnsupportedFormat
 
 
 def test_chunks_with_enough_in_them_are_not_too_many() -> None:
@@ -257,23 +256,19 @@ def test_chunks_with_enough_in_them_are_not_too_many() -> None:
 
 def test_a_table_that_is_told_over_and_over_in_one_segment_is_corrupt() -> None:
     data = encoded(Image.new("CMYK", (8, 8), (2, 2, 2, 2)), "JPEG")
-    again = data.index(b"\xff\xdb") + 4
-    table = data[again : again + 65]
-    for number in (33, 34):
-        tables = b"\xff\xdb" + struct.pack(">H", 2 + 65 * number) + table * number
-        if number == 33:
-            assert measured(data[:2] + tables + data[2:]) == replace(measured(data), image_size_bytes=len(data) + 2149)
-        else:
-            with pytest.raises(MeasurementError, match="longer than what it can hold"):
-                measured(data[:2] + tables + data[2:])
+    head, *rest = read_segments(data)
+    table = next(segment.content or b"" for segment in rest if segment.marker == DQT)[:65]
+    longest = write_segments([head, Segment(DQT, table * 33), *rest])
+    assert measured(longest) == replace(measured(data), image_size_bytes=len(longest))
+    with pytest.raises(MeasurementError, match="longer than what it can hold"):
+        measured(write_segments([head, Segment(DQT, table * 34), *rest]))
 
 
 @pytest.mark.parametrize("segment", [EMPTY_COMMENT, EMPTY_TABLES])
 def test_a_jpeg_may_have_so_many_segments(segment: bytes) -> None:
     assert measured(of_segments(MAX_SEGMENTS, segment)).average_intensity == 2
-    with pytest.raises(MeasurementError, match=r"more than 10,000 segments") as refused:
+    with pytest.raises(UnsupportedFormat, match=r"more than 10,000 segments"):
         measured(of_segments(MAX_SEGMENTS + 1, segment))
-    assert refused.type is UnsupportedFormat
 
 
 def in_scan(data: bytes) -> bytes:
@@ -356,16 +351,10 @@ def test_a_jpeg_that_is_decoded_with_paddings_may_not_have_many_restart_interval
         measured(cmyk_with_restarts(400))
 
 
-@pytest.mark.parametrize("size", [(2**31 - 1, 2**31 - 1), (64_000_001, 1), (1, 64_000_001)])
+@pytest.mark.parametrize("size", [(2**31 - 1, 2**31 - 1), (2**32 - 1, 2**32 - 1), (64_000_001, 1), (1, 64_000_001)])
 def test_absurd_dimensions_are_refused_by_the_header(size: tuple[int, int]) -> None:
-    data = png(b"\0\1\2\3", size, 8, 0)
-    with pytest.raises(MeasurementError) as refused:
-        measured(data)
-    assert refused.type is TooManyPixels
-    jpeg = encoded(pixels("L", (8, 8)), "JPEG").replace(struct.pack(">HH", 8, 8), b"\xff\xff\xff\xff", 1)
-    with pytest.raises(MeasurementError) as refused:
-        measured(jpeg)
-    assert refused.type is TooManyPixels
+    with pytest.raises(TooManyPixels):
+        measured(png(b"\0\1\2\3", size, 8, 0))
 
 
 def test_a_million_frames_are_not_decoded() -> None:
@@ -410,9 +399,9 @@ def memory_of(data: bytes, region: str | None = None, **options: str) -> tuple[i
     measure = f"""
 import sys
 from PIL import Image
-from image_intensity import Limits, Options, Region, formats
+from image_intensity import FORMATS, Limits, Options, Region, formats
 from tests.core.samples import encoded, measured
-for image_format in ("PNG", "JPEG"):  # what the first of a kind imports
+for image_format in FORMATS:  # what the first of a kind imports
     measured(encoded(Image.new("L", (1, 1)), image_format))
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
@@ -421,7 +410,7 @@ before = peak()
 region = {region!r}
 measured(data, Options(region=region and Region.read(region), **{options}), max_pixels=200_000_000)
 after = peak()
-print(after - before, after, formats.read(data, Limits())[1].decoded_bytes)
+print(after - before, after, formats.read(data, Limits(formats=tuple(FORMATS)))[1].decoded_bytes)
 """
     answer = subprocess.run([sys.executable, "-c", measure], input=data, stdout=subprocess.PIPE, check=True)
     taken, peak, told = map(int, answer.stdout.split())

@@ -43,7 +43,6 @@ from tests.core.images import (
     photo,
     random_png,
     random_samples,
-    read_chunks,
     read_segments,
     with_chunks,
     with_frame,
@@ -52,7 +51,6 @@ from tests.core.images import (
     with_rows,
     with_sampling,
     with_segments,
-    write_chunks,
     write_segments,
 )
 from tests.core.samples import MAX_PIXELS, intensity_of, measurement_of, problem_of
@@ -106,16 +104,10 @@ def test_a_file_without_bytes_is_empty() -> None:
 @pytest.mark.parametrize(("data", "image_format", "other"), [(PNG, "PNG", "JPEG"), (JPEG, "JPEG", "PNG")])
 def test_only_allowed_formats_are_measured(data: bytes, image_format: ImageFormat, other: ImageFormat) -> None:
     assert measurement_of(data, allowed_formats=(image_format,)).image_format == image_format
-    assert problem_of(data, allowed_formats=(other,)) is UnsupportedFormat
-
-
-def test_a_refused_format_is_told_what_is_accepted() -> None:
-    with pytest.raises(MeasurementError, match=r"PNG.*JPEG"):
+    with pytest.raises(UnsupportedFormat, match=f"^The content of this file is not {other}.$"):
+        measurement_of(data, allowed_formats=(other,))
+    with pytest.raises(UnsupportedFormat, match="is not PNG or JPEG"):
         measurement_of(b"GIF89a")
-    with pytest.raises(MeasurementError, match="JPEG") as refusal:
-        measurement_of(PNG, allowed_formats=("JPEG",))
-
-    assert "PNG" not in refusal.value.detail
 
 
 @pytest.mark.parametrize(
@@ -192,20 +184,19 @@ def of_scans(count: int) -> bytes:
     return write_segments([*kept, *tables, *scans, Segment(EOI)])
 
 
-@pytest.mark.parametrize("count", [64, MAX_SCANS])
+@pytest.mark.parametrize("count", [64, MAX_SCANS, MAX_SCANS + 1, 127])
 def test_a_jpeg_may_have_so_many_scans(count: int) -> None:
-    assert intensity_of(of_scans(count)) == 128.0
-
-
-@pytest.mark.parametrize("count", [MAX_SCANS + 1, 127])
-def test_a_jpeg_with_more_scans_is_unsupported(count: int) -> None:
-    assert problem_of(of_scans(count)) is UnsupportedFormat
+    if count <= MAX_SCANS:
+        assert intensity_of(of_scans(count)) == 128.0
+    else:
+        assert problem_of(of_scans(count)) is UnsupportedFormat
 
 
 def test_a_critical_chunk_that_is_not_in_the_standard_is_unsupported() -> None:
     # Apple's own kind of PNG starts with one. Its pixels are stored in another order.
     assert problem_of(with_chunks(PNG, Chunk(b"CgBI", b"\x50\0\x20\2"), before=b"IHDR")) is UnsupportedFormat
     assert problem_of(with_chunks(PNG, Chunk(b"NEWC", b"new"))) is UnsupportedFormat
+    assert problem_of(PNG_SIGNATURE) is CorruptImage
 
 
 @pytest.mark.parametrize("data", [PNG, JPEG, PROGRESSIVE], ids=["PNG", "JPEG", "progressive JPEG"])
@@ -213,7 +204,8 @@ def test_an_image_may_have_exactly_as_many_pixels_as_are_allowed(data: bytes) ->
     pixels = 24 * 20
 
     assert measurement_of(data, max_pixels=pixels).pixel_count == pixels
-    assert problem_of(data, max_pixels=pixels - 1) is TooManyPixels
+    with pytest.raises(TooManyPixels, match="24 x 20 = 480 pixels; at most 479 are measured"):
+        measurement_of(data, max_pixels=pixels - 1)
 
 
 @pytest.mark.usefixtures("memory")
@@ -240,16 +232,6 @@ def test_a_jpeg_with_too_many_pixels_is_refused_without_work(
     monkeypatch.setattr("image_intensity.formats.jpeg.decoding.simplejpeg.decode_jpeg", no_work)
 
     assert problem_of(data) is TooManyPixels
-
-
-def test_too_many_pixels_are_told_with_both_numbers() -> None:
-    with pytest.raises(MeasurementError, match=re.escape("24 x 20 = 480 pixels; at most 100 are measured")):
-        measurement_of(PNG, max_pixels=100)
-
-
-@pytest.mark.parametrize("size", [2**31 - 1, 2**31, 2**32 - 1])
-def test_the_largest_sizes_that_a_png_header_can_state_are_refused(size: int) -> None:
-    assert problem_of(with_header(PNG, width=size, height=size)) is TooManyPixels
 
 
 @pytest.mark.usefixtures("memory")
@@ -281,10 +263,6 @@ def test_a_png_without_a_checksum_that_can_be_reached_is_not_measured(color_type
 
     assert intensity_of(with_rows(data, rows + bytes(SURPLUS_BYTES))) == intensity_of(data)
     assert problem_of(with_rows(data, rows + bytes(SURPLUS_BYTES + 1))) is UnsupportedFormat
-
-
-def test_the_signature_alone_makes_a_png() -> None:
-    assert problem_of(PNG_SIGNATURE) is CorruptImage
 
 
 @pytest.mark.parametrize(
@@ -322,26 +300,14 @@ def test_the_memory_that_decoding_takes_is_told_by_the_header(
     assert refusal.type is TooManyPixels
 
 
-@pytest.mark.parametrize("size", [(MAX_PIXELS, 1), (8000, 8000), (1, MAX_PIXELS)])
-def test_no_png_of_the_pixels_of_an_inline_upload_takes_too_much_memory(size: tuple[int, int]) -> None:
-    assert png.Png(size=size, bit_depth=16, color_type=6).decoded_bytes <= Limits().max_decoded_bytes
-
-
-def test_no_jpeg_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
-    sampling = [(1, 1)] * 4
-    cmyk = Jpeg(size=(8000, 8000), frame=SOF2, sampling=sampling, scans=[(0, 1, 2, 3)])
+def test_no_picture_of_the_pixels_of_an_inline_upload_takes_too_much_memory() -> None:
+    for size in ((MAX_PIXELS, 1), (8000, 8000), (1, MAX_PIXELS)):
+        assert png.Png(size=size, bit_depth=16, color_type=6).decoded_bytes <= Limits().max_decoded_bytes
+    cmyk = Jpeg(size=(8000, 8000), frame=SOF2, sampling=[(1, 1)] * 4, scans=[(0, 1, 2, 3)])
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS <= Limits().max_decoded_bytes
     # A baseline JPEG with a scan for each component: libjpeg keeps its coefficients, too.
     cmyk.frame, cmyk.scans = SOF0, [(0,), (1,), (2,), (3,)]
     assert cmyk.decoded_bytes == 12 * MAX_PIXELS
-
-
-def test_a_palette_of_more_than_256_colors_is_corrupt() -> None:
-    palette = next(chunk for chunk in read_chunks(INDEXED_PNG) if chunk.kind == b"PLTE")
-    longer = [
-        palette._replace(content=bytes(3 * 257)) if chunk == palette else chunk for chunk in read_chunks(INDEXED_PNG)
-    ]
-    assert problem_of(write_chunks(longer)) is CorruptImage
 
 
 def test_transparencies_beyond_the_palette_are_passed_over() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from image_intensity.formats.webp.structure import MAX_CHUNKS, PIXEL_BYTES, chun
 from tests.attack.damage import riff_chunks, write_riff
 from tests.attack.images import webps
 from tests.core.images import encode, expected, noise, photo
+from tests.core.test_hostility import memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,22 +175,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
 @pytest.mark.parametrize("options", [{"quality": 50}, {"lossless": True, "quality": 0}])
 def test_the_memory_that_decoding_takes_is_at_most_what_is_told(options: dict[str, Any]) -> None:
     data = encode(photo("RGBA", (2000, 1500)).convert("RGBA"), "WEBP", method=0, **options)
-    program = f"""
-import sys
-from image_intensity import Limits, formats, measure
-from tests.core.images import encode, noise
-limits = Limits(formats=("WEBP",))
-measure(encode(noise("RGB", (8, 8)), "WEBP"), limits=limits)
-def peak():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
-data = sys.stdin.buffer.read({len(data)})
-told = formats.read(data, limits)[1].decoded_bytes
-before = peak()
-measure(data, limits=limits)
-print(peak() - before, told)
-"""
-    answer = subprocess.run([sys.executable, "-c", program], input=data, stdout=subprocess.PIPE, check=True)
-    taken, told = map(int, answer.stdout.split())
+    taken, _, told = memory_of(data)
     assert told >= 2000 * 1500 * PIXEL_BYTES
     assert 0.5 * told < taken < 1.1 * told + len(data) + 10_000_000
 

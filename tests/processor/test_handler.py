@@ -126,16 +126,16 @@ def test_a_fault_of_ours_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_png_without_memory_for_it_is_a_crash_that_python_knows(mode: str, memory: int, code: int) -> None:
     # Rust would panic, which Python sees as a BaseException and not as an Exception.
-    measure = f"""
+    program = f"""
 import resource, sys
-from tests.core.samples import intensity_of
+from image_intensity import measure
 data = sys.stdin.buffer.read()
 taken = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (taken + {memory}, resource.RLIM_INFINITY))
 try:
-    intensity_of(data)
+    measure(data)
 except MemoryError:
     sys.exit(7)
 """
     data = encode(Image.new(mode, (10_000, 6_000)), "PNG")
-    assert subprocess.run([sys.executable, "-c", measure], input=data, timeout=60, check=False).returncode == code
+    assert subprocess.run([sys.executable, "-c", program], input=data, timeout=60, check=False).returncode == code
