@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-from urllib.request import ProxyHandler, build_opener
 
 from make_bucket import BUCKET
 
@@ -29,7 +28,6 @@ VALKEY = "valkey/valkey:8.1"
 MINISTACK = "ministackorg/ministack:1.5.33"
 MAKE_BUCKET = f"{REPOSITORY}/infra/local/make_bucket.py:/docker-entrypoint-initaws.d/ready.d/make_bucket.py:ro"
 STORAGE = ("--env=SERVICES=s3", f"--volume={MAKE_BUCKET}", MINISTACK)
-STORAGE_SECONDS = 60
 # This machine as containers see it, and the address at which programs listen for them.
 HOST, LISTEN = ("172.17.0.1",) * 2 if sys.platform == "linux" else ("host.docker.internal", "127.0.0.1")
 # The emulators take any keys, and the storage only forms that are signed for its region.
@@ -45,7 +43,6 @@ def main() -> None:
         functions = free_port()
         cache = stack.enter_context(container("cache", 6379, VALKEY))
         storage = stack.enter_context(container("storage", 4566, *STORAGE))
-        wait_for_storage(storage)
         settings.write_text(json.dumps(variables(functions, cache, storage)))
         usual = ("--config-env", "local", "--env-vars", str(settings), "--port")
         programs = [
@@ -80,16 +77,13 @@ def container(name: str, port: int, *arguments: str) -> Iterator[int]:
     started = docker("run", "--detach", f"--publish={LISTEN}:{published}:{port}", *arguments)
     if started.returncode:
         print(f"Without a {name}: {started.stderr.strip()}", file=sys.stderr)  # noqa: T201 - for a person
-        yield 0
-        return
     try:
-        yield published
+        yield 0 if started.returncode else published
     finally:
         docker("rm", "--force", "--volumes", started.stdout.strip())
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Docker's client to its end."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607 - no shell
 
 
@@ -105,20 +99,7 @@ def sam(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.terminate()
 
 
-def wait_for_storage(port: int) -> None:
-    """Wait until the storage has its bucket."""
-    end = time.monotonic() + STORAGE_SECONDS
-    directly = build_opener(ProxyHandler({}))
-    while port and time.monotonic() < end:
-        try:
-            with directly.open(f"http://{LISTEN}:{port}/_ministack/ready", timeout=STORAGE_SECONDS / 12):
-                return
-        except OSError:
-            time.sleep(0.2)
-
-
 def free_port() -> int:
-    """Return a port that nothing listens on just now."""
     with socket.socket() as probe:
         probe.bind((LISTEN, 0))
         return int(probe.getsockname()[1])

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from contract.jobs import QUEUED_SECONDS
-from local_server.emulators import JOB_READ_SECONDS
-from local_server.processor import JOB_SECONDS
+from local_server.processor import JOB_READ_SECONDS, JOB_SECONDS
 from processor.job import RETRIES
 from tests.aws.translation import deployed
 from tests.test_deployment import COMPOSE

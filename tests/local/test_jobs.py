@@ -15,12 +15,13 @@ import pytest
 from filelock import FileLock
 
 from contract.invocation import StoredImage
-from contract.jobs import SILENCE_SECONDS, Job, Progress
+from contract.jobs import SILENCE_SECONDS, Job
 from gateway.log import make_logger
 from gateway.measuring.processor_client import Answer
 from gateway.measuring.redis_store import RedisStore, connect
 from gateway.settings import Settings
 from image_intensity import Options
+from local_server import jobs
 from local_server.cache import FileStore, prepare_database
 from local_server.jobs import SignedStore, TaskQueue
 from tests.e2e.uploads import announce, redeem, send
@@ -140,13 +141,15 @@ def test_a_killed_measuring_process_costs_its_job_and_the_same_ticket_begins_it_
 
 async def test_one_job_is_measured_at_a_time_on_the_whole_machine(tmp_path: Path) -> None:
     async with measuring(tmp_path) as running:
-        told: list[Progress] = []
+        told: list[str] = []
         with FileLock(tmp_path / "job"):
-            job = asyncio.create_task(running.processor.measure_job(invocation(picture()), told.append))
+            job = asyncio.create_task(
+                running.processor.measure_job(invocation(picture()), lambda: told.append("begun"))
+            )
             await asyncio.sleep(0.5)
             assert not told
         assert (await job).measurement.pixel_count == 64 * 48
-        assert [each.step for each in told] == ["measuring"]
+        assert told == ["begun"]
 
 
 class Work:
@@ -156,9 +159,9 @@ class Work:
         self.begun, self.end = asyncio.Event(), asyncio.Event()
         self.error: Exception | None = None
 
-    async def measure_job(self, _: Invocation, progress: Callable[[Progress], None]) -> Answer:
+    async def measure_job(self, _: Invocation, begun: Callable[[], object]) -> Answer:
         await self.begun.wait()
-        progress(Progress(step="measuring", share=1.0))
+        begun()
         await self.end.wait()
         if self.error:
             raise self.error
@@ -166,7 +169,8 @@ class Work:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FileStore:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
     prepare_database(tmp_path / "jobs.sqlite")
     return FileStore(tmp_path / "jobs.sqlite")
 
@@ -176,7 +180,7 @@ class Queue:
 
     def __init__(self, store: Any) -> None:  # noqa: ANN401 - any store
         self.work, self.store = Work(), store
-        self.queue = TaskQueue(self.store, self.work, make_logger(Settings.load({})), beat_seconds=0.02)
+        self.queue = TaskQueue(self.store, self.work, make_logger(Settings.load({})))
 
     async def send(self) -> None:
         image = StoredImage(bucket="b", key="uploads/k", size=1, sha256="0" * 64)

@@ -15,7 +15,7 @@ import time
 import httpx
 import pytest
 
-from local_server.local_log import Lines, Writer
+from local_server.local_log import Lines
 from tests.core.samples import encoded, pixels
 from tests.server import environment, running_server
 
@@ -84,17 +84,19 @@ def test_elsewhere_the_lines_are_json_and_long_paths_are_cut_there_and_in_answer
 
 
 def test_the_last_line_is_written_before_a_process_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
+    written: list[bytes] = []
 
-    def write(_: Writer, record: logging.LogRecord) -> None:
+    def write(_: int, line: bytes) -> int:
         time.sleep(0.2)
-        written.append(record.getMessage())
+        written.append(line)
+        return len(line)
 
-    monkeypatch.setattr(Writer, "handle", write)
     lines = Lines()
+    monkeypatch.setattr(os, "write", write)
     lines.handle(logging.makeLogRecord({"msg": "the last one"}))
     lines.flush()
-    assert written == ["the last one"]
+    monkeypatch.undo()
+    assert written == [b"the last one\n"]
 
 
 def test_the_service_goes_on_while_nobody_reads_its_log() -> None:

@@ -40,18 +40,18 @@ async def close(limits: RateLimits) -> None:
 
 def test_a_limit_is_divided_among_workers_that_count_for_themselves(server: RedisServer) -> None:
     per_key = {"API_KEYS": "0" * 64, "RATE_LIMIT_PER_KEY": "10/second;7/day", "WORKERS": "4"}
-    alone = RateLimits(LocalSettings.load(per_key), LOGGER, keys=True)
+    alone = RateLimits(LocalSettings.load(per_key), LOGGER)
     assert [(each.amount, each.get_expiry()) for each in alone.per_key] == [(3, 1), (2, 86_400)]
-    together = RateLimits(LocalSettings.load({**per_key, **server.address}), LOGGER, keys=True)
+    together = RateLimits(LocalSettings.load({**per_key, **server.address}), LOGGER)
     assert [each.amount for each in together.per_key] == [10, 7]
-    few = RateLimits(LocalSettings.load({"RATE_LIMIT_PER_ADDRESS": "1/hour", "WORKERS": "4"}), LOGGER, keys=False)
+    few = RateLimits(LocalSettings.load({"RATE_LIMIT_PER_ADDRESS": "1/hour", "WORKERS": "4"}), LOGGER)
     assert [each.amount for each in few.per_address] == [1]
 
 
 def test_a_limit_holds_for_all_workers_together_with_redis(server: RedisServer) -> None:
     async def ask() -> list[int]:
         settings = {**server.address, "RATE_LIMIT_PER_ADDRESS": "15/hour", "WORKERS": "2"}
-        workers = [RateLimits(LocalSettings.load(settings), LOGGER, keys=False) for _ in range(2)]
+        workers = [RateLimits(LocalSettings.load(settings), LOGGER) for _ in range(2)]
         answers = [await workers[at % 2].seconds_to_wait(None, "192.0.2.7") for at in range(20)]
         for worker in workers:
             await close(worker)
@@ -66,7 +66,7 @@ def test_a_window_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: now[0])
 
     async def ask() -> list[int]:
-        limits = RateLimits(LocalSettings.load({"RATE_LIMIT_PER_ADDRESS": "2/minute"}), LOGGER, keys=False)
+        limits = RateLimits(LocalSettings.load({"RATE_LIMIT_PER_ADDRESS": "2/minute"}), LOGGER)
         first = [await limits.seconds_to_wait(None, "a") for _ in range(3)]
         now[0] += 59.5
         first.append(await limits.seconds_to_wait(None, "a"))
@@ -82,7 +82,7 @@ def logged(settings: dict[str, str]) -> tuple[RateLimits, Callable[[], list[dict
     output = io.StringIO()
     for handler in logger.handlers:
         handler.setStream(output)  # type: ignore[attr-defined]
-    limits = RateLimits(LocalSettings.load({**settings, "RATE_LIMIT_PER_ADDRESS": "1/hour"}), logger, keys=False)
+    limits = RateLimits(LocalSettings.load({**settings, "RATE_LIMIT_PER_ADDRESS": "1/hour"}), logger)
     return limits, lambda: [json.loads(line) for line in output.getvalue().splitlines()]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -14,8 +13,6 @@ from local_server.bodies import UPLOAD_PATH
 from local_server.settings import OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aws_lambda_powertools import Logger
     from starlette.responses import Response
     from starlette.types import Scope
@@ -32,17 +29,16 @@ ASK_FOR_KEY = {"WWW-Authenticate": "ApiKey"}
 class Access:
     """Who may send a POST. All else costs next to nothing. Forms of uploads were given to somebody with a key."""
 
-    def __init__(self, digests: Iterable[str], rate_limits: RateLimits | None) -> None:
-        """digests: the SHA-256 of each valid key; without any, everyone may enter. rate_limits: None for any rate."""
-        self.digests = [bytes.fromhex(digest) for digest in digests]
-        self.rate_limits = rate_limits
+    def __init__(self, settings: LocalSettings, logger: Logger) -> None:
+        # Without any, everyone may enter.
+        self.digests = {digest.lower() for digest in settings.api_keys}
+        self.rate_limits = make_rate_limits(settings, logger)
 
     def name_of(self, key: str) -> str | None:
         """Return the name of a key for the log, the first 8 digits of its SHA-256; None if it is not valid."""
-        digest = hashlib.sha256(key.encode()).digest()
-        # Compare with every key and to the last byte: the time that it takes says nothing about them.
-        found = [hmac.compare_digest(digest, known) for known in self.digests]
-        return digest.hex()[:8] if any(found) else None
+        # Nobody can choose digests, so the time that it takes says nothing about the keys.
+        digest = sha256(key.encode()).hexdigest()
+        return digest[:8] if digest in self.digests else None
 
     async def refusal(self, scope: Scope) -> Response | None:
         if scope["method"] != "POST" or scope["path"] == UPLOAD_PATH:
@@ -62,12 +58,10 @@ class Access:
         return None
 
 
-def make_access(settings: LocalSettings, logger: Logger) -> Access | None:
-    """Return who may enter by the settings; None: everyone, at any rate."""
-    keys = settings.api_keys
-    if settings.rate_limit_per_address == OFF and (not keys or settings.rate_limit_per_key == OFF):
-        return Access(keys, None) if keys else None
+def make_rate_limits(settings: LocalSettings, logger: Logger) -> RateLimits | None:
+    if settings.rate_limit_per_address == OFF and (not settings.api_keys or settings.rate_limit_per_key == OFF):
+        return None
     # Not at the top of the file: the libraries take 80 ms, and most runs have no limits.
     from local_server.rate_limits import RateLimits  # noqa: PLC0415
 
-    return Access(keys, RateLimits(settings, logger, keys=bool(keys)))
+    return RateLimits(settings, logger)

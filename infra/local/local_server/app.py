@@ -16,14 +16,13 @@ from gateway.app import create_app
 from gateway.measuring.cache import RecordCache, make_cache
 from gateway.measuring.direct_uploads import make_uploads
 from gateway.measuring.jobs import Jobs
-from local_server.access import make_access
+from local_server.access import Access
 from local_server.bodies import BodyMiddleware
 from local_server.cache import FileStore
-from local_server.emulators import EmulatorQueue
 from local_server.jobs import SignedStore, TaskQueue
 from local_server.local_log import make_local_logger
 from local_server.page import add_page
-from local_server.processor import SlotProcessor
+from local_server.processor import EmulatorQueue, SlotProcessor
 from local_server.settings import FOLDER, REPOSITORY, LocalSettings
 from local_server.uploads import FolderUploads, upload_router
 
@@ -71,9 +70,7 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
         uploads=uploads,
         jobs=jobs,
         logger=logger,
-        middleware=Middleware(
-            BodyMiddleware, max_content_length=settings.max_content_length, access=make_access(settings, logger)
-        ),
+        middleware=Middleware(BodyMiddleware, settings.max_content_length, Access(settings, logger)),
         allowed_hosts=settings.hosts,
     )
     if settings.trusted_proxies:

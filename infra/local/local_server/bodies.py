@@ -31,8 +31,8 @@ SMALL_BODY_BYTES = 64 * 1024
 # All larger bodies of one process together; or so many of the largest, if that is more.
 BUDGET_BYTES, LARGEST_BODIES = 32 * 1024 * 1024, 4
 WAIT_SECONDS = 15
-# Of a body that the application does not read, at most so much is discarded, and for so long.
-DISCARD_FACTOR, DISCARD_SECONDS = 20, 10
+# What the application does not read of a body is discarded for so long.
+DISCARD_SECONDS = 10
 
 # Where forms of uploads lead to.
 UPLOAD_PATH = "/uploads/file"
@@ -46,24 +46,19 @@ async def waiting(seconds: float) -> AsyncIterator[None]:
 
     Raises ProblemError: processor_busy; ClientDisconnect if the client has gone.
     """
-    body = current.get()
+    body, watching = current.get(), None
     try:
         async with asyncio.timeout(seconds) as limit:
-
-            async def watch(body: Body) -> None:
-                await body.client_gone()
-                limit.reschedule(0)
-
             # Before all of the body has come, its sender is not watched.
-            watching = asyncio.create_task(watch(body)) if body and not body.more else None
-            try:
-                yield
-            finally:
-                gone = watching and watching.done()
-                if watching:
-                    watching.cancel()
+            if body and not body.more:
+                watching = asyncio.create_task(body.watch(limit))
+            yield
     except TimeoutError as error:
+        gone = watching and watching.done()
         raise ClientDisconnect if gone else ProblemError(ProblemCode.PROCESSOR_BUSY) from error
+    finally:
+        if watching:
+            watching.cancel()
 
 
 class Budget:
@@ -89,10 +84,9 @@ class Budget:
 class BodyMiddleware:
     """Bounds the bodies of one process, where no API Gateway stands before it, and asks who may send one."""
 
-    def __init__(self, app: ASGIApp, max_content_length: int, access: Access | None) -> None:
+    def __init__(self, app: ASGIApp, max_content_length: int, access: Access) -> None:
         self.app, self.access = app, access
         self.largest = max_content_length + FORM_BYTES
-        self.discard = DISCARD_FACTOR * max_content_length
         self.budget = Budget(max(BUDGET_BYTES, LARGEST_BODIES * self.largest))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +96,7 @@ class BodyMiddleware:
         body = Body(self, scope, receive, send)
         current.set(body)
         try:
-            refusal = await self.access.refusal(scope) if self.access else None
+            refusal = await self.access.refusal(scope)
             await (refusal or self.app)(scope, body.receive, body.send)
         finally:
             self.budget.give_back(body.taken)
@@ -120,7 +114,7 @@ class Body:
         declared = bounds.largest if chunked else int(headers.get(b"content-length", b"0"))
         self.memory = 0 if scope["path"] == UPLOAD_PATH else min(declared, bounds.largest)
         # A client with the header "Expect: 100-continue" waits before it sends. It gets its answer at once.
-        self.discarded = bounds.discard if b"expect" in headers else 0
+        self.discard = b"expect" not in headers
         # Bodies that came together must not all be answered in the same moment.
         self.idle_seconds = self.seconds_left = IDLE_SECONDS * uniform(1, 1.1)  # noqa: S311
         self.received = self.taken = 0
@@ -144,7 +138,7 @@ class Body:
                 message = await self.server_receive()
         except TimeoutError as error:
             # There is nothing to wait for before the answer.
-            self.discarded = self.bounds.discard
+            self.discard = False
             raise ProblemError(ProblemCode.REQUEST_TIMEOUT) from error
         size = len(message.get("body", b""))
         self.seconds_left = min(self.idle_seconds, self.seconds_left - (time() - begun) + size / BYTES_PER_SECOND)
@@ -157,16 +151,15 @@ class Body:
         if self.more and message["type"] == "http.response.start":
             with suppress(TimeoutError):
                 async with asyncio.timeout(DISCARD_SECONDS):
-                    while self.more and self.discarded < self.bounds.discard:
-                        piece = await self.server_receive()
-                        self.discarded += len(piece.get("body", b""))
-                        self.more = piece.get("more_body", False)
+                    while self.more and self.discard:
+                        self.more = (await self.server_receive()).get("more_body", False)
             if self.more:
                 # The client may leave the rest out, and its next request would be read as that.
                 message["headers"] = [*message["headers"], (b"connection", b"close")]
         await self.server_send(message)
 
-    async def client_gone(self) -> None:
-        """Wait until the client has closed its connection. Only for when the body has been read."""
+    async def watch(self, limit: asyncio.Timeout) -> None:
+        """Have it time out when the client has closed its connection. Only for when the body has been read."""
         while (await self.server_receive())["type"] != "http.disconnect":
             pass
+        limit.reschedule(0)

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGE_BYTES = 4096
 # A write waits so long for writes of other workers, which take 0.05 ms each. Meanwhile, its worker does nothing else.
 LOCK_SECONDS = 0.1
 # As much as the Redis in Compose may have. A record has 1 to 3 KB.
 MAX_BYTES = 100_000_000
-# If the database is full, so many records are evicted, those first that have expired or will be the next to.
-EVICTED = 100
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, expires REAL NOT NULL, content BLOB NOT NULL);
@@ -31,7 +28,8 @@ WRITE = """
 INSERT INTO records VALUES (:name, :expires, :content) ON CONFLICT (name)
 DO UPDATE SET expires = excluded.expires, content = excluded.content WHERE :replace OR expires <= :now
 """
-EVICT = f"DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY expires LIMIT {EVICTED})"  # noqa: S608 - a constant
+# If the database is full: those that have expired, or will be the next to.
+EVICT = "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY expires LIMIT 100)"
 
 
 def prepare_database(path: Path) -> None:
@@ -46,7 +44,8 @@ class FileStore:
     """Values in an SQLite database. Each process opens it for itself, with its first operation."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        self.path, self.max_pages = path, max_bytes // PAGE_BYTES
+        # A page of SQLite has 4 KB.
+        self.path, self.max_pages = path, max_bytes // 4096
 
     async def read(self, name: str) -> bytes:
         row = self.database.execute(READ, (name, time.time())).fetchone()
@@ -55,13 +54,12 @@ class FileStore:
     async def write(self, name: str, content: bytes, seconds: int, *, replace: bool) -> bool:
         now = time.time()
         values = {"name": name, "expires": now + seconds, "content": content, "replace": replace, "now": now}
-        try:
-            with self.database:
+        with self.database:
+            try:
                 return self.database.execute(WRITE, values).rowcount > 0
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
-                raise
-            with self.database:
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
                 self.database.execute(EVICT)
                 return self.database.execute(WRITE, values).rowcount > 0
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from itsdangerous import BadSignature, Signer
 
 from contract.invocation import measurement_answer, problem_answer
-from contract.jobs import BEAT_SECONDS, KEPT_SECONDS
+from contract.jobs import KEPT_SECONDS, Progress
 from contract.problems import ProblemError
 from gateway.measuring.processor_client import failure
 from local_server.bodies import current
@@ -25,12 +24,16 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from contract.invocation import Invocation
-    from contract.jobs import Job, Progress
+    from contract.jobs import Job
     from gateway.measuring.cache import Store
     from gateway.measuring.processor_client import Answer
 
+# How often a record is renewed. So long, a client may not see yet that its job has begun.
+BEAT_SECONDS = 1.0
 # How often the answer is offered to a store that fails.
-LAST_WRITES = 10
+LAST_WRITES = 50
+# What a worker is doing. How far it is, it does not say.
+MEASURING = Progress(step="measuring", share=0.0)
 
 
 class SignedStore:
@@ -53,18 +56,16 @@ class SignedStore:
 
 
 class JobProcessor(Protocol):
-    """Measures the images of jobs: a slot, or an emulator. It calls `progress` when it begins."""
+    """Measures the images of jobs: a slot, or an emulator. It calls `begun` when it begins."""
 
-    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer: ...
+    async def measure_job(self, invocation: Invocation, begun: Callable[[], object]) -> Answer: ...
 
 
 class TaskQueue:
     """Begins each job at once, as a task. Where jobs wait for each other, the processor makes them wait."""
 
-    def __init__(
-        self, store: Store, processor: JobProcessor, logger: Logger, beat_seconds: float = BEAT_SECONDS
-    ) -> None:
-        self.store, self.processor, self.logger, self.beat_seconds = store, processor, logger, beat_seconds
+    def __init__(self, store: Store, processor: JobProcessor, logger: Logger) -> None:
+        self.store, self.processor, self.logger = store, processor, logger
         # asyncio itself would not keep them.
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -77,35 +78,26 @@ class TaskQueue:
         task.add_done_callback(self.tasks.discard)
 
     async def work(self, name: str, job: Job, invocation: Invocation) -> None:
-        """Measure, and say in the record every few seconds that this worker lives, until it has the answer."""
-        running: Progress | None = None
-        news = asyncio.Event()
+        """Measure, and say in the record all the time that this worker lives, until it has the answer."""
 
-        def went_on(progress: Progress) -> None:
-            nonlocal job, running
-            job, running = job if running else job.taken(), progress
-            news.set()
+        def begun() -> None:
+            nonlocal job
+            job = job.taken()
 
-        measuring = asyncio.create_task(self.answer(invocation, went_on))
-        measuring.add_done_callback(lambda _: news.set())
-        try:
-            while not measuring.done():
-                news.clear()
-                await self.keep(name, job.alive(running) if running else job.waiting())
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), self.beat_seconds)
-        finally:
-            measuring.cancel()
+        measuring = asyncio.create_task(self.answer(invocation, begun))
+        while not measuring.done():
+            await self.keep(name, job.alive(MEASURING) if job.begun else job.waiting())
+            await asyncio.wait([measuring], timeout=BEAT_SECONDS)
         finished = job.finished(measuring.result())
         # The answer took minutes. A store that is away for a moment must not lose it.
         for _ in range(LAST_WRITES):
             if await self.keep(name, finished):
                 return
-            await asyncio.sleep(self.beat_seconds)
+            await asyncio.sleep(BEAT_SECONDS)
 
-    async def answer(self, invocation: Invocation, progress: Callable[[Progress], None]) -> dict[str, Any]:
+    async def answer(self, invocation: Invocation, begun: Callable[[], object]) -> dict[str, Any]:
         try:
-            return measurement_answer((await self.processor.measure_job(invocation, progress)).measurement)
+            return measurement_answer((await self.processor.measure_job(invocation, begun)).measurement)
         except ProblemError as problem:
             return problem_answer(problem)
         except Exception as error:  # noqa: BLE001 - nobody waits who could be told

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import sys
 import time
 from contextlib import suppress
-from logging.handlers import QueueHandler, QueueListener
+from logging.handlers import QueueHandler
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -39,43 +40,37 @@ def make_local_logger(settings: Settings) -> Logger:
 
 
 class Lines(QueueHandler):
-    """Puts lines into a queue, already formatted, unless it is full; and has a thread write them."""
+    """Puts lines into a queue, already formatted, unless it is full; a thread writes them."""
 
-    queue: queue.Queue[logging.LogRecord]
+    queue: Queue[logging.LogRecord]
 
     def __init__(self) -> None:
-        super().__init__(queue.Queue())
+        super().__init__(Queue())
         self.addFilter(is_news)
-        Writer(self.queue).start()
+        Thread(target=self.write, daemon=True).start()
 
     def enqueue(self, record: logging.LogRecord) -> None:
         if self.queue.qsize() < MOST_WAITING:
             self.queue.put(record)
+
+    def write(self) -> None:
+        """Write each line at once, because all workers write to the same pipe."""
+        while True:
+            line = f"{self.queue.get().getMessage()}\n".encode(errors="replace")
+            # The disk may be full: requests are answered nevertheless.
+            with suppress(OSError):
+                while line:
+                    line = line[os.write(sys.stdout.fileno(), line) :]
+            self.queue.task_done()
+            if self.queue.empty():
+                # To be woken for each line would cost a request a tenth of its time.
+                time.sleep(PAUSE_SECONDS)
 
     def flush(self) -> None:
         """Let the last lines be written, unless nobody takes them. `logging` calls this at the end of the process."""
         end = time.monotonic() + LAST_SECONDS
         while self.queue.unfinished_tasks and time.monotonic() < end:
             time.sleep(0.01)
-
-
-class Writer(QueueListener):
-    """Writes lines, which it takes together. To be woken for each one would cost a request a tenth of its time."""
-
-    queue: queue.Queue[logging.LogRecord]
-
-    def dequeue(self, block: bool) -> logging.LogRecord:  # noqa: FBT001 - as its parent has it
-        if self.queue.empty():
-            time.sleep(PAUSE_SECONDS)
-        return super().dequeue(block)
-
-    def handle(self, record: logging.LogRecord) -> None:
-        """Write a line at once, because all workers write to the same pipe."""
-        line = f"{record.getMessage()}\n".encode(errors="replace")
-        # The disk may be full: requests are answered nevertheless.
-        with suppress(OSError):
-            while line:
-                line = line[os.write(sys.stdout.fileno(), line) :]
 
 
 def is_news(record: logging.LogRecord) -> bool:

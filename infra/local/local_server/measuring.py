@@ -66,16 +66,14 @@ def measure_job(invocation: Invocation, folder: Path) -> Measurement:
     return measure_large(replace(invocation, image=image), most_bytes(), lambda _: None)
 
 
-def content(image: bytes | StoredImage, folder: Path) -> bytes:
-    """Return the bytes of an image: of the request, of an upload here, or in S3. Raises ProblemError."""
+def content(image: bytes | StoredImage, folder: Path) -> bytes | StoredImage:
+    """Return the bytes of an image, but of one in S3. Raises ProblemError."""
     if isinstance(image, StoredImage) and image.bucket == BUCKET:
         try:
             return path_of(folder, image.key).read_bytes()
         except FileNotFoundError as error:
             raise ProblemError(ProblemCode.UPLOAD_MISSING) from error
-    from processor.storage import content as stored  # noqa: PLC0415
-
-    return stored(image)
+    return image
 
 
 def path_of(folder: Path, key: str) -> Path:

@@ -1,19 +1,27 @@
-"""The processor of the local run: each worker has a slot for any image, one for small images, and one for jobs."""
+"""What measures in the local run: processes of its own, or in Compose the emulators of the processor Lambda."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from functools import cached_property, partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from filelock import AsyncFileLock
 from starlette.requests import ClientDisconnect
 
-from contract.jobs import Progress
+from contract.jobs import QUEUED_SECONDS
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.processor_client import Answer, TimeUsedUpError, failure
-from image_intensity.slots import Slot, SlotError, TimeLimitError
+from gateway.measuring.processor_client import (
+    READ_TIMEOUT_SECONDS,
+    Answer,
+    LambdaProcessor,
+    TimeUsedUpError,
+    failure,
+    make_lambda_client,
+)
+from image_intensity.slots import Slot, TimeLimitError
 from local_server.bodies import waiting
 from local_server.measuring import NotSmallError, load, measure, measure_job
 
@@ -36,10 +44,17 @@ LOOK_SECONDS = 0.25
 # What the slot for small images takes. Measuring one takes some 20 ms. A progressive JPEG with as many scans as the
 # core allows takes 150 ms. A short file alone says nothing: 3 KB can be 64 megapixels.
 SMALL_FILE, SMALL_DECODED = 1 << 20, 16 << 20
+# A request may wait so long for an emulator. Its invocation may then take 25 s; the page waits longer than both.
+QUEUE_SECONDS = 15
+# A job's emulator may take so long (docker-compose.yml), and a job may wait for another one.
+JOB_READ_SECONDS = 910
 
 
 class SlotProcessor:
-    """Measures in processes that can be ended: a crash, or too much time, costs one image."""
+    """Measures in processes that can be ended: a crash, or too much time, costs one image.
+
+    Each worker has a slot for any image, one for small images, and one for jobs.
+    """
 
     def __init__(self, folder: Path, logger: Logger, seconds: float = MEASURING_SECONDS) -> None:
         self.folder, self.logger, self.seconds = folder, logger, seconds
@@ -66,10 +81,10 @@ class SlotProcessor:
                 pass
         return await self.answer(self.any.submit(measure, invocation, self.folder, self.seconds))
 
-    async def measure_job(self, invocation: Invocation, progress: Callable[[Progress], None]) -> Answer:
+    async def measure_job(self, invocation: Invocation, begun: Callable[[], object]) -> Answer:
         """Measure the image of a job, when no other job is measured on this machine. Raises ProblemError."""
         async with self.jobs_in_order, AsyncFileLock(self.folder / "job", poll_interval=LOOK_SECONDS):
-            progress(Progress(step="measuring", share=0.0))
+            begun()
             return await self.answer(self.for_jobs.submit(measure_job, invocation, self.folder))
 
     async def answer(self, result: Future[Measurement]) -> Answer:
@@ -90,7 +105,40 @@ class SlotProcessor:
             if error.used_up:
                 raise TimeUsedUpError from error
             raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT) from error
-        except SlotError as error:
-            raise failure(f"the measuring process {error}", self.logger) from error
         except Exception as error:
-            raise failure(f"{type(error).__name__}: {error}", self.logger) from error
+            raise failure(f"in the measuring process: {error!r}", self.logger) from error
+
+
+class EmulatorQueue:
+    """Emulators. Each takes one invocation at a time; two at once crash it."""
+
+    def __init__(self, endpoints: tuple[str, ...], name: str, logger: Logger, *, for_jobs: bool = False) -> None:
+        """Invoke the function of this name in the emulators at `endpoints`. for_jobs: an image may take minutes."""
+        seconds = JOB_READ_SECONDS if for_jobs else READ_TIMEOUT_SECONDS
+        self.seconds = QUEUED_SECONDS if for_jobs else QUEUE_SECONDS
+        # The idle ones. Those that have failed come last, and among equals the one that has rested longest is the next.
+        self.idle: asyncio.PriorityQueue[tuple[bool, int, LambdaProcessor]] = asyncio.PriorityQueue()
+        self.order = count()
+        for endpoint in endpoints:
+            self.idle.put_nowait(
+                (False, next(self.order), LambdaProcessor(make_lambda_client(endpoint, seconds), name, logger))
+            )
+
+    async def measure(self, invocation: Invocation, begun: Callable[[], object] = bool) -> Answer:
+        """Call `begun`, and measure. Raises ProblemError, and ClientDisconnect if the client goes before `begun`."""
+        async with waiting(self.seconds):
+            *_, emulator = await self.idle.get()
+        begun()
+        # What has begun is finished, also if this request is cancelled: the emulator takes no other before.
+        return await asyncio.shield(self.invoke(emulator, invocation))
+
+    measure_job = measure
+
+    async def invoke(self, emulator: LambdaProcessor, invocation: Invocation) -> Answer:
+        failed = True
+        try:
+            answer = await emulator.measure(invocation)
+            failed = False
+        finally:
+            self.idle.put_nowait((failed, next(self.order), emulator))
+        return answer

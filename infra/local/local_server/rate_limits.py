@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,11 @@ def parse_rates(text: str, workers: int = 1) -> list[RateLimitItem]:
 class RateLimits:
     """The limits, and who has used how much of them. If the requests cannot be counted, everyone may enter."""
 
-    def __init__(self, settings: LocalSettings, logger: Logger, *, keys: bool) -> None:
+    def __init__(self, settings: LocalSettings, logger: Logger) -> None:
         storage = redis_storage(settings) if settings.redis_host else MemoryStorage()
         workers = 1 if settings.redis_host else settings.workers or 1
         self.limiter = FixedWindowRateLimiter(storage)
-        self.per_key = parse_rates(settings.rate_limit_per_key if keys else OFF, workers)
+        self.per_key = parse_rates(settings.rate_limit_per_key if settings.api_keys else OFF, workers)
         self.per_address = parse_rates(settings.rate_limit_per_address, workers)
         self.breaker = Breaker("counting requests", logger)
 
@@ -74,13 +75,11 @@ class RateLimits:
 
 def network_of(address: str) -> str:
     """Return what counts as one address: an IPv4 address, or the network of an IPv6 address."""
-    try:
+    # A Unix socket has none.
+    with suppress(ValueError):
         parsed = ip_address(address)
-    except ValueError:
-        # A Unix socket has none.
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
+        if isinstance(parsed, IPv6Address):
+            return str(parsed.ipv4_mapped or ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
     return address
 
 

@@ -20,7 +20,6 @@ from local_server.settings import FOLDER, REPOSITORY, LocalSettings
 PREFIX = "image-intensity-"
 LOCK = "lock"
 ANOTHER = "Choose another: PORT=5001 make run"
-CODE = ("core", "functions", "infra/local", "layers")
 # As on Lambda: see docs/decisions/start-and-memory.md. The C library reads them when a process starts.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432")
 # Longer than nginx keeps a connection to us.
@@ -97,21 +96,14 @@ def free_port(host: str, port: int) -> int:
     try:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             if port and host == "127.0.0.1":
-                check_localhost(port)
+                # A browser asks `localhost` by IPv6 first, where port 5000 of a Mac is AirPlay's.
+                with suppress(OSError), socket.create_connection(("::1", port), 1):
+                    raise SettingsError(f"port {port}: another program answers at http://localhost:{port}. {ANOTHER}")
             return int(probe.getsockname()[1])
     except (OSError, UnicodeError) as error:
         if not isinstance(error, OSError) or error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise SettingsError(f"HOST={host}: not a name or an address of this machine") from error
         raise SettingsError(f"port {port} of {host}: {os.strerror(error.errno)}. {ANOTHER}") from error
-
-
-def check_localhost(port: int) -> None:
-    """Check that nobody else answers at the address that people are told. Raises SettingsError.
-
-    A browser asks `localhost` by IPv6 first, where port 5000 of a Mac is AirPlay's.
-    """
-    with suppress(OSError), socket.create_connection(("::1", port), 1):
-        raise SettingsError(f"port {port}: another program answers at http://localhost:{port}. {ANOTHER}")
 
 
 def private_folder() -> Path:
@@ -149,7 +141,7 @@ def serve_alone(settings: LocalSettings) -> None:
         port=settings.port,
         uds=settings.unix_socket or None,
         reload=settings.reload,
-        reload_dirs=[str(REPOSITORY / each) for each in CODE],
+        reload_dirs=[str(REPOSITORY / each) for each in ("core", "functions", "infra/local", "layers")],
         **UVICORN,
     )
 
