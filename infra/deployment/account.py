@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
+
+from deployment.stack import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,10 +74,9 @@ def tell_of_the_first_distribution(client: CloudFrontClient, environment: str) -
     """Tell a person what may stop a deployment with a page, if the account never had a distribution."""
     if client.list_distributions(MaxItems="1")["DistributionList"].get("Quantity"):
         return
-    print(  # noqa: T201 - for a person
+    tell(
         "This account has no distribution of CloudFront yet. AWS verifies new accounts before they may make one; until "
         'then, a deployment with a page is rolled back after some minutes ("Your account must be verified"). If that '
         "happens, ask AWS Support for it, or deploy without a page: "
-        f'make deploy ENV={environment} PARAMETERS="Site=off"',
-        file=sys.stderr,
+        f'make deploy ENV={environment} PARAMETERS="Site=off"'
     )

@@ -18,11 +18,21 @@ from deployment.account import (
     tell_of_the_first_distribution,
     zones_for_the_cache,
 )
-from deployment.neighbours import BUILD, LOG_ROLE_STACK, TOOLS, Neighbours, delete_failed, make_stack, run
+from deployment.neighbours import (
+    BUILD,
+    EAST,
+    LOG_ROLE_STACK,
+    TOOLS,
+    Neighbours,
+    chosen_region,
+    delete,
+    delete_failed,
+    make_stack,
+    run,
+)
 from deployment.publish_page import publish
-from deployment.release import release
-from deployment.stack import REPOSITORY, Deployment, outputs, resources
-from deployment.versions import keep_two
+from deployment.release import keep_two, release
+from deployment.stack import REPOSITORY, Deployment, describe, outputs, parameters_of, tell
 
 PRODUCTION = "prod"
 # So CloudFormation names a stack whose first deployment nobody has confirmed.
@@ -33,38 +43,39 @@ FIRST = "first"
 
 def main(environment: str, *given: str) -> None:
     """Deploy. Raises SystemExit with a sentence for a person if that cannot work."""
-    region = chosen_region()
     deployment = Deployment.read(environment, given)
-    neighbours = Neighbours(deployment.stack, region)
-    if delete_failed(deployment.stack, region):
-        deployment = Deployment.read(environment, given)
+    neighbours = Neighbours(deployment.stack, chosen_region())
+    delete_failed(deployment.stack, neighbours.region)
     chosen = deployment.parameters
     prepare(deployment, chosen, neighbours)
     chosen["Release"] = release(BUILD, chosen)
     try:
-        deploy(deployment, chosen, region, neighbours.make_registry())
+        deploy(deployment, chosen, neighbours)
     except SystemExit:
         take_back_the_firewall(deployment, chosen, neighbours)
         raise
     if deployment.present.get("SiteFirewallArn") and not chosen["SiteFirewallArn"]:
         # It is not in the stack, so CloudFormation leaves it, and it costs by the month.
-        neighbours.delete(neighbours.firewall)
-    finish(deployment, chosen, neighbours)
+        delete(neighbours.firewall, EAST)
+    keep_two(deployment)
+    if chosen["Monitoring"] == "on" and chosen["AlarmEmail"]:
+        neighbours.make_watch(chosen, outputs(deployment.stack))
+    else:
+        delete(neighbours.watch, EAST)
+    if environment == PRODUCTION:
+        cloudformation = boto3.client("cloudformation")
+        cloudformation.update_termination_protection(StackName=deployment.stack, EnableTerminationProtection=True)
     print(publish(deployment.stack))  # noqa: T201 - the address is for a person
 
 
-def chosen_region() -> str:
-    """Return the region of the environment or the profile. Raises SystemExit if there is none."""
-    region = boto3.Session().region_name
-    if not region:
-        raise SystemExit("No region is chosen. Set AWS_REGION, or `region` in your AWS profile.")
-    return region
-
-
 def prepare(deployment: Deployment, chosen: dict[str, str], neighbours: Neighbours) -> None:
-    """Ask and check what can be known before, make what is outside of the stack, and choose the rest."""
+    """Check what can be known before, make what is outside of the stack, and choose the rest."""
     environment = deployment.environment
-    ask_for_email(deployment, chosen)
+    if environment == PRODUCTION and not chosen["AlarmEmail"]:
+        raise SystemExit(
+            "Production needs somebody who gets its alarms: "
+            f'make deploy ENV={PRODUCTION} PARAMETERS="AlarmEmail=you@example.com". It is kept for later deployments.'
+        )
     with_page = chosen["Site"] == "on"
     if with_page and chosen["Firewall"] == "off":
         raise SystemExit(
@@ -75,16 +86,39 @@ def prepare(deployment: Deployment, chosen: dict[str, str], neighbours: Neighbou
         # The secret of CloudFront goes with the page, and a later one begins anew.
         chosen["SecretVersions"] = f"{chosen['SecretVersions'].partition(',')[0]},{FIRST}"
     bounds = (*BOUNDS, "RunsConcurrency") if chosen["Runs"] == "on" else BOUNDS
-    wanted = {name: int(chosen[name]) for name in bounds}
-    check_concurrency(boto3.client("lambda"), environment, wanted, functions(deployment))
+    reserved = deployment.names("GatewayFunction", "ProcessorFunction", "JobFunction", "MeasureFunction")
+    check_concurrency(boto3.client("lambda"), environment, {name: int(chosen[name]) for name in bounds}, reserved)
     if with_page and not deployment.description:
         tell_of_the_first_distribution(boto3.client("cloudfront"), environment)
     if chosen["Cache"] == "on" and not chosen["Zones"]:
         chosen["Zones"] = ",".join(zones_for_the_cache(boto3.client("ec2"), environment, neighbours.region))
     if chosen["Monitoring"] == "on" and not has_log_role(boto3.client("apigateway")):
-        boundary = {"PermissionsBoundary": chosen["PermissionsBoundary"]} if chosen["PermissionsBoundary"] else {}
-        make_stack(REPOSITORY / "infra/account.yaml", LOG_ROLE_STACK, neighbours.region, **boundary)
+        template, boundary = REPOSITORY / "infra/account.yaml", chosen["PermissionsBoundary"]
+        make_stack(template, LOG_ROLE_STACK, neighbours.region, PermissionsBoundary=boundary)
     chosen["SiteFirewallArn"] = neighbours.make_firewall(chosen) if with_page else ""
+
+
+def deploy(deployment: Deployment, chosen: dict[str, str], neighbours: Neighbours) -> None:
+    """Let SAM deploy what is built. Without a terminal, nobody is asked to confirm.
+
+    Raises SystemExit if that fails, or if a person says no.
+    """
+    registry = neighbours.make_registry()
+    command = [str(TOOLS / "sam"), "deploy", "--config-env", deployment.environment, "--region", neighbours.region]
+    command += ["--image-repository", registry]
+    if not sys.stdin.isatty():
+        command += ["--no-confirm-changeset"]
+    # All of them: of what is left out, CloudFormation keeps the value, and a new default would reach no stack. The SAM
+    # CLI takes an empty value between quotation marks only.
+    run([*command, "--parameter-overrides", *(f'{name}="{value}"' for name, value in chosen.items())])
+    if not is_deployed(deployment.stack, chosen["Release"]):
+        raise SystemExit("The changes were not confirmed: nothing is deployed, and the page is not changed either.")
+
+
+def is_deployed(stack: str, wanted: str) -> bool:
+    """Return whether the stack has the release. If a person says no to the SAM CLI, it ends as if it had deployed."""
+    now = describe(stack)
+    return now is not None and now["StackStatus"] != NOT_CONFIRMED and parameters_of(now).get("Release") == wanted
 
 
 def take_back_the_firewall(deployment: Deployment, chosen: dict[str, str], neighbours: Neighbours) -> None:
@@ -95,14 +129,14 @@ def take_back_the_firewall(deployment: Deployment, chosen: dict[str, str], neigh
     if not chosen["SiteFirewallArn"]:
         return
     try:
-        now = deployment.asked_again().status
+        now = describe(deployment.stack)
         # The SAM CLI can end before the stack is done, as when credentials expire: its distribution needs the firewall.
-        if now.endswith("_IN_PROGRESS") and now != NOT_CONFIRMED:
+        if now and now["StackStatus"].endswith("_IN_PROGRESS") and now["StackStatus"] != NOT_CONFIRMED:
             return
         if deployment.present.get("SiteFirewallArn"):
             neighbours.make_firewall(chosen | deployment.present)
         else:
-            neighbours.delete(neighbours.firewall)
+            delete(neighbours.firewall, EAST)
     except (BotoCoreError, ClientError, SystemExit) as error:
         # What ended the deployment is raised, not this. Before a SystemExit, the AWS CLI has said why.
         why = "" if isinstance(error, SystemExit) else f": {error}"
@@ -111,67 +145,6 @@ def take_back_the_firewall(deployment: Deployment, chosen: dict[str, str], neigh
             "It stays, with the limits of this deployment, and costs by the month. Run the same command again. Or "
             f"remove all of {deployment.stack}: make teardown ENV={deployment.environment} CONFIRM={deployment.stack}"
         )
-
-
-def ask_for_email(deployment: Deployment, chosen: dict[str, str]) -> None:
-    """Ask where alarms of production should be sent, if it is not known from before."""
-    if deployment.environment != PRODUCTION or chosen["AlarmEmail"]:
-        return
-    address = input("Where should alarms be sent? An email address: ").strip() if sys.stdin.isatty() else ""
-    if "@" not in address:
-        raise SystemExit(
-            "Production needs somebody who gets its alarms: "
-            f'make deploy ENV={PRODUCTION} PARAMETERS="AlarmEmail=you@example.com". It is kept for later deployments.'
-        )
-    chosen["AlarmEmail"] = address
-    chosen["Chosen"] = ",".join(sorted({*chosen["Chosen"].split(","), "AlarmEmail"} - {""}))
-
-
-def functions(deployment: Deployment) -> list[str]:
-    """Return the names of the functions in the present stack that have reservations."""
-    if not deployment.description:
-        return []
-    bounded = {"GatewayFunction", "ProcessorFunction", "JobFunction", "MeasureFunction"}
-    return [name for logical_id, _, name in resources(deployment.stack) if logical_id in bounded and name]
-
-
-def deploy(deployment: Deployment, chosen: dict[str, str], region: str, registry: str) -> None:
-    """Let SAM deploy what is built. Without a terminal, nobody is asked to confirm.
-
-    Raises SystemExit if that fails, or if a person says no.
-    """
-    command = [str(TOOLS / "sam"), "deploy", "--config-env", deployment.environment, "--region", region]
-    command += ["--image-repository", registry]
-    if not sys.stdin.isatty():
-        command += ["--no-confirm-changeset"]
-    # All of them: of what is left out, CloudFormation keeps the value, and a new default would reach no stack. The SAM
-    # CLI takes an empty value between quotation marks only.
-    run([*command, "--parameter-overrides", *(f'{name}="{value}"' for name, value in chosen.items())])
-    if not is_deployed(deployment, chosen["Release"]):
-        raise SystemExit("The changes were not confirmed: nothing is deployed, and the page is not changed either.")
-
-
-def is_deployed(deployment: Deployment, wanted: str) -> bool:
-    """Return whether the stack has the release. If a person says no to the SAM CLI, it ends as if it had deployed."""
-    now = deployment.asked_again()
-    return now.status != NOT_CONFIRMED and now.present.get("Release") == wanted
-
-
-def finish(deployment: Deployment, chosen: dict[str, str], neighbours: Neighbours) -> None:
-    """Do what comes after the stack: old versions, what watches from outside, and protection."""
-    keep_two(deployment)
-    if chosen["Monitoring"] == "on" and chosen["AlarmEmail"]:
-        neighbours.make_watch(chosen, outputs(deployment.stack))
-    else:
-        neighbours.delete(neighbours.watch)
-    if deployment.environment == PRODUCTION:
-        cloudformation = boto3.client("cloudformation")
-        cloudformation.update_termination_protection(StackName=deployment.stack, EnableTerminationProtection=True)
-
-
-def tell(sentence: str) -> None:
-    """Tell a person what has happened."""
-    print(sentence, file=sys.stderr)  # noqa: T201 - as it says
 
 
 if __name__ == "__main__":

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import ClientError
 
 from deployment.stack import REPOSITORY, describe, outputs
 
@@ -21,27 +19,16 @@ LOG_ROLE_STACK = "api-gateway-logs"
 EAST = "us-east-1"
 
 
-@dataclass(frozen=True)
 class Neighbours:
-    """The stacks beside `stack`. Those in us-east-1 have the region of the deployment in their names."""
+    """The stacks beside `stack`: with the registry, the firewall of CloudFront, and what watches from outside."""
 
-    stack: str
-    region: str
-
-    @property
-    def firewall(self) -> str:
-        """The name of the stack with the firewall of CloudFront."""
-        return f"{self.stack}-{self.region}-firewall"
-
-    @property
-    def watch(self) -> str:
-        """The name of the stack with the check from outside and the budget."""
-        return f"{self.stack}-{self.region}-watch"
-
-    @property
-    def images(self) -> str:
-        """The name of the stack with the registry."""
-        return f"{self.stack}-images"
+    def __init__(self, stack: str, region: str) -> None:
+        """Name them. Those in us-east-1 have the region of the deployment in their names."""
+        self.stack = stack
+        self.region = region
+        self.images = f"{stack}-images"
+        self.firewall = f"{stack}-{region}-firewall"
+        self.watch = f"{stack}-{region}-watch"
 
     def make_registry(self) -> str:
         """Make or update the registry for the image of the functions, and return its address."""
@@ -57,7 +44,7 @@ class Neighbours:
         return outputs(self.firewall, EAST)["Arn"]
 
     def make_watch(self, parameters: Mapping[str, str], found: Mapping[str, str]) -> None:
-        """Make or update what watches from outside. found: the outputs of the deployment."""
+        """Make or update the check from outside and the budget. found: the outputs of the deployment."""
         address = found.get("PageUrl") or found["ApiUrl"]
         host, _, stage = address.removeprefix("https://").partition("/")
         make_stack(
@@ -72,15 +59,16 @@ class Neighbours:
             Distribution=found.get("PageDistribution", ""),
         )
 
-    def delete(self, name: str, region: str = EAST) -> None:
-        """Delete one of the stacks, if it is there."""
-        boto3.client("cloudformation", region_name=region).delete_stack(StackName=name)
-
     def delete_all(self) -> None:
-        """Delete all of them."""
-        self.delete(self.watch)
-        self.delete(self.firewall)
-        self.delete(self.images, self.region)
+        """Delete those that are there."""
+        delete(self.watch, EAST)
+        delete(self.firewall, EAST)
+        delete(self.images, self.region)
+
+
+def delete(stack: str, region: str) -> None:
+    """Delete a stack, if it is there."""
+    boto3.client("cloudformation", region_name=region).delete_stack(StackName=stack)
 
 
 def make_stack(template: object, stack: str, region: str, **parameters: str) -> None:
@@ -92,20 +80,21 @@ def make_stack(template: object, stack: str, region: str, **parameters: str) -> 
     run([*command, *(["--parameter-overrides", *given] if given else [])])
 
 
-def delete_failed(stack: str, region: str) -> bool:
+def delete_failed(stack: str, region: str) -> None:
     """Delete a stack that could not be made. It holds nothing but its events, and cannot be updated."""
-    try:
-        status = describe(stack, region)["StackStatus"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return False
-        raise
-    if status not in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
-        return False
-    client = boto3.client("cloudformation", region_name=region)
-    client.delete_stack(StackName=stack)
-    client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 5})
-    return True
+    found = describe(stack, region)
+    if found and found["StackStatus"] in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+        delete(stack, region)
+        client = boto3.client("cloudformation", region_name=region)
+        client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 5})
+
+
+def chosen_region() -> str:
+    """Return the region of the environment or the profile. Raises SystemExit if there is none."""
+    region = boto3.Session().region_name
+    if not region:
+        raise SystemExit("No region is chosen. Set AWS_REGION, or `region` in your AWS profile.")
+    return region
 
 
 def run(command: list[str]) -> None:

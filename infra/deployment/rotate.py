@@ -23,8 +23,8 @@ def main(environment: str, *given: str) -> None:
     deployment = Deployment.read(environment, given)
     signing = new_version(deployment.name_of("SecretKey"))
     # CloudFront's is there only with a page.
-    origin = deployment.find("OriginSecret")
-    deploy(environment, *given, f"SecretVersions={signing},{new_version(origin) if origin else FIRST}")
+    origin = [new_version(secret) for secret in deployment.names("OriginSecret")] or [FIRST]
+    deploy(environment, *given, f"SecretVersions={','.join([signing, *origin])}")
 
 
 def new_version(secret: str) -> str:

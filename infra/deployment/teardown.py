@@ -7,21 +7,20 @@ STACK: the name of its stack, as a confirmation, which production needs.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import boto3
-from botocore.exceptions import ClientError
 
-from deployment.deploy import PRODUCTION, chosen_region
-from deployment.keys import Keys
-from deployment.neighbours import LOG_ROLE_STACK, TOOLS, Neighbours, delete_failed, run
-from deployment.publish_page import delete
+from deployment import keys
+from deployment.deploy import PRODUCTION
+from deployment.neighbours import LOG_ROLE_STACK, TOOLS, Neighbours, chosen_region, delete_failed, run
 from deployment.stack import Deployment, resources
 from deployment.uploads import POLICY, ROLE, let_uploads_work
 
 
 def main(environment: str, confirmed: str = "") -> None:
     """Remove a deployment. Raises SystemExit with a sentence for a person if that is not to be done."""
-    deployment = Deployment.read(environment, [])
+    deployment = Deployment.read(environment)
     stack, region = deployment.stack, chosen_region()
     if environment == PRODUCTION and confirmed != stack:
         raise SystemExit(f"This deletes {stack} and all it has. If you mean it: make teardown ENV=prod CONFIRM={stack}")
@@ -41,25 +40,22 @@ def prepare(stack: str) -> None:
     boto3.client("cloudformation").update_termination_protection(StackName=stack, EnableTerminationProtection=False)
     found = list(resources(stack))
     names = {logical_id: name for logical_id, _, name in found}
-    if names.get(ROLE) and names.get(POLICY):
+    if {ROLE, POLICY} <= names.keys():
         let_uploads_work(names[ROLE], names[POLICY])
+    client = boto3.client("apigateway")
     for _, kind, name in found:
-        if kind == "AWS::S3::Bucket" and name:
+        if kind == "AWS::S3::Bucket":
             empty(name)
-        if kind == "AWS::ApiGateway::UsagePlan" and name:
-            keys = Keys(boto3.client("apigateway"), name, "")
-            # By hand, several keys of one name can be made. They end together.
-            for each in {key.name for key in keys}:
-                keys.end(each)
+        if kind == "AWS::ApiGateway::UsagePlan":
+            for key in keys.of_plan(client, name):
+                keys.end(client, name, key)
 
 
-def empty(bucket: str) -> None:
+def empty(name: str) -> None:
     """Delete every object of a bucket. One that is gone is empty, too."""
-    try:
-        delete(boto3.client("s3"), bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchBucket":
-            raise
+    bucket = boto3.resource("s3").Bucket(name)
+    with suppress(bucket.meta.client.exceptions.NoSuchBucket):
+        bucket.objects.all().delete()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Usage: PYTHONPATH=infra python -m deployment.uploads ENV
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import boto3
 
@@ -16,15 +17,14 @@ ROLE, POLICY = "GatewayFunctionRole", "UploadsStopped"
 
 def main(environment: str) -> None:
     """Give the gateway its right to upload back."""
-    deployment = Deployment.read(environment, [])
+    deployment = Deployment.read(environment)
     let_uploads_work(deployment.name_of(ROLE), deployment.name_of(POLICY))
 
 
 def let_uploads_work(role: str, policy: str) -> None:
     """Remove what the brake has added to a role, if it has."""
     iam = boto3.client("iam")
-    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    if policy in {each["PolicyArn"] for each in attached}:
+    with suppress(iam.exceptions.NoSuchEntityException):
         iam.detach_role_policy(RoleName=role, PolicyArn=policy)
 
 

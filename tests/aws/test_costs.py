@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from deployment.stack import Deployment
+from deployment.stack import Deployment, defaults
 from tests.aws.test_bounds import PAGE_FILE_BYTES
 from tests.aws.translation import REPOSITORY
 from tests.test_deployment import TEMPLATE
@@ -38,8 +38,7 @@ def usd(name: str, amount: float) -> float:
 
 
 def parameters(environment: str) -> dict[str, str]:
-    defaults = {name: str(each["Default"]) for name, each in TEMPLATE["Parameters"].items()}
-    return defaults | Deployment.read(environment, []).configured
+    return defaults() | Deployment.read(environment).configured
 
 
 def functions(chosen: dict[str, str]) -> float:
@@ -148,12 +147,3 @@ def test_the_table_of_parameters_is_the_templates() -> None:
     ]
     in_template = [(name, str(each["Default"]), each["Description"]) for name, each in TEMPLATE["Parameters"].items()]
     assert documented == in_template, "docs/aws-parameters.md"
-
-
-def test_the_commands_in_the_checklist_and_the_document_are_targets_of_the_makefile() -> None:
-    makefile = (REPOSITORY / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z0-9]+):", makefile, re.MULTILINE))
-    for name in ("docs/aws.md", "infra/checklist.md", ".github/workflows/deploy.yml"):
-        used = set(re.findall(r"(?:`|run: |^)make ([a-z0-9]+)", (REPOSITORY / name).read_text(), re.MULTILINE))
-        assert used
-        assert used <= targets, name

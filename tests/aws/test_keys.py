@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from deployment.keys import Keys, main
+from deployment.keys import main, make, of_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[APIGatewayClient]:
         yield boto3.client("apigateway")
 
 
-def stack(outputs: dict[str, str]) -> None:
-    """A deployment with these outputs."""
+def deploy(**outputs: str) -> None:
+    """Make the stack of a deployment with these outputs."""
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()} or {"Nothing": {"Value": "0"}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
     boto3.client("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(template))
 
@@ -42,7 +42,7 @@ def stack(outputs: dict[str, str]) -> None:
 def plan(client: APIGatewayClient) -> str:
     """A deployment with a usage plan."""
     made = client.create_usage_plan(name="plan")["id"]
-    stack({"UsagePlan": made})
+    deploy(UsagePlan=made)
     return made
 
 
@@ -62,10 +62,12 @@ def test_a_key_is_made_in_the_usage_plan_and_printed_alone(
 def test_the_list_has_names_and_ids_and_no_key(
     client: APIGatewayClient, plan: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = [Keys(client, plan, f"{STACK}-").make(name) for name in ("alice", "bob")]
+    values = [make(client, plan, f"{STACK}-{name}") for name in ("alice", "bob")]
     main("default")
     printed = capsys.readouterr().out
-    assert [line.split()[1] for line in printed.splitlines()] == ["alice", "bob"]
+    assert [line.split() for line in printed.splitlines()] == [
+        [key, name.removeprefix(f"{STACK}-")] for key, name in of_plan(client, plan).items()
+    ]
     assert not any(value in printed for value in values)
 
 
@@ -73,29 +75,26 @@ def test_a_key_that_is_ended_is_gone(client: APIGatewayClient, plan: str) -> Non
     main("default", "alice")
     main("default", "bob")
     main("default", "alice", "end")
-    assert [key.name for key in Keys(client, plan, f"{STACK}-")] == ["bob"]
+    assert list(of_plan(client, plan).values()) == [f"{STACK}-bob"]
     assert [key["name"] for key in client.get_api_keys()["items"]] == [f"{STACK}-bob"]
 
 
-def test_a_name_is_given_once(client: APIGatewayClient, plan: str) -> None:
+@pytest.mark.usefixtures("plan")
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["alice"], r"alice already\. To end it: make key ENV=default NAME=alice END=1"),
+        (["carol", "end"], "There is no key carol"),
+        *(([name], "The name of a key") for name in ("two words", "a/b", "x" * 65, "ä")),
+    ],
+)
+def test_a_name_that_is_taken_unknown_or_makes_trouble_is_a_sentence(
+    client: APIGatewayClient, arguments: list[str], sentence: str
+) -> None:
     main("default", "alice")
-    with pytest.raises(SystemExit, match=r"alice already\. To end it: make key ENV=default NAME=alice END=1"):
-        main("default", "alice")
-    assert [key.name for key in Keys(client, plan, f"{STACK}-")] == ["alice"]
-
-
-@pytest.mark.usefixtures("plan")
-@pytest.mark.parametrize("name", ["two words", "a/b", "x" * 65, "ä"])
-def test_a_name_that_makes_trouble_is_refused(client: APIGatewayClient, name: str) -> None:
-    with pytest.raises(SystemExit, match="The name of a key"):
-        main("default", name)
-    assert client.get_api_keys()["items"] == []
-
-
-@pytest.mark.usefixtures("plan")
-def test_a_key_that_does_not_exist_cannot_be_ended() -> None:
-    with pytest.raises(SystemExit, match="There is no key carol"):
-        main("default", "carol", "end")
+    with pytest.raises(SystemExit, match=sentence):
+        main("default", *arguments)
+    assert [key["name"] for key in client.get_api_keys()["items"]] == [f"{STACK}-alice"]
 
 
 def test_a_key_that_finds_no_plan_is_taken_back(client: APIGatewayClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +104,12 @@ def test_a_key_that_finds_no_plan_is_taken_back(client: APIGatewayClient, monkey
     # moto knows no such error.
     monkeypatch.setattr(client, "create_usage_plan_key", fail)
     with pytest.raises(ClientError):
-        Keys(client, "gone", "").make("alice")
+        make(client, "gone", "alice")
     assert client.get_api_keys()["items"] == []
 
 
 @pytest.mark.usefixtures("client")
 def test_a_deployment_without_keys_says_how_to_want_them() -> None:
-    stack({})
+    deploy(ApiUrl="https://example.com")
     with pytest.raises(SystemExit, match='make deploy ENV=default PARAMETERS="Access=keys"'):
         main("default", "alice")

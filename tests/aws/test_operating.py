@@ -6,53 +6,45 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from gateway.http import request_log
-from tests.aws.test_bounds import PARAMETERS, alarms, distribution, template
-from tests.aws.translation import REPOSITORY, deployed, of_type
+from tests.aws.test_bounds import alarms, distribution
+from tests.aws.translation import PARAMETERS, REPOSITORY, deployed, of_type, section
 from tests.gateway.driver import Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
-def test_the_api_and_every_function_are_traced() -> None:
+def test_the_api_and_every_function_are_traced_and_the_api_is_logged_by_default() -> None:
     (stage,) = of_type(deployed(), "AWS::ApiGateway::Stage").values()
     assert stage["Properties"]["TracingEnabled"] is True
+    assert stage["Properties"]["AccessLogSetting"]["Fn::If"][0] == "MonitoringOn"
+    assert PARAMETERS["Monitoring"]["Default"] == "on"
     functions = of_type(deployed(), "AWS::Lambda::Function")
     assert len(functions) >= 5
     assert {each["Properties"]["TracingConfig"]["Mode"] for each in functions.values()} == {"Active"}
 
 
-def test_the_api_is_logged_by_default() -> None:
-    assert PARAMETERS["Monitoring"]["Default"] == "on"
-    (stage,) = of_type(deployed(), "AWS::ApiGateway::Stage").values()
-    assert stage["Properties"]["AccessLogSetting"]["Fn::If"][0] == "MonitoringOn"
-
-
-@pytest.fixture
-def line() -> Iterator[dict[str, Any]]:
-    """A line of the gateway's log, of a request with a problem."""
+def test_the_saved_queries_ask_for_fields_that_the_log_has() -> None:
     gateway = Gateway()
     gateway.get("/nothing")
     [line] = gateway.log()
-    yield line
     gateway.close()
-
-
-def test_the_saved_queries_ask_for_fields_that_the_log_has(line: dict[str, Any]) -> None:
-    queries = of_type(template("monitoring.yaml"), "AWS::Logs::QueryDefinition")
+    queries = of_type(section("infra/monitoring.yaml"), "AWS::Logs::QueryDefinition")
     text = "\n".join(each["Properties"]["QueryString"] for each in queries.values())
     asked = set(re.findall(r"extra_info\.(\w+)", text))
     assert len(asked) >= 6
     assert asked <= line["extra_info"].keys()
     assert {"request_id", "message", "name"} <= line.keys()
     assert f'message = "{line["message"]}"' in text
+    one = section("infra/monitoring.yaml")["OneRequest"]["Properties"]
+    assert one["LogGroupNames"] == [{"Ref": "GatewayLogGroup"}, {"Ref": "ProcessorLogGroup"}]
+    assert "request_id" in one["QueryString"]
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_the_gateway_sends() -> None:
@@ -62,7 +54,7 @@ def test_alarms_and_dashboard_look_at_metrics_that_the_gateway_sends() -> None:
     watched = {each["MetricName"] for each in own if each.get("Namespace") == request_log.METRICS_NAMESPACE}
     assert watched == {"CacheErrors", "InternalErrors"}
     assert watched <= sent
-    body = template("monitoring.yaml")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = section("infra/monitoring.yaml")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = set(re.findall(r'"ImageIntensity", "(\w+)"', body)) | set(re.findall(r'"\.", "(Cache\w+)"', body))
     assert {"CacheHits", "CacheMisses", "ProcessorTime", "InternalErrors"} <= shown <= sent
 
@@ -72,7 +64,7 @@ def test_the_domain_and_its_certificate_are_cloudfronts() -> None:
     assert distribution()["Aliases"] == {"Fn::If": ["DomainGiven", [{"Ref": "DomainName"}], nothing]}
     certificate = distribution()["ViewerCertificate"]["Fn::If"][1]
     assert certificate["AcmCertificateArn"] == {"Ref": "CertificateArn"}
-    records = of_type(template("site.yaml"), "AWS::Route53::RecordSet").values()
+    records = of_type(section("infra/site.yaml"), "AWS::Route53::RecordSet").values()
     assert {each["Properties"]["Type"] for each in records} == {"A", "AAAA"}
     assert {each["Properties"]["Name"]["Ref"] for each in records} == {"DomainName"}
 

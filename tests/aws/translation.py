@@ -1,4 +1,4 @@
-"""template.yaml as CloudFormation gets it: put through the SAM translator, which the SAM CLI brings."""
+"""The templates, and template.yaml as CloudFormation gets it: put through the SAM CLI's translator."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import cache
 from json import dumps, loads
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.support import missing
 
@@ -28,20 +30,43 @@ print(json.dumps(yaml_parse(validator.get_translated_template_if_valid())))
 """
 
 
+class Functions(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as its long ones."""
+
+
+def long_form(loader: Functions, tag: str, node: yaml.Node) -> dict[str, object]:
+    name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+Functions.add_multi_constructor("!", long_form)
+
+
+@cache
+def section(template: str, name: str = "Resources") -> dict[str, dict[str, Any]]:
+    """A section of a template, as it is written."""
+    content = yaml.load((REPOSITORY / template).read_text(), Functions)  # noqa: S506 - a safe one
+    found: dict[str, dict[str, Any]] = content[name]
+    return found
+
+
+PARAMETERS = section("template.yaml", "Parameters")
+
+
 def translate(template: str, parameters: dict[str, str]) -> dict[str, Any]:
     """The plain CloudFormation template that SAM makes of `template`. Skips where the SAM CLI is missing."""
     if not PYTHON.exists():
         missing("the SAM CLI (make check installs it)")
     given = dumps({"template": template, "parameters": parameters})
     # A bare environment: nothing here may ask AWS.
-    done = subprocess.run(
-        [str(PYTHON), "-c", PROGRAM],
-        input=given,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"HOME": "/nonexistent"},
-    )
+    nowhere = {"HOME": "/nonexistent"}
+    command = [str(PYTHON), "-c", PROGRAM]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, env=nowhere)
     assert done.returncode == 0, done.stderr
     translated: dict[str, Any] = loads(done.stdout)
     return translated
@@ -50,12 +75,11 @@ def translate(template: str, parameters: dict[str, str]) -> dict[str, Any]:
 @cache
 def deployed(**parameters: str) -> dict[str, dict[str, Any]]:
     """The resources of template.yaml with these parameters, by their logical ids."""
-    resources: dict[str, dict[str, Any]] = translate((REPOSITORY / "template.yaml").read_text(), parameters)[
-        "Resources"
-    ]
+    template = (REPOSITORY / "template.yaml").read_text()
+    resources: dict[str, dict[str, Any]] = translate(template, parameters)["Resources"]
     return resources
 
 
 def of_type(resources: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     """The resources of one type, by their logical ids."""
-    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
+    return {name: resource for name, resource in resources.items() if resource.get("Type") == kind}

@@ -118,8 +118,8 @@ def deployed(folder: Path, *parameters: str) -> Iterator[str]:
         environment = {**AWS, "AWS_ENDPOINT_URL": endpoint}
         run(str(TOOLS / "aws"), "s3", "mb", "s3://artifacts", environment=environment)
         deploy(environment, folder, *parameters)
-        publish = (sys.executable, "infra/deployment/publish_page.py", STACK)
-        run(*publish, environment=environment)
+        publish = (sys.executable, "-m", "deployment.publish_page", STACK)
+        run(*publish, environment={**environment, "PYTHONPATH": "infra"})
         url = address_of(endpoint)
         wait_until_ready(url)
         yield url

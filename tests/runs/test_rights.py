@@ -7,11 +7,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from intensity.runs.request import Request
 from intensity.sources.listing import Source
-from tests.aws.test_translation import Functions
+from tests.aws.translation import section
 from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
 from tests.test_deployment import REPOSITORY, template
 
@@ -135,7 +134,7 @@ def built(value: Any, buckets: str) -> Any:  # noqa: ANN401 - of CloudFormation
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 @pytest.mark.parametrize("names", ["photos", "photos,my.scans,x-1"])
 def test_the_buckets_that_may_be_read_are_those_that_were_named_in_every_partition(names: str, partition: str) -> None:
-    roles = yaml.load(RUNS.read_text(), Functions)["Resources"]  # noqa: S506 - a safe one
+    roles = section("infra/runs.yaml")
     for role in ("PlanRole", "MeasureRole"):
         [_, policy, _] = roles[role]["Properties"]["Policies"][1]["Fn::If"]
         objects, buckets = [built(statement["Resource"], names) for statement in policy["PolicyDocument"]["Statement"]]
