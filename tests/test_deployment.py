@@ -74,8 +74,8 @@ def assert_is_the_contracts(status: int, headers: set[str], body: str, request_i
     assert {"Access-Control-Allow-Origin", "X-Request-ID"} <= headers
 
 
-def test_every_answer_of_api_gateways_own_is_written_out() -> None:
-    assert {*RESPONSES, "MISSING_AUTHENTICATION_TOKEN"} == RESPONSE_TYPES
+# What would help who is refused, and the page's sign to ask for a key.
+ASKED_FOR = {"INVALID_API_KEY": "'ApiKey'", "UNAUTHORIZED": "'Bearer'"}
 
 
 @pytest.mark.parametrize("kind", sorted(RESPONSES))
@@ -88,16 +88,8 @@ def test_an_answer_of_api_gateways_own_is_a_problem_of_the_contract(kind: str) -
     assert headers["Access-Control-Expose-Headers"] == f"'{', '.join(EXPOSED_HEADERS)}'"
     assert ("Retry-After" in headers) == (response["StatusCode"] in {"429", "503"})
     assert headers.get("WWW-Authenticate") == ASKED_FOR.get(kind)
-
-
-@pytest.mark.parametrize("kind", sorted(RESPONSES))
-def test_an_answer_of_api_gateways_own_has_no_limit_in_it_which_a_parameter_could_change(kind: str) -> None:
-    detail = loads(RESPONSES[kind]["ResponseTemplates"]["application/json"])["detail"]
-    assert not re.search(r"\d", detail)
-
-
-# What would help who is refused, and the page's sign to ask for a key.
-ASKED_FOR = {"INVALID_API_KEY": "'ApiKey'", "UNAUTHORIZED": "'Bearer'"}
+    # It has no limit in it, which a parameter could change.
+    assert not re.search(r"\d", loads(body)["detail"])
 
 
 @pytest.mark.parametrize("response", UNSIGNED, ids=["with IAM", "else"])
@@ -109,7 +101,8 @@ def test_the_answer_to_a_request_that_is_not_signed_is_a_problem_of_the_contract
     assert headers["Access-Control-Expose-Headers"] == f"'{', '.join(EXPOSED_HEADERS)}'"
 
 
-def test_a_missing_key_has_the_same_answer_on_aws_and_elsewhere() -> None:
+def test_every_answer_of_api_gateways_own_is_written_out_and_a_missing_key_has_the_same_elsewhere() -> None:
+    assert {*RESPONSES, "MISSING_AUTHENTICATION_TOKEN"} == RESPONSE_TYPES
     refusal = RESPONSES["INVALID_API_KEY"]
     problem = loads(refusal["ResponseTemplates"]["application/json"])
     assert problem["detail"] == PROBLEM_TYPES[ProblemCode.FORBIDDEN].detail
@@ -146,13 +139,8 @@ def test_nginx_adds_the_headers_of_the_page_that_the_local_server_has() -> None:
 SETTINGS = {names(field)[0]: field for field in Settings.model_fields.values()}
 FUNCTION_VARIABLES = RESOURCES["GatewayFunction"]["Properties"]["Environment"]["Variables"]
 # The function has these, and they are not settings of ours.
-FOREIGN = {
-    "AWS_ENDPOINT_URL_LAMBDA",
-    "AWS_ENDPOINT_URL_S3",
-    "MALLOC_MMAP_THRESHOLD_",
-    "MALLOC_TRIM_THRESHOLD_",
-    "RELEASE",
-}
+FOREIGN = {f"AWS_ENDPOINT_URL_{service}" for service in ("LAMBDA", "S3")}
+FOREIGN |= {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "RELEASE"}
 # Nobody would change these on AWS.
 AS_BY_DEFAULT = {"CACHE_TTL_SECONDS", "POWERTOOLS_LOG_LEVEL", "REFUSAL_TTL_SECONDS"}
 
@@ -307,21 +295,17 @@ def test_cloudfront_adds_the_security_headers_that_the_gateway_has() -> None:
         "X-Frame-Options": "DENY",
         "Referrer-Policy": "no-referrer",
     }
-    for added in header_policies().values():
+    policies = header_policies()
+    for added in policies.values():
         assert added["ContentTypeOptions"] == {"Override": True}
         assert added["FrameOptions"] == {"FrameOption": HEADERS["X-Frame-Options"], "Override": True}
         assert added["ReferrerPolicy"] == {"ReferrerPolicy": HEADERS["Referrer-Policy"], "Override": True}
         assert added["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
-
-
-def test_the_policy_of_the_page_is_the_same_everywhere() -> None:
-    on_cloudfront = header_policies()["PageHeaders"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    on_cloudfront = policies["PageHeaders"]["ContentSecurityPolicy"]["ContentSecurityPolicy"]
     # Only there everything has HTTPS.
     assert on_cloudfront == page_policy("${UploadOrigin}") + "; upgrade-insecure-requests"
-
-
-def test_cloudfront_leaves_the_policy_of_the_documentation_to_the_gateway() -> None:
-    assert "ContentSecurityPolicy" not in header_policies()["ApiHeaders"]
+    # That of the documentation is the gateway's.
+    assert "ContentSecurityPolicy" not in policies["ApiHeaders"]
 
 
 def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_gateway() -> None:
@@ -333,14 +317,8 @@ def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_ga
 def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
     site = template("infra/site.yaml")["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
     patterns = [behavior["PathPattern"].replace("*", ".*") for behavior in site["CacheBehaviors"]]
-
     settings = Settings.load({})
-    app = create_app(
-        settings,
-        cache=NoCache(),
-        processor=InProcessProcessor(),
-        logger=make_logger(settings),
-    )
+    app = create_app(settings, cache=NoCache(), processor=InProcessProcessor(), logger=make_logger(settings))
     paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/docs/swagger-ui.css"]
     assert "/intensity" in paths
     for path in paths:
