@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from intensity import names
 from intensity.rows import Method
-from intensity.runs.layout import Layout, part_name, write_part
+from intensity.runs.layout import PLAN, Layout, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.request import Request
 from intensity.sources.listing import Source
@@ -125,12 +125,11 @@ def measure(s3: FolderS3, planned: dict[str, Any]) -> None:
     """Write the parts, with made-up rows."""
     layout = Layout("bench")
     method = Method(RunOptions().measuring, planned["version"]).values()
-    with s3.file(layout.plan).open() as lines:
+    with s3.file(layout.result(PLAN)).open() as lines:
         for line in lines:
             batch = json.loads(line)
             rows = [row(names.written(read_entry(entry).name), method) for entry in batch["objects"]]
-            part = write_part(part_name(batch["n"]), planned["method"], rows, {}, seconds=9.0)
-            s3.file(layout.part(planned["method"], batch["n"])).write_bytes(part)
+            s3.file(layout.part(planned["method"], batch["n"])).write_bytes(write_part(rows, {}, seconds=9.0))
 
 
 def row(path: str, method: dict[str, Any]) -> str:

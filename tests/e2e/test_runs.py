@@ -20,7 +20,7 @@ from PIL import Image
 
 from intensity.runs.layout import read_part_name
 from tests.e2e.engines import AWS, STACK
-from tests.runs.images import png
+from tests.runs.images import gray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("engine", ["deployed"], indirect=True)
 # A page of a listing has a thousand.
-SOUND = {f"many/{number:04d}.png": png(number % 256, (8 + number % 5, 8)) for number in range(1190)}
-DAMAGED = {f"many/damaged-{number}.png": png(100, (40, 40))[: 40 + number] for number in range(4)}
+SOUND = {f"many/{number:04d}.png": gray(number % 256, (8 + number % 5, 8)) for number in range(1188)}
+SOUND |= {"many/a.webp": gray(77, form="WEBP"), "many/a.tif": gray(88, form="TIFF")}
+FORMATS = ("--formats", "PNG,JPEG,WEBP,TIFF")
+DAMAGED = {f"many/damaged-{number}.png": gray(100, (40, 40))[: 40 + number] for number in range(4)}
 KILLER = "many/killer.jpg"
 # In a list: they are found out only when they are read.
 MISSING = [f"many/missing-{number}.png" for number in range(2)]
@@ -129,7 +131,7 @@ def runs(engine: Engine, tmp_path: Path) -> Runs:
         # Of another account, whose number is the key.
         stranger = found.client("s3", aws_access_key_id="222222222222")
         stranger.create_bucket(Bucket="strangers", CreateBucketConfiguration=region)
-        stranger.put_object(Bucket="strangers", Key=FORBIDDEN, Body=png(1))
+        stranger.put_object(Bucket="strangers", Key=FORBIDDEN, Body=gray(1))
         found.bound()
     return found
 
@@ -161,20 +163,20 @@ def measured_here(folder: Path, files: Mapping[str, bytes]) -> set[str]:
     (folder / "many").mkdir()
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    command = [sys.executable, "-m", "intensity", "many", "-o", "here.csv", "--progress", "none"]
+    command = [sys.executable, "-m", "intensity", "many", "-o", "here.csv", "--progress", "none", *FORMATS]
     subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=240)
     return set((folder / "here.csv").read_text().splitlines())
 
 
 def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_file(runs: Runs) -> None:
     files = {**SOUND, **DAMAGED, EMPTY: b""}
-    runs.upload({**files, KILLER: killer(), CHANGED: png(1)})
+    runs.upload({**files, KILLER: killer(), CHANGED: gray(1)})
     named: list[dict[str, str]] = [{"bucket": "photos", "key": key} for key in MISSING]
     named += [{"bucket": "strangers", "key": FORBIDDEN}, {"bucket": "photos", "key": CHANGED, "etag": "0" * 32}]
     runs.upload({"lists/list.jsonl": "\n".join(map(json.dumps, named)).encode()})
 
     sources = ("s3://photos/many/", "--from", "s3://photos/lists/list.jsonl")
-    started = runs.command("start", *sources, "--name", "all", "--watch")
+    started = runs.command("start", *sources, *FORMATS, "--name", "all", "--watch")
     assert (started.returncode, started.stdout) == (1, "all\n"), started.stderr
     assert "1,200 objects" in started.stderr.splitlines()[0]
     fetched = runs.command("fetch", "all")
@@ -198,7 +200,7 @@ def test_every_one_of_1200_objects_has_the_row_that_the_command_gives_for_its_fi
 
 def test_a_run_that_was_canceled_in_the_middle_measures_the_rest_when_it_is_resumed(runs: Runs) -> None:
     # A batch takes some seconds, so that the command finds the run running.
-    runs.upload({f"half/{number:04d}.jpg": png(number % 256) if number % 10 else slow() for number in range(HALF)})
+    runs.upload({f"half/{number:04d}.jpg": gray(number % 256) if number % 10 else slow() for number in range(HALF)})
     # AWS stops the children of a canceled run. MiniStack lets them run on, and a child that finds no free function ends
     # at once, which on AWS would wait. So two batches or some more are measured, and the others are not.
     with runs.functions(CHILDREN - 1):

@@ -6,9 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from intensity.runs.options import RunOptions
 from intensity.runs.request import Request
@@ -16,29 +14,20 @@ from intensity.sources.listing import Source
 from runs.measure import measure_batch
 from runs.plan import Planning
 from runs.reduce import Reduction
-from tests.runs.images import png
+from tests.runs.images import gray
+from tests.sources.conftest import s3
+
+__all__ = ["s3"]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from types_boto3_s3 import S3Client
 
 PHOTOS, RESULTS = "photos", "results"
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """An S3 in memory."""
-    for name, value in {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=PHOTOS)
-        client.create_bucket(Bucket=RESULTS)
-        yield client
+# The most objects of a batch: what is done with more is the same, and takes longer.
+SIZE = 4
 
 
 class Run:
@@ -94,7 +83,8 @@ class Run:
 
 
 @pytest.fixture
-def run(s3: S3Client, tmp_path: Path) -> Run:
+def run(s3: S3Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr("runs.batches.BATCH_OBJECTS", SIZE)
     return Run(s3, tmp_path)
 
 
@@ -104,7 +94,7 @@ def upload(s3: S3Client) -> Callable[..., None]:
 
     def put(values: dict[str, int], **arguments: str) -> None:
         for key, value in values.items():
-            s3.put_object(Bucket=PHOTOS, Key=key, Body=png(value), **arguments)  # type: ignore[arg-type]
+            s3.put_object(Bucket=PHOTOS, Key=key, Body=gray(value), **arguments)  # type: ignore[arg-type]
 
     return put
 

@@ -9,8 +9,8 @@ from PIL import Image
 
 
 @cache
-def png(value: int, size: tuple[int, int] = (4, 3)) -> bytes:
-    """A PNG whose average intensity is `value`."""
+def gray(value: int, size: tuple[int, int] = (4, 3), form: str = "PNG") -> bytes:
+    """An image whose average intensity is `value`."""
     data = BytesIO()
-    Image.new("L", size, value).save(data, "PNG")
+    Image.new("L", size, value).save(data, form, lossless=True)
     return data.getvalue()

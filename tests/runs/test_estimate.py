@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from intensity.runs import estimate
@@ -44,10 +42,6 @@ def test_a_million_objects_of_a_megabyte_cost_what_was_computed_by_hand() -> Non
     assert 4 < guess.minutes < 7
 
 
-def test_more_time_costs_more() -> None:
+def test_more_time_costs_more_and_no_object_nothing() -> None:
     assert cost_of(1000.0, 1000) > cost_of(10.0, 1000) > 0
-
-
-def test_nothing_costs_next_to_nothing() -> None:
     assert estimate.estimate(0, 0, 400).usd == 0
-    assert re.fullmatch(r"0\.\d+", str(estimate.estimate(0, 0, 400).minutes))

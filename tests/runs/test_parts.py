@@ -13,7 +13,7 @@ from intensity.runs.layout import RESULTS as FILES
 from intensity.runs.layout import RunError, write_part
 from intensity.runs.request import Request
 from runs.measure import write
-from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
+from tests.runs.conftest import PHOTOS, RESULTS, SIZE, one_by_one, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +23,8 @@ if TYPE_CHECKING:
     Upload = Callable[..., None]
     Damage = Callable[[bytes], bytes]
 
-# Small batches: what is done with them is the same, and sooner.
-SIZE = 4
 MANY = {f"many/{number:04d}.png": number for number in range(40, 40 + 2 * SIZE + 2)}
 NUMBERS = {f"s3://{PHOTOS}/{key}": value for key, value in MANY.items()}
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runs.batches.BATCH_OBJECTS", SIZE)
 
 
 def flipped(part: bytes, place: int) -> bytes:
@@ -44,7 +37,7 @@ def written_again(part: bytes, change: Callable[[list[str]], list[str]]) -> byte
     """A part with other lines and the right checksum of them: no damage, but a fault of whoever wrote it."""
     head, *lines = part.decode().splitlines(keepends=True)
     told = json.loads(head)
-    return write_part(told["part"], told["method"], change(lines), told["codes"])
+    return write_part(change(lines), told["codes"])
 
 
 DAMAGES: dict[str, Damage] = {
@@ -61,7 +54,6 @@ DAMAGES: dict[str, Damage] = {
     "empty": lambda _: b"",
     "no text": lambda _: b"\xff\x00\n",
     "other JSON": lambda _: b"[]\n",
-    "of another batch": lambda part: part.replace(b'"part": "000000"', b'"part": "000001"'),
     "rows in another order": lambda part: written_again(part, lambda lines: lines[::-1]),
     "a row too few": lambda part: written_again(part, lambda lines: lines[:-1]),
     "a row twice": lambda part: written_again(part, lambda lines: [*lines[:-1], lines[0]]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -58,61 +58,47 @@ def place(resource: str | dict[str, Any]) -> str:
     return resource.replace("${Results.Arn}", "results").replace("Results.Arn", "results").removesuffix("/*")
 
 
-@dataclass
-class Calls:
-    """What was called since, as actions and places."""
+@contextmanager
+def noting(run: Run, made: set[tuple[str, str]]) -> Iterator[None]:
+    """Note what is called meanwhile, as actions and places."""
 
-    made: set[tuple[str, str]] = field(default_factory=set)
-
-    def note(self, params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
+    def note(params: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
         action = ACTIONS[model.name]
         if "VersionId" in params:
             action += "Version"
         bucket = {RESULTS: "results", PHOTOS: "sources"}[params["Bucket"]]
         key = params.get("Key")
         beginning = "" if bucket == "sources" else str(key).partition("/")[0]
-        self.made.add((action, bucket if key is None else f"{bucket}/{beginning}"))
+        made.add((action, bucket if key is None else f"{bucket}/{beginning}"))
         if "CopySource" in params:
             # As the header has it: bucket and key.
-            self.made.add(("s3:GetObject", "/".join(params["CopySource"].split("/")[:2])))
+            made.add(("s3:GetObject", "/".join(params["CopySource"].split("/")[:2])))
+
+    run.s3.meta.events.register("before-parameter-build.s3", note)
+    yield
+    run.s3.meta.events.unregister("before-parameter-build.s3", note)
 
 
-@pytest.fixture
-def calls(run: Run, upload: Callable[..., None]) -> dict[str, set[tuple[str, str]]]:
-    """What each function calls in a run, one that resumes it, one since it, and one over all versions and a list."""
+def test_a_role_allows_what_its_function_calls_and_nothing_else(run: Run, upload: Callable[..., None]) -> None:
     upload({"a/1.png": 10, "a/2.png": 20})
     run.s3.put_object(Bucket=PHOTOS, Key="list.csv", Body=f"s3://{PHOTOS}/a/1.png\n".encode())
     run.s3.put_bucket_versioning(Bucket=PHOTOS, VersioningConfiguration={"Status": "Enabled"})
     upload({"a/2.png": 30})
-    found: dict[str, set[tuple[str, str]]] = {"Plan": set(), "Measure": set(), "Reduce": set()}
-    versions = request(
-        "versions", all_versions=True, sources=(*request().sources, Source("list", f"s3://{PHOTOS}/list.csv"))
-    )
-    requests = [request(), Request(run="first", resume=True), replace(request("second"), since="first"), versions]
+    listed = (*request().sources, Source("list", f"s3://{PHOTOS}/list.csv"))
+    requests = [request(), Request(run="first", resume=True), request("second", since="first")]
+    requests.append(request("versions", all_versions=True, sources=listed))
+    calls: dict[str, set[tuple[str, str]]] = {"Plan": set(), "Measure": set(), "Reduce": set()}
     for number, each in enumerate(requests):
-        planned = noted(run, found["Plan"], lambda each=each, number=number: run.planned(each, f"{each.run}-{number}"))  # type: ignore[misc]
+        with noting(run, calls["Plan"]):
+            planned = run.planned(each, f"{each.run}-{number}")
         todo = [single for batch in run.todo(planned) for single in one_by_one(batch)]
-        noted(run, found["Measure"], lambda planned=planned, todo=todo: run.measured(planned, todo))  # type: ignore[misc]
-        noted(run, found["Reduce"], lambda planned=planned: run.reduced(planned))  # type: ignore[misc]
-    return found
-
-
-def noted(run: Run, made: set[tuple[str, str]], call: Callable[[], Any]) -> Any:  # noqa: ANN401 - of any function
-    noting = Calls()
-    run.s3.meta.events.register("before-parameter-build.s3", noting.note)
-    answer = call()
-    run.s3.meta.events.unregister("before-parameter-build.s3", noting.note)
-    made |= noting.made
-    return answer
-
-
-@pytest.mark.parametrize("function", BESIDES)
-def test_a_role_allows_what_its_function_calls_and_nothing_else(
-    function: str, calls: dict[str, set[tuple[str, str]]]
-) -> None:
-    allowed = set(statements(f"{function}Role"))
-    assert calls[function] - allowed == set()
-    assert allowed - calls[function] == BESIDES[function]
+        with noting(run, calls["Measure"]):
+            run.measured(planned, todo)
+        with noting(run, calls["Reduce"]):
+            run.reduced(planned)
+    for function, made in calls.items():
+        allowed = set(statements(f"{function}Role"))
+        assert (function, made - allowed, allowed - made) == (function, set(), BESIDES[function])
 
 
 def built(value: Any, buckets: str) -> Any:  # noqa: ANN401 - of CloudFormation

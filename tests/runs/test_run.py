@@ -6,14 +6,14 @@ import csv
 import io
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from image_intensity import Options
 from intensity.rows import BASE_COLUMNS
-from intensity.runs.estimate import BATCH_OBJECTS
 from intensity.runs.layout import RunError
 from intensity.runs.options import RunOptions
 from intensity.runs.request import USUAL_CONCURRENCY, Request, children
@@ -21,8 +21,8 @@ from intensity.sources.errors import SourceError
 from intensity.sources.listing import Source
 from runs.measure import OtherVersionError
 from runs.reduce import RowsMissingError
-from tests.runs.conftest import PHOTOS, RESULTS, one_by_one, request
-from tests.runs.images import png
+from tests.runs.conftest import PHOTOS, RESULTS, SIZE, one_by_one, request
+from tests.runs.images import gray
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Upload = Callable[..., None]
 
 # Some have the same content.
-MANY = {f"many/{number:04d}.png": number % 240 for number in range(2 * BATCH_OBJECTS + 50)}
+MANY = {f"many/{number:04d}.png": number % 9 for number in range(2 * SIZE + 2)}
 
 
 def test_every_listed_object_has_one_row_with_its_number_in_all_forms(run: Run, upload: Upload, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_histogram_is_there_on_request(run: Run, upload: Upload) -> None:
 def test_what_is_wrong_with_an_object_is_in_its_row(run: Run, upload: Upload, s3: S3Client) -> None:
     upload({"changed.png": 10, "gone.png": 20, "sound.png": 30})
     upload({"archived.png": 40}, StorageClass="GLACIER")
-    s3.put_object(Bucket=PHOTOS, Key="damaged.png", Body=png(50)[:-20])
+    s3.put_object(Bucket=PHOTOS, Key="damaged.png", Body=gray(50)[:-20])
     s3.put_object(Bucket=PHOTOS, Key="empty.png", Body=b"")
     planned = run.planned(request())
     upload({"changed.png": 11})
@@ -98,20 +98,38 @@ def test_a_crash_costs_one_row_and_what_has_no_part_gets_rows_that_say_so(run: R
     planned = run.planned(request())
     first, second, third = run.todo(planned)
     singles = one_by_one(first)
-    run.measured(planned, [third, *singles[:42], *singles[43:]])
+    run.measured(planned, [third, *singles[:2], *singles[3:]])
     summary = run.reduced(planned)
     rows = run.rows("first")
     failed = [number for number, row in enumerate(rows) if row["code"]]
-    assert failed == [42, *range(BATCH_OBJECTS, 2 * BATCH_OBJECTS)]
+    assert failed == [2, *range(SIZE, 2 * SIZE)]
     assert summary["problems"] == {"processor_failed": 1 + len(second["objects"])}
     assert len({row["path"] for row in rows}) == summary["total"] == len(MANY)
+
+
+def test_no_row_says_for_good_that_s3_was_in_trouble(
+    run: Run, upload: Upload, s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload({"a.png": 10})
+    planned, get = run.planned(request()), s3.get_object
+    todo = run.todo(planned)
+
+    def nowhere(**asked: Any) -> Any:  # noqa: ANN401 - boto3's
+        if asked["Bucket"] == PHOTOS:
+            raise EndpointConnectionError(endpoint_url="http://s3.example")
+        return get(**asked)
+
+    monkeypatch.setattr(s3, "get_object", nowhere)
+    with pytest.raises(SourceError):
+        run.measured(planned, todo)
+    assert run.keys("work/first/parts/") == []
 
 
 def test_a_resumed_run_measures_only_what_has_no_part(run: Run, upload: Upload) -> None:
     upload(MANY)
     planned = run.planned(request())
     first, second, third = run.todo(planned)
-    run.measured(planned, [second, *one_by_one(first)[:98]])
+    run.measured(planned, [second, *one_by_one(first)[:2]])
     again = run.planned(Request(run="first", resume=True), "first_2")
     left = run.todo(again)
     assert [(batch["n"], batch["single"], len(batch["objects"])) for batch in left] == [
@@ -132,7 +150,7 @@ def test_a_batch_that_comes_twice_is_measured_once(run: Run, upload: Upload) -> 
 
 def test_an_earlier_run_gives_its_rows_for_what_has_not_changed(run: Run, upload: Upload, s3: S3Client) -> None:
     upload(MANY)
-    s3.put_object(Bucket=PHOTOS, Key="damaged.png", Body=png(50)[:-20])
+    s3.put_object(Bucket=PHOTOS, Key="damaged.png", Body=gray(50)[:-20])
     run.whole(request())
     upload({"many/0007.png": 99, "new.png": 100})
     planned = run.planned(request("second", since="first"))
@@ -241,9 +259,8 @@ def test_several_sources_name_each_object_once(run: Run, upload: Upload, s3: S3C
 @pytest.mark.parametrize(
     "source", [Source("prefix", "s3://secret/"), Source("list", "s3://secret/list.csv"), Source("list", "list.csv")]
 )
-def test_only_buckets_that_the_deployment_names_are_read(run: Run, source: Source, s3: S3Client) -> None:
-    s3.create_bucket(Bucket="secret")
-    with pytest.raises(SourceError):
+def test_only_buckets_that_the_deployment_names_are_read(run: Run, source: Source) -> None:
+    with pytest.raises(SourceError, match="may not read the bucket"):
         run.planned(request(sources=(source,)))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 import json
-import random
 import re
 from itertools import count
 from pathlib import Path
@@ -126,44 +124,10 @@ def delays(retry: dict[str, Any]) -> Iterator[float]:
         yield min(delay, retry.get("MaxDelaySeconds", delay))
 
 
-def refusals(children: int, functions: int, seconds: float, longest: list[float]) -> list[int]:
-    """Let children that all begin at once share fewer functions, each for so long; how often each was refused."""
-    chance = random.Random(7)
-    # When what happens: None is the end of a measurement.
-    events: list[tuple[float, int, int | None]] = [(0, number, number) for number in range(children)]
-    refused = [0] * children
-    while events:
-        now, order, child = heapq.heappop(events)
-        if child is None:
-            functions += 1
-        elif functions:
-            functions -= 1
-            heapq.heappush(events, (now + seconds, order, None))
-        else:
-            assert refused[child] < len(longest), f"{child} has given up after {now:,.0f} seconds"
-            heapq.heappush(events, (now + chance.uniform(0, longest[refused[child]]), order, child))
-            refused[child] += 1
-    return refused
-
-
-FUNCTIONS = template("infra/runs.yaml")["Parameters"]["Concurrency"]["Default"]
 LONGEST = TEMPLATE["MeasureFunction"]["Properties"]["Timeout"]
 
 
-# Plan starts no more batches of a run than there are functions. So the others are another run's, or the bound was made
-# smaller while a run ran.
-@pytest.mark.parametrize(("children", "functions"), [(2 * FUNCTIONS, FUNCTIONS), (FUNCTIONS, FUNCTIONS // 4)])
-@pytest.mark.parametrize("seconds", [1, 60, LONGEST])
-def test_a_batch_that_finds_no_function_free_waits_and_does_not_fail(
-    children: int, functions: int, seconds: int
-) -> None:
-    refused = refusals(children, functions, seconds, list(delays(throttled(CHILD["Batch"]))))
-    # Those that had to wait, and one of them longer than its first few attempts.
-    assert sum(number > 0 for number in refused) == children - functions
-    assert max(refused) > 1
-
-
-def test_a_batch_waits_longer_than_functions_take_at_most() -> None:
+def test_a_batch_that_finds_no_function_free_waits_longer_than_functions_take_at_most() -> None:
     # With full jitter, half of the longest time on average.
     batch, one = (sum(delays(throttled(state))) / 2 for state in (CHILD["Batch"], ONE["One"]))
     assert batch > 9 * LONGEST

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
 from moto import mock_aws
+
+from intensity.sources.objects import S3Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +30,24 @@ STRANGE = [
 ]
 
 
+@cache
+def client() -> S3Client:
+    """One for all tests: making it takes longer than most of them. The address is told, or the environment would."""
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    return boto3.client("s3", REGION, endpoint_url=f"https://s3.{REGION}.amazonaws.com", **keys)  # type: ignore[call-overload,no-any-return]
+
+
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """A client, and the empty buckets `photos` and, with versions, `versions`."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
+def s3() -> Iterator[S3Client]:
+    """A client, and the empty buckets `photos`, `results` and, with versions, `versions`."""
     with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
-        for bucket in ("photos", "versions"):
-            client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        client.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
-        yield client
+        for bucket in ("photos", "results", "versions"):
+            client().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client().put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+        yield client()
+
+
+def put(s3: S3Client, key: str, data: bytes = b"data", bucket: str = "photos", **settings: Any) -> S3Object:  # noqa: ANN401 - put_object's
+    """Write an object; it, as a listing has it."""
+    told = s3.put_object(Bucket=bucket, Key=key, Body=data, **settings)
+    return S3Object(bucket, key, told.get("VersionId"), told["ETag"].strip('"'), len(data))

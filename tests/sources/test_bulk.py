@@ -63,9 +63,12 @@ def upload(s3: S3Client, bucket: str, folder: Path) -> None:
             s3.put_object(Bucket=bucket, Key=str(file.relative_to(folder)), Body=file.read_bytes())
 
 
-@pytest.mark.parametrize("detail", [[], ["--detail", "full", "--luma", "bt709", "--region", "1,2,20,30"]])
+@pytest.mark.parametrize(
+    ("form", "detail"),
+    [("csv", []), ("parquet", []), ("jsonl", ["--detail", "full", "--luma", "bt709", "--region", "1,2,20,30"])],
+)
 def test_the_rows_are_those_of_the_folder_command_byte_for_byte(
-    s3: S3Client, bucket: str, tmp_path: Path, detail: list[str]
+    s3: S3Client, bucket: str, tmp_path: Path, form: str, detail: list[str]
 ) -> None:
     folder = folder_of(tmp_path / "images", 20)
     (folder / "more").mkdir()
@@ -78,22 +81,21 @@ def test_the_rows_are_those_of_the_folder_command_byte_for_byte(
     (folder / "small.png").write_bytes(image(1, (4, 4)))
     (folder / "notes.txt").write_text("not taken")
     upload(s3, bucket, folder)
-    for form in ("csv", "jsonl", "parquet"):
-        here, there = tmp_path / f"here.{form}", tmp_path / f"there.{form}"
-        # From the folder, so that the paths are the keys.
-        of_folder = intensity(*sorted(path.name for path in folder.iterdir()), "-o", here, *detail, cwd=folder)
-        of_bucket = intensity("bulk", f"s3://{bucket}", "-o", there, *detail, "-j", "2")
-        assert of_bucket.returncode == of_folder.returncode == 1
-        assert sums(of_bucket.stderr).startswith("29 objects: ")
-        assert "Not taken: 1 object with another name." in of_bucket.stderr
-        if form == "parquet":
-            short = "SELECT * REPLACE (replace(path, ?, '') AS path) FROM read_parquet(?)"
-            read = f"{short} WHERE path NOT LIKE '%notes.txt' ORDER BY 1"
-            rows = [duckdb.execute(read, [f"s3://{bucket}/", str(file)]).fetchall() for file in (here, there)]
-            assert rows[0] == rows[1]
-            continue
-        expected = [line for line in here.read_text().splitlines() if "notes.txt" not in line]
-        assert sorted(there.read_text().replace(f"s3://{bucket}/", "").splitlines()) == sorted(expected)
+    here, there = tmp_path / f"here.{form}", tmp_path / f"there.{form}"
+    # From the folder, so that the paths are the keys.
+    of_folder = intensity(*sorted(path.name for path in folder.iterdir()), "-o", here, *detail, cwd=folder)
+    of_bucket = intensity("bulk", f"s3://{bucket}", "-o", there, *detail, "-j", "2")
+    assert of_bucket.returncode == of_folder.returncode == 1
+    assert sums(of_bucket.stderr).startswith("29 objects: ")
+    assert "Not taken: 1 object with another name." in of_bucket.stderr
+    if form == "parquet":
+        short = "SELECT * REPLACE (replace(path, ?, '') AS path) FROM read_parquet(?)"
+        read = f"{short} WHERE path NOT LIKE '%notes.txt' ORDER BY 1"
+        rows = [duckdb.execute(read, [f"s3://{bucket}/", str(file)]).fetchall() for file in (here, there)]
+        assert rows[0] == rows[1]
+        return
+    expected = [line for line in here.read_text().splitlines() if "notes.txt" not in line]
+    assert sorted(there.read_text().replace(f"s3://{bucket}/", "").splitlines()) == sorted(expected)
 
 
 def test_keys_of_every_kind_have_one_line_and_can_be_read_back(s3: S3Client, bucket: str, tmp_path: Path) -> None:

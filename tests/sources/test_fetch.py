@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, cast
 
-import botocore.session
 import pytest
-from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
@@ -15,6 +13,7 @@ from botocore.stub import Stubber
 from intensity.sources import fetch
 from intensity.sources.errors import HEAD_BYTES, ReadProblem, SourceError
 from intensity.sources.objects import S3Object
+from tests.sources.conftest import client, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 
 MOST = 1_000
 LISTED = S3Object("photos", "a.png", None, "e" * 32, 4)
-
-
-def put(s3: S3Client, data: bytes, bucket: str = "photos", **settings: Any) -> S3Object:  # noqa: ANN401 - put_object's
-    told = s3.put_object(Bucket=bucket, Key="a.png", Body=data, **settings)
-    return S3Object(bucket, "a.png", told.get("VersionId"), told["ETag"].strip('"'), len(data))
 
 
 def content(s3: Any, listed: S3Object, most: int) -> bytes:  # noqa: ANN401 - as below
@@ -43,31 +37,31 @@ def code(s3: Any, listed: S3Object) -> str:  # noqa: ANN401 - a Stubber's client
 
 def test_an_object_is_read_as_it_was_listed_with_or_without_etag_size_and_version(s3: S3Client) -> None:
     for bucket in ("photos", "versions"):
-        listed = put(s3, b"data", bucket)
+        listed = put(s3, "a.png", b"data", bucket)
         assert content(s3, listed, MOST) == b"data"
         assert content(s3, S3Object(bucket, "a.png"), MOST) == b"data"
 
 
 def test_what_is_no_image_is_not_read_on(s3: S3Client) -> None:
-    listed = put(s3, b"text" * HEAD_BYTES)
+    listed = put(s3, "a.png", b"text" * HEAD_BYTES)
     read = fetch.content(s3, listed, 10 * HEAD_BYTES, lambda head: not head.startswith(b"text"))
     assert (read.data, read.size) == (b"text" * (HEAD_BYTES // 4), 4 * HEAD_BYTES)
 
 
 def test_an_object_that_was_written_again_is_not_read(s3: S3Client) -> None:
-    listed = put(s3, b"data")
-    put(s3, b"DATA")
+    listed = put(s3, "a.png", b"data")
+    put(s3, "a.png", b"DATA")
     assert code(s3, listed) == "object_changed"
 
 
 def test_an_old_version_is_read_although_there_is_a_new_one(s3: S3Client) -> None:
-    old, new = put(s3, b"old", "versions"), put(s3, b"newer", "versions")
+    old, new = put(s3, "a.png", b"old", "versions"), put(s3, "a.png", b"newer", "versions")
     s3.delete_object(Bucket="versions", Key="a.png")
     assert [content(s3, version, MOST) for version in (old, new)] == [b"old", b"newer"]
 
 
 def test_an_object_that_is_gone_is_missing(s3: S3Client) -> None:
-    listed, version = put(s3, b"data"), put(s3, b"data", "versions")
+    listed, version = put(s3, "a.png", b"data"), put(s3, "a.png", b"data", "versions")
     s3.delete_object(Bucket="photos", Key="a.png")
     marker = s3.delete_object(Bucket="versions", Key="a.png")["VersionId"]
     s3.delete_object(Bucket="versions", Key="a.png", VersionId=str(version.version))
@@ -76,7 +70,7 @@ def test_an_object_that_is_gone_is_missing(s3: S3Client) -> None:
 
 
 def test_an_archived_object_is_archived_until_it_is_restored(s3: S3Client) -> None:
-    listed = put(s3, b"data", StorageClass="GLACIER")
+    listed = put(s3, "a.png", b"data", StorageClass="GLACIER")
     assert code(s3, listed) == "object_archived"
     s3.restore_object(Bucket="photos", Key="a.png", RestoreRequest={"Days": 1})
     assert content(s3, listed, MOST) == b"data"
@@ -84,7 +78,7 @@ def test_an_archived_object_is_archived_until_it_is_restored(s3: S3Client) -> No
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, GZIP", "br"])
 def test_an_object_that_is_compressed_is_refused_and_its_header_named(s3: S3Client, encoding: str) -> None:
-    listed = put(s3, b"data", ContentEncoding=encoding)
+    listed = put(s3, "a.png", b"data", ContentEncoding=encoding)
     with pytest.raises(ReadProblem, match=f"Content-Encoding: {encoding}") as error:
         content(s3, listed, MOST)
     assert error.value.code == "unsupported_encoding"
@@ -92,12 +86,12 @@ def test_an_object_that_is_compressed_is_refused_and_its_header_named(s3: S3Clie
 
 @pytest.mark.parametrize("encoding", ["aws-chunked", "identity", "Identity, aws-chunked"])
 def test_an_object_whose_encoding_says_nothing_is_read(s3: S3Client, encoding: str) -> None:
-    assert content(s3, put(s3, b"data", ContentEncoding=encoding), MOST) == b"data"
+    assert content(s3, put(s3, "a.png", b"data", ContentEncoding=encoding), MOST) == b"data"
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_an_object_that_is_too_large_is_not_read_even_if_its_size_was_not_listed(s3: S3Client, *, known: bool) -> None:
-    listed = put(s3, b"x" * (MOST + 1))
+    listed = put(s3, "a.png", b"x" * (MOST + 1))
     assert code(s3, listed if known else S3Object("photos", "a.png")) == "file_too_large"
     assert len(content(s3, listed, MOST + 1)) == MOST + 1
 
@@ -108,12 +102,7 @@ def test_an_object_that_is_too_large_is_not_read_even_if_its_size_was_not_listed
 @pytest.fixture
 def stub() -> Iterator[Stubber]:
     """What answers instead of S3, in the order in which answers are added."""
-    session = botocore.session.Session()
-    config = Config(retries={"total_max_attempts": 1})
-    client = session.create_client(
-        "s3", "eu-central-1", aws_access_key_id="a", aws_secret_access_key="b", config=config
-    )
-    with Stubber(client) as stubber:
+    with Stubber(client()) as stubber:
         yield stubber
 
 

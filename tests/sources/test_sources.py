@@ -19,7 +19,7 @@ from intensity.sources.listing import prefix
 from intensity.sources.lists import listed
 from intensity.sources.objects import S3Object, read_name, read_uri
 from intensity.sources.selection import Selection
-from tests.sources.conftest import STRANGE
+from tests.sources.conftest import STRANGE, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +31,6 @@ NOWHERE = "s3://photos/inventory/manifest.json"
 
 def select(**choice: Any) -> Selection:  # noqa: ANN401 - of any field
     return Selection(**{"suffixes": frozenset({"png", "jpg"}), **choice})
-
-
-def put(s3: S3Client, key: str, data: bytes = b"data", bucket: str = "photos") -> S3Object:
-    """Write an object; it, as a listing has it."""
-    told = s3.put_object(Bucket=bucket, Key=key, Body=data)
-    return S3Object(bucket, key, told.get("VersionId"), told["ETag"].strip('"'), len(data))
 
 
 # Names
@@ -59,8 +53,11 @@ def test_what_is_no_address_is_refused(uri: str) -> None:
 # A prefix
 
 
-def test_a_prefix_is_listed_over_all_its_pages_with_etag_and_size(s3: S3Client) -> None:
-    expected = [put(s3, f"2024/{number:04}.png", b"x" * (number % 7)) for number in range(1203)]
+def test_a_prefix_is_listed_over_all_its_pages_with_etag_and_size(
+    s3: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "5")
+    expected = [put(s3, f"2024/{number:04}.png", b"x" * (number % 7)) for number in range(13)]
     put(s3, "2025/0.png")
     assert list(prefix(s3, "s3://photos/2024/", select())) == expected
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The name of an execution is the run's, and "_2" and so on for those that resume it.
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,59}")
 RESULTS = ("results.jsonl", "results.csv", "results.parquet")
-SUMMARY = "summary.json"
+DESCRIPTION, PLAN, SUMMARY = "run.json", "plan.jsonl", "summary.json"
 
 
 class RunError(Exception):
@@ -43,14 +43,6 @@ class Layout:
         """Check the name: it becomes a part of keys."""
         if not RUN_NAME.fullmatch(self.run):
             raise RunError(f"{self.run!r} is not the name of a run: up to 60 letters, digits and hyphens")
-
-    @property
-    def description(self) -> str:
-        return self.result("run.json")
-
-    @property
-    def plan(self) -> str:
-        return self.result("plan.jsonl")
 
     @property
     def children(self) -> str:
@@ -90,48 +82,31 @@ def read_part_name(key: str) -> tuple[int, int | None]:
 class Head:
     """The first line of a part.
 
-    part, method: as in its key. rows: how many lines follow. codes: how many of these have which code. seconds: the
-    time of the function, 0 for rows that an earlier run has measured. sha256: of the lines that follow.
+    rows: how many lines follow. codes: how many of these have which code. seconds: the time of the function, 0 for rows
+    that an earlier run has measured. sha256: of the lines that follow.
     """
 
-    part: str
-    method: str
     rows: int
     codes: dict[str, int]
     seconds: float
     sha256: str
 
 
-def write_part(
-    part: str, method: str, lines: Sequence[str], codes: Mapping[str, int], *, seconds: float = 0.0
-) -> bytes:
+def write_part(lines: Sequence[str], codes: Mapping[str, int], seconds: float = 0.0) -> bytes:
     """Return a part: its head, and its lines, each with its line feed."""
     rows = "".join(lines).encode()
-    digest = hashlib.sha256(rows).hexdigest()
-    head = Head(part=part, method=method, rows=len(lines), codes=dict(codes), seconds=seconds, sha256=digest)
+    head = Head(rows=len(lines), codes=dict(codes), seconds=seconds, sha256=hashlib.sha256(rows).hexdigest())
     return json.dumps(asdict(head)).encode() + b"\n" + rows
 
 
 def read_head(data: bytes) -> Head:
-    """Read the head at the beginning of a part. Raises ValueError, KeyError and TypeError if there is none."""
+    """Read the head at the beginning of a part. Raises ValueError and TypeError if there is none."""
     return Head(**json.loads(data.partition(b"\n")[0]))
 
 
-def read_part(data: bytes, key: str, method: str) -> tuple[Head, list[bytes]]:
-    """Return the head and the lines of a part. Raises ValueError, KeyError or TypeError if it is not whole.
-
-    A part is whole if its lines have the checksum and the number that its head has, and if the head has the name of the
-    key and the method.
-    """
-    head = read_head(data)
-    rows = data.partition(b"\n")[2]
-    lines = rows.splitlines(keepends=True)
-    whole = (
-        hashlib.sha256(rows).hexdigest() == head.sha256
-        and len(lines) == head.rows
-        and head.method == method
-        and head.part == part_name(*read_part_name(key))
-    )
-    if not whole:
-        raise ValueError(f"{key} is damaged, or a part of something else")
-    return head, lines
+def read_part(data: bytes) -> tuple[Head, list[bytes]]:
+    """Return the head and the lines of a part. Raises ValueError or TypeError if it is not whole."""
+    head, rows = read_head(data), data.partition(b"\n")[2]
+    if hashlib.sha256(rows).hexdigest() != head.sha256:
+        raise ValueError("these are not the rows that were written")
+    return head, rows.splitlines(keepends=True)

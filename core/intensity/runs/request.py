@@ -56,7 +56,7 @@ class Request:
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         try:
-            request = cls(
+            return cls(
                 **{
                     **values,
                     "sources": tuple(Source(*source) for source in values.get("sources", ())),
@@ -67,10 +67,8 @@ class Request:
             )
         except TypeError as error:
             raise RunError(f"this is not a request for a run: {error}") from error
-        request.check()
-        return request
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         Layout(self.run)
         if self.since is not None:
             Layout(self.since)

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
-from intensity.runs.layout import SUMMARY, Layout, RunError, read_head
+from intensity.runs.layout import DESCRIPTION, SUMMARY, Layout, RunError, read_head
 from intensity.runs.stored import code, get, get_json
 from intensity.sources.errors import told
 
@@ -116,30 +116,27 @@ class Service:
 
     def description(self, run: str) -> dict[str, Any] | None:
         """Return run.json; None until the run is planned."""
-        return get_json(self.s3, self.bucket, Layout(run).description, "listed", "method")
+        return get_json(self.s3, self.bucket, Layout(run).result(DESCRIPTION), "listed", "method")
 
     def summary(self, run: str) -> dict[str, Any] | None:
         """Return the sums; None until the run has results."""
         return get_json(self.s3, self.bucket, Layout(run).result(SUMMARY), *SUMS)
 
-    def heads(self, run: str, method: str, known: set[str]) -> Iterator[tuple[str, Head]]:
-        """Yield the keys and heads of the parts that are not in `known`, and add these to it.
+    def heads(self, run: str, method: str, known: Mapping[str, Head]) -> dict[str, Head]:
+        """Return the heads of the parts whose keys are not in `known`.
 
         What has no head is damaged. `resume` replaces it, so it is looked at again.
         """
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=Layout(run).parts(method))
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if each["Key"] not in known]
-            for key, head in zip(keys, pool.map(self._head, keys), strict=True):
-                if head:
-                    known.add(key)
-                    yield key, head
+            return {key: head for key, head in zip(keys, pool.map(self._head, keys), strict=True) if head}
 
     def _head(self, key: str) -> Head | None:
         found = get(self.s3, self.bucket, key, first=HEAD_BYTES)
         try:
             return read_head(found.data) if found else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, TypeError):
             return None
 
     def _arn(self, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from intensity.progress import progress
@@ -55,9 +55,7 @@ class Watched:
     def __init__(self, service: Service, run: str) -> None:
         self._service, self._run = service, run
         self._description: dict[str, Any] | None = None
-        self._known: set[str] = set()
-        # By batch and by object of it; None for the part of the whole batch.
-        self._heads: defaultdict[int, dict[int | None, Head]] = defaultdict(dict)
+        self._heads: dict[str, Head] = {}
         self._counts = Counts(noun="object")
 
     def counts(self) -> Counts | None:
@@ -65,15 +63,14 @@ class Watched:
         self._description = self._description or self._service.description(self._run)
         if self._description is None:
             return None
-        for key, head in self._service.heads(self._run, self._description["method"], self._known):
-            batch, index = read_part_name(key)
-            self._heads[batch][index] = head
+        self._heads |= self._service.heads(self._run, self._description["method"], self._heads)
+        heads = {read_part_name(key): head for key, head in self._heads.items()}
         counts = self._counts
         counts.total, counts.measured = self._description["listed"], 0
         counts.codes.clear()
-        for parts in self._heads.values():
+        for (batch, index), head in heads.items():
             # A batch whose answer was lost has a part, and then one for each of its objects, too.
-            for head in [parts[None]] if None in parts else parts.values():
+            if index is None or (batch, None) not in heads:
                 counts.codes.update(head.codes)
                 counts.measured += head.rows - sum(head.codes.values())
         return counts

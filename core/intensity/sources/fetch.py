@@ -123,8 +123,7 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
     Raises ReadProblem, and SourceError where the credentials are not good for any object. An object with an ETag or a
     version is the one that was listed, or `object_changed` or `object_missing`.
     """
-    if listed.size is not None:
-        _check_size(listed.size, max_bytes)
+    _check_size(listed.size or 0, max_bytes)
     reason = ""
     for _ in range(ATTEMPTS):
         answer = _answer(s3, listed)
@@ -144,10 +143,10 @@ def content(s3: S3Client, listed: S3Object, max_bytes: int, reads_on: Callable[[
 
 def _answer(s3: S3Client, listed: S3Object) -> Mapping[str, Any]:
     """Return the answer of S3 whose body is not read yet. Raises ReadProblem and SourceError."""
-    asked = {"Bucket": listed.bucket, "Key": listed.key, "VersionId": listed.version}
-    asked["IfMatch"] = listed.etag and f'"{listed.etag}"'
+    known = {"VersionId": listed.version, "IfMatch": listed.etag and f'"{listed.etag}"'}
+    asked = {name: value for name, value in known.items() if value}
     try:
-        return cast("Mapping[str, Any]", s3.get_object(**{name: value for name, value in asked.items() if value}))  # type: ignore[arg-type]
+        return cast("Mapping[str, Any]", s3.get_object(Bucket=listed.bucket, Key=listed.key, **asked))  # type: ignore[arg-type]
     except ClientError as error:
         raise _refused(error, listed) from error
     except NO_CREDENTIALS as error:

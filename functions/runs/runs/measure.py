@@ -66,7 +66,7 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     key = Layout(event["run"]).part(event["method"], batch["n"], index)
     # Lambda can run an invocation twice, and a canceled execution can have been a moment from its end.
     there = get(s3, results, key)
-    if there and sound(there.data, key, event["method"], batch["objects"]):
+    if there and sound(there.data, batch["objects"]):
         return {"part": part, "rows": rows, "measured": 0}
     limits = Limits(formats=options.formats, max_pixels=options.max_pixels)
     work = Work(method=method, limits=limits, full=options.full, max_bytes=options.max_bytes, noun="object")
@@ -75,11 +75,8 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     found = [read_entry(entry).found for entry in batch["objects"]]
     measured = [measuring.row(each, found[place : place + READ_AHEAD]) for place, each in enumerate(found, 1)]
     seconds = round(time.monotonic() - begun, 3)
-    lines, codes = (
-        [json_line(row, full=work.full) for row in measured],
-        Counter(row.code for row in measured if row.code),
-    )
-    data = write_part(part, event["method"], lines, codes, seconds=seconds)
+    codes = Counter(row.code for row in measured if row.code)
+    data = write_part([json_line(row, full=work.full) for row in measured], codes, seconds)
     written = write(s3, results, key, data, instead_of=there.etag if there else None)
     return {"part": part, "rows": rows, "measured": rows if written else 0}
 

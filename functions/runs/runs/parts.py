@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intensity import names
-from intensity.runs.layout import Layout, RunError, read_part, read_part_name
+from intensity.runs.layout import PLAN, Layout, RunError, read_part, read_part_name
 from intensity.runs.stored import get
 from runs.batches import read_entry
 from runs.storage import download, in_threads, log
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from types_boto3_s3 import S3Client
 
-    from intensity.runs.layout import Head
-
 
 class FoundRow(NamedTuple):
     """A row of a part: its line, with the line feed, and what is in it."""
@@ -33,11 +31,18 @@ class FoundRow(NamedTuple):
 
 
 class FoundPart(NamedTuple):
-    """What there is of a batch. rows: by the place of their object in the batch. heads: of the parts that have them."""
+    """What there is of a batch. rows: by the place of their object in the batch. seconds: what they took."""
 
     batch: Mapping[str, Any]
     rows: dict[int, FoundRow]
-    heads: list[Head]
+    seconds: float
+
+
+class Sound(NamedTuple):
+    """A part that is whole."""
+
+    rows: list[FoundRow]
+    seconds: float
 
 
 class Parts:
@@ -59,7 +64,7 @@ class Parts:
 
         plan: where to copy the plan.
         """
-        key = self._layout.plan
+        key = self._layout.result(PLAN)
         download(self._s3, self._bucket, key, plan)
         try:
             with plan.open(encoding="utf-8") as lines:
@@ -69,42 +74,36 @@ class Parts:
 
     def _of(self, batch: Mapping[str, Any]) -> FoundPart:
         """Return the rows of a batch: from its part, or from the parts of its objects."""
-        objects = batch["objects"]
-        if found := self._read(batch["n"], None, objects):
-            head, rows = found
-            return FoundPart(batch, {entry["i"]: row for entry, row in zip(objects, rows, strict=True)}, [head])
-        part = FoundPart(batch, {}, [])
-        for entry in objects:
-            if found := self._read(batch["n"], entry["i"], [entry]):
-                part.heads.append(found[0])
-                part.rows[entry["i"]] = found[1][0]
-        return part
+        objects, rows, seconds = batch["objects"], dict[int, FoundRow](), 0.0
+        for index, entries in [(None, objects), *((entry["i"], [entry]) for entry in objects)]:
+            if found := self._read(batch["n"], index, entries):
+                rows.update(zip((entry["i"] for entry in entries), found.rows, strict=True))
+                seconds += found.seconds
+            if len(rows) == len(objects):
+                break
+        return FoundPart(batch, rows, seconds)
 
-    def _read(
-        self, batch: int, index: int | None, objects: Sequence[Mapping[str, Any]]
-    ) -> tuple[Head, list[FoundRow]] | None:
+    def _read(self, batch: int, index: int | None, objects: Sequence[Mapping[str, Any]]) -> Sound | None:
         """Return a part of these objects; None if it is not there (any more), or not sound."""
         if (batch, index) not in self._there:
             return None
-        key = self._layout.part(self._method, batch, index)
-        found = get(self._s3, self._bucket, key)
-        part = found and sound(found.data, key, self._method, objects)
+        found = get(self._s3, self._bucket, self._layout.part(self._method, batch, index))
+        part = found and sound(found.data, objects)
         if found and not part:
             log("damaged part", run=self._layout.run)
         return part
 
 
-def sound(
-    data: bytes, key: str, method: str, objects: Sequence[Mapping[str, Any]]
-) -> tuple[Head, list[FoundRow]] | None:
-    """Return the head and the rows of a part; None unless it is whole and its rows are those of exactly these objects.
+def sound(data: bytes, objects: Sequence[Mapping[str, Any]]) -> Sound | None:
+    """Return what is in a part; None unless it is whole and its rows are those of exactly these objects.
 
     objects: entries of the plan, in the order of the rows.
     """
     try:
-        head, lines = read_part(data, key, method)
+        head, lines = read_part(data)
         rows = [FoundRow(line, json.loads(line)) for line in lines]
         paths = [row.values["path"] for row in rows]
     except (ValueError, KeyError, TypeError):
         return None
-    return (head, rows) if paths == [names.written(read_entry(entry).name) for entry in objects] else None
+    expected = [names.written(read_entry(entry).name) for entry in objects]
+    return Sound(rows, head.seconds) if paths == expected else None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from image_intensity import algorithm, version
-from intensity.runs.layout import Layout, RunError, part_name, write_part
+from intensity.runs.layout import DESCRIPTION, PLAN, Layout, RunError, write_part
 from intensity.runs.options import RunOptions
 from intensity.runs.request import Request, children, objects
 from intensity.runs.stored import get_json
@@ -85,7 +85,7 @@ class Planning:
 
     def begin(self) -> dict[str, Any]:
         """Plan a new run. Raises RunError and SourceError."""
-        there = get_json(self.s3, self.results, self.layout.description, "execution")
+        there = get_json(self.s3, self.results, self.layout.result(DESCRIPTION), "execution")
         # Step Functions may call a second time where the first call got lost.
         if there and there["execution"] != self.execution:
             raise RunError(f"there is a run {self.request.run} already")
@@ -93,14 +93,14 @@ class Planning:
             self._check(source.uri.removeprefix("s3://").partition("/")[0])
         made, skipped = made_with(self.request.options), Counter[str]()
         counts = self._pack(made["method"], skipped)
-        self.s3.upload_file(str(self.plan), self.results, self.layout.plan)
+        self.s3.upload_file(str(self.plan), self.results, self.layout.result(PLAN))
         described = {"execution": self.execution, "started": datetime.now(UTC).isoformat(timespec="seconds")}
         description = {**self.request.values(), **counts, "skipped": skipped, **described, **made}
         return self._end(description, counts["to_measure"])
 
     def resume(self) -> dict[str, Any]:
         """Plan what a run has left: the batches and objects of its plan that have no sound row. Raises RunError."""
-        description = get_json(self.s3, self.results, self.layout.description, "options", "listed")
+        description = get_json(self.s3, self.results, self.layout.result(DESCRIPTION), "options", "listed")
         if description is None:
             raise RunError(f"there is no run {self.request.run}, or its plan was not complete")
         # With another version than before, nothing is measured yet: parts of two versions have two folders.
@@ -121,8 +121,7 @@ class Planning:
             number, batch = numbered
             codes = Counter(code for row in batch.rows if (code := json.loads(row)["code"]))
             if batch.rows:
-                part = write_part(part_name(number), method, batch.rows, codes)
-                self._put(self.layout.part(method, number), part)
+                self._put(self.layout.part(method, number), write_part(batch.rows, codes))
             return batch_line(number, batch.entries), batch, len(batch.rows) - codes.total()
 
         with self.plan.open("w") as every, self.todo.open("w") as new:
@@ -159,7 +158,7 @@ class Planning:
         """Write what is to do, and the description last. Return what the other states need."""
         todo = self.layout.todo(self.execution)
         self.s3.upload_file(str(self.todo), self.results, todo)
-        self._put(self.layout.description, json.dumps(description, indent=1).encode())
+        self._put(self.layout.result(DESCRIPTION), json.dumps(description, indent=1).encode())
         return {
             **{name: description[name] for name in ("run", "options", "version", "method", "listed")},
             "execution": self.execution,

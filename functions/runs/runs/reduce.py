@@ -21,7 +21,7 @@ from intensity.lines import cell, csv_line, json_line
 from intensity.parquet import pack
 from intensity.rows import PROCESSOR_FAILED, Method, columns, problem_row
 from intensity.runs.estimate import cost_of
-from intensity.runs.layout import RESULTS, SUMMARY, Layout
+from intensity.runs.layout import DESCRIPTION, RESULTS, SUMMARY, Layout
 from intensity.runs.options import RunOptions
 from intensity.runs.stored import get_json
 from runs.batches import read_entry
@@ -74,7 +74,7 @@ class Reduction:
             self.s3.upload_file(str(self.folder / name), self.bucket, layout.result(name))
         parquet_object: CopySourceTypeDef = {"Bucket": self.bucket, "Key": layout.result("results.parquet")}
         self.s3.copy(parquet_object, self.bucket, layout.result("rows/results.parquet"))
-        planned = get_json(self.s3, self.bucket, layout.description) or {}
+        planned = get_json(self.s3, self.bucket, layout.result(DESCRIPTION)) or {}
         summary = {
             **{name: self.event[name] for name in ("run", "execution", "version", "method", "options")},
             **sums,
@@ -98,7 +98,7 @@ class Reduction:
         with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
             cells.write(csv_line([column.name for column in wanted]))
             for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(self.folder / "plan"):
-                seconds += sum(head.seconds for head in part.heads)
+                seconds += part.seconds
                 for entry in part.batch["objects"]:
                     if (found := part.rows.get(entry["i"])) is None:
                         name = names.written(read_entry(entry).name)

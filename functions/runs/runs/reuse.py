@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from image_intensity import MeasurementError
 from intensity import names
 from intensity.plan import temporary
-from intensity.runs.layout import SUMMARY, Layout, RunError
+from intensity.runs.layout import PLAN, SUMMARY, Layout, RunError
 from intensity.runs.stored import get_json
 from runs.batches import read_entry
 from runs.storage import download
@@ -48,7 +48,7 @@ class Earlier:
         if summary["method"] != method:
             raise RunError(f"the run {run} was measured with other options or another version")
         plan, results = folder / "earlier-plan", folder / "earlier-results"
-        download(s3, bucket, layout.plan, plan)
+        download(s3, bucket, layout.result(PLAN), plan)
         download(s3, bucket, layout.result("results.jsonl"), results)
         self._database = temporary(SCHEMA)
         try:
