@@ -11,18 +11,16 @@ import pytest
 import yaml
 
 from contract.problems import PROBLEM_TYPES, ProblemCode
-from gateway.app import EXPOSED_HEADERS, create_app
+from gateway.app import EXPOSED_HEADERS
 from gateway.http.file import file_types
 from gateway.http.security import HEADERS, page_policy
-from gateway.log import make_logger
-from gateway.measuring.cache import NoCache
 from gateway.measuring.direct_uploads import PREFIX
 from gateway.measuring.processor_client import LAMBDA_PAYLOAD_BYTES, READ_TIMEOUT_SECONDS
 from gateway.settings import Settings
 from image_intensity import FORMATS
 from local_server.access import ASK_FOR_KEY
 from local_server.settings import LocalSettings
-from tests.local.measuring import InProcessProcessor
+from tests.gateway.driver import Gateway
 from tests.support import names
 
 REPOSITORY = Path(__file__).parents[1]
@@ -317,9 +315,7 @@ def test_the_processor_gives_up_before_the_gateway_and_the_gateway_before_api_ga
 def test_cloudfront_leads_every_path_of_the_api_to_the_api() -> None:
     site = template("infra/site.yaml")["Resources"]["Distribution"]["Properties"]["DistributionConfig"]
     patterns = [behavior["PathPattern"].replace("*", ".*") for behavior in site["CacheBehaviors"]]
-    settings = Settings.load({})
-    app = create_app(settings, cache=NoCache(), processor=InProcessProcessor(), logger=make_logger(settings))
-    paths = [*app.openapi()["paths"], "/docs", "/openapi.json", "/docs/swagger-ui.css"]
+    paths = [*Gateway().app.openapi()["paths"], "/docs", "/openapi.json", "/docs/swagger-ui.css"]
     assert "/intensity" in paths
     for path in paths:
         assert any(re.fullmatch(pattern, path) for pattern in patterns), path

@@ -16,13 +16,10 @@ import pytest
 from pydantic import SecretStr
 
 from contract.problems import PROBLEM_TYPES
-from gateway.app import create_app
-from gateway.log import make_logger
-from gateway.measuring.cache import NoCache
 from gateway.settings import Settings
 from image_intensity import FORMATS, LUMA_FORMULAS, OPTIONS, ImageFormat
 from local_server.settings import LocalSettings
-from tests.gateway.driver import FakeProcessor
+from tests.gateway.driver import Gateway
 from tests.support import names
 
 if TYPE_CHECKING:
@@ -254,13 +251,11 @@ def test_what_is_run_locally_and_tested_is_what_is_deployed() -> None:
 
 
 def test_the_committed_openapi_document_is_the_applications() -> None:
-    settings = Settings.load({})
-    app = create_app(settings, cache=NoCache(), processor=FakeProcessor(), logger=make_logger(settings))
-    file = REPOSITORY / "docs/openapi.json"
+    document, file = Gateway().app.openapi(), REPOSITORY / "docs/openapi.json"
     if os.environ.get("UPDATE_OPENAPI") == "1":
-        file.write_text(json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n")
+        file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     advice = "docs/openapi.json is out of date: UPDATE_OPENAPI=1 .venv/bin/python -m pytest tests/test_house.py"
-    assert json.loads(file.read_text()) == json.loads(json.dumps(app.openapi())), advice
+    assert json.loads(file.read_text()) == json.loads(json.dumps(document)), advice
 
 
 def test_the_page_has_the_options_and_formulas_of_the_library() -> None:

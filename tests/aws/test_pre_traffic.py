@@ -10,42 +10,42 @@ import pytest
 
 import pre_traffic
 from contract.problems import ProblemCode, ProblemError
-from gateway.app import create_app
 from gateway.http.rest_api import adapt
-from gateway.log import make_logger
 from gateway.measuring.cache import NoCache
-from gateway.measuring.processor_client import Answer
-from gateway.settings import Settings
-from tests.gateway.driver import measurement
+from tests.gateway.driver import FakeProcessor, Gateway, measurement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from contract.invocation import Invocation
+    from gateway.measuring.processor_client import Answer
+
+    Version = Callable[[dict[str, Any], Any], object]
 
 VERSION = "arn:aws:lambda:eu-central-1:123456789012:function:gateway:7"
 EVENT = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "execution-1"}
 
 
-class Processor:
+class Processor(FakeProcessor):
     """Measures the probe, after it was busy for some invocations."""
 
     def __init__(self, *, intensity: float = 127.0, busy: int = 0) -> None:
-        self.intensity = intensity
+        super().__init__()
+        self.answer = measurement(average_intensity=intensity)
         self.busy = busy
 
-    async def measure(self, invocation: Invocation) -> Answer:  # noqa: ARG002 - there is one
+    async def measure(self, invocation: Invocation) -> Answer:
         self.busy -= 1
         if self.busy >= 0:
             raise ProblemError(ProblemCode.PROCESSOR_BUSY, "busy")
-        return Answer(measurement(average_intensity=self.intensity))
+        return await super().measure(invocation)
 
 
 class Aws:
     """Stands for botocore's session and both clients."""
 
-    def __init__(self, handler: Callable[[dict[str, Any], Any], object]) -> None:
-        self.handler = handler
+    def __init__(self, version: Version) -> None:
+        self.version = version
         self.invoked: list[str] = []
         self.told: list[dict[str, str]] = []
 
@@ -54,57 +54,50 @@ class Aws:
 
     def invoke(self, *, FunctionName: str, Payload: str) -> dict[str, Any]:  # noqa: N803 - AWS's spelling
         self.invoked.append(FunctionName)
-        answer = self.handler(json.loads(Payload), None)
+        answer = self.version(json.loads(Payload), None)
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
 
     def put_lifecycle_event_hook_execution_status(self, **told: str) -> None:
         self.told.append(told)
 
 
-def gateway(processor: Processor) -> Callable[[dict[str, Any], Any], object]:
-    settings = Settings.load({})
-    logger = make_logger(settings)
-    return adapt(create_app(settings, cache=NoCache(), processor=processor, logger=logger))
-
-
 @pytest.fixture
 def hook(
     monkeypatch: pytest.MonkeyPatch,
-    event_loop_of_lambda: None,  # noqa: ARG001
-) -> Callable[[Callable[[dict[str, Any], Any], object]], Aws]:
-    """Runs the hook beside a new version, and returns what AWS has seen of it."""
+    event_loop_of_lambda: None,  # noqa: ARG001 - needed first
+) -> Callable[[Version], tuple[str, list[str]]]:
+    """Runs the hook beside a new version, and returns what it told CodeDeploy, and what it invoked."""
 
-    def run(version: Callable[[dict[str, Any], Any], object]) -> Aws:
+    def run(version: Version) -> tuple[str, list[str]]:
         aws = Aws(version)
         monkeypatch.setattr(pre_traffic, "Session", lambda: aws)
         monkeypatch.setattr(pre_traffic, "PAUSE_SECONDS", 0)
         monkeypatch.setenv("GATEWAY_VERSION", VERSION)
         monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
         pre_traffic.lambda_handler(EVENT, None)
-        return aws
+        [told] = aws.told
+        status = told.pop("status")
+        assert told == {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "execution-1"}
+        return status, aws.invoked
 
     return run
 
 
-def told(status: str) -> list[dict[str, str]]:
-    return [{"deploymentId": "d-1", "lifecycleEventHookExecutionId": "execution-1", "status": status}]
-
-
-def test_a_version_that_measures_gets_traffic(hook: Callable[..., Aws]) -> None:
-    aws = hook(gateway(Processor()))
-    assert aws.told == told("Succeeded")
-    assert aws.invoked == [VERSION]
-
-
-def test_a_version_whose_processor_gives_the_wrong_number_gets_none(hook: Callable[..., Aws]) -> None:
-    aws = hook(gateway(Processor(intensity=126.0)))
-    assert aws.told == told("Failed")
-    assert aws.invoked == [VERSION] * pre_traffic.TRIES
-
-
-def test_a_processor_that_is_busy_is_asked_again(hook: Callable[..., Aws]) -> None:
-    assert hook(gateway(Processor(busy=2))).told == told("Succeeded")
-    assert hook(gateway(Processor(busy=3))).told == told("Failed")
+@pytest.mark.parametrize(
+    ("processor", "status", "invocations"),
+    [
+        ({}, "Succeeded", 1),
+        ({"intensity": 126.0}, "Failed", pre_traffic.TRIES),
+        ({"busy": 2}, "Succeeded", 3),
+        ({"busy": 3}, "Failed", pre_traffic.TRIES),
+    ],
+    ids=["measures", "wrong number", "busy at first", "busy"],
+)
+def test_a_version_gets_traffic_only_if_it_measures(
+    hook: Callable[..., tuple[str, list[str]]], processor: dict[str, Any], status: str, invocations: int
+) -> None:
+    version = adapt(Gateway(cache=NoCache(), processor=Processor(**processor)).app)
+    assert hook(version) == (status, [VERSION] * invocations)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +108,15 @@ def test_a_processor_that_is_busy_is_asked_again(hook: Callable[..., Aws]) -> No
         {"statusCode": 200, "body": "{}"},
         {"errorMessage": "Unable to import module", "errorType": "Runtime.ImportModuleError"},
         None,
+        TimeoutError(),
     ],
 )
-def test_an_answer_that_is_not_ready_is_a_failure_and_never_silence(hook: Callable[..., Aws], answer: object) -> None:
-    assert hook(lambda _event, _context: answer).told == told("Failed")
+def test_an_answer_that_is_not_ready_or_none_is_a_failure_and_never_silence(
+    hook: Callable[..., tuple[str, list[str]]], answer: object
+) -> None:
+    def version(_event: dict[str, Any], _context: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
-
-def test_a_lambda_that_does_not_answer_is_a_failure_too(hook: Callable[..., Aws]) -> None:
-    def broken(_event: dict[str, Any], _context: object) -> object:
-        raise TimeoutError
-
-    assert hook(broken).told == told("Failed")
+    assert hook(version)[0] == "Failed"
