@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    """Open the standard streams that are closed, so that no file of ours gets their numbers.
+    """Open the standard streams that are closed, so that no file of ours gets their numbers, nor in our processes.
 
     Input cannot be read and output cannot be written then; messages are lost.
     """
@@ -42,7 +42,7 @@ def _open_streams() -> None:
         try:
             os.fstat(stream)
         except OSError:
-            os.open(os.devnull, mode)
+            os.set_inheritable(os.open(os.devnull, mode), True)  # noqa: FBT003 - by position only
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
 
 
