@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run sam test check format e2e bench attack corpus dist lock clean build deploy key rotate uploads teardown
+.PHONY: help run sam test check check-code check-templates check-page format e2e bench attack corpus dist lock clean build deploy key rotate uploads teardown
 
 PYTHON ?= python3
 PACKAGES := core layers/contract functions/gateway functions/processor infra/local
@@ -20,10 +20,10 @@ ifdef AWS_REGION
 export AWS_DEFAULT_REGION := $(AWS_REGION)
 endif
 # Where no AWS is asked, the SAM CLI and botocore want a region all the same. `make deploy` takes that of your profile.
-check test bench build e2e: export AWS_DEFAULT_REGION ?= eu-central-1
+check check-templates test bench build e2e: export AWS_DEFAULT_REGION ?= eu-central-1
 # Each start of a program would compile its libraries again.
 unexport PYTHONDONTWRITEBYTECODE
-# Side by side, a process for each core. tests/side_by_side.py says which tests stay together.
+# Side by side. tests/side_by_side.py says in how many processes, and which tests stay together.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 ENV ?= default
 TEMPLATES := template.yaml $(wildcard infra/*.yaml)
@@ -35,7 +35,7 @@ ifeq ($(shell test -w "$$HOME" && echo yes),)
 export UV_CACHE_DIR ?= $(CURDIR)/.venv/cache
 endif
 # An installer that fails says so in dozens of lines. The one that a person needs is printed, the others are in a file.
-INSTALL_LOG := .venv/install.log
+INSTALL_LOG = .venv/install$(notdir $(@D)).log
 install = $(1) > $(INSTALL_LOG) 2>&1 || { sh infra/local/explain.sh $(INSTALL_LOG); exit 1; }
 
 help:
@@ -54,16 +54,22 @@ sam: build .venv/run ## Serve the API as sam local does, on port 3000 (PORT=; Do
 test: .venv/dev .venv-ministack/stamp .venv-openapi/stamp ## Run all tests that can run here (ARGS="-k name", REQUIRE_ALL=1)
 	@$(PYTEST) $(ARGS)
 
-check: .venv/dev .venv-sam/stamp .venv-checkov/stamp .venv-redocly/stamp ## Lint, check types, and compare what can drift
+check: check-code check-templates check-page ## Lint, check types, and compare what can drift
+
+check-code: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+
+check-templates: .venv-sam/stamp .venv-checkov/stamp
 	.venv-sam/bin/cfn-lint --regions $(REGIONS) -- $(filter-out infra/watch.yaml,$(TEMPLATES))
 	.venv-sam/bin/cfn-lint --regions us-east-1 -- infra/watch.yaml
 	$(SAM) validate --lint
 	.venv-sam/bin/hadolint $(DOCKERFILES)
 	.venv-checkov/bin/checkov --config-file .checkov.yaml --file $(TEMPLATES) $(DOCKERFILES)
+
+check-page: .venv-redocly/stamp
 	@$(REDOCLY) lint docs/openapi.json
 	@$(TSC) --project .
 	@$(BIOME) lint --error-on-warnings

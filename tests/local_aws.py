@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_SECONDS = 60
+# Before the first answer, containers may have to be started.
+START_SECONDS = 120
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-central-1"}
 
 
@@ -37,10 +38,11 @@ def running_local_aws(folder: Path, **settings: str) -> Iterator[str]:
 
 
 def wait_for(url: str) -> None:
+    """Wait until `url` answers with success."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:
-            httpx.get(url).raise_for_status()
+            httpx.get(url, timeout=START_SECONDS).raise_for_status()
         except httpx.HTTPError:
             assert time.monotonic() < end, f"{url} does not answer"
             time.sleep(0.1)

@@ -95,7 +95,8 @@ def environment(**settings: str) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if name not in own and not name.startswith(FOREIGN_PREFIXES)
     }
-    return {**inherited, "PORT": "0", **settings}
+    # Each worker starts two processes more, and one does for most tests.
+    return {**inherited, "PORT": "0", "WORKERS": "1", **settings}
 
 
 @contextmanager

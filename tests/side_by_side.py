@@ -8,6 +8,7 @@ measures how long something takes uses the fixture `alone`: no other test runs m
 from __future__ import annotations
 
 import fcntl
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 BUILT = {"sam local", "deployed"}
 # The groups that take longest start first, so that no process is left with one when the others are done.
 FIRST = ["compose", "built"]
+ALONE = "alone"
 CACHED = "side_by_side/groups"
 
 
@@ -31,7 +33,7 @@ def alone() -> None:
 
 
 def is_alone(item: pytest.Item | None) -> bool:
-    return isinstance(item, pytest.Function) and "alone" in item.fixturenames
+    return isinstance(item, pytest.Function) and ALONE in item.fixturenames
 
 
 def shares(item: pytest.Function) -> bool:
@@ -45,7 +47,7 @@ def group_of(item: pytest.Item) -> str | None:
     if not isinstance(item, pytest.Function):
         return None
     if is_alone(item):
-        return "alone"
+        return ALONE
     if "compose" in item.fixturenames:
         return "compose"
     if engine := str(item.callspec.params.get("engine", "")) if hasattr(item, "callspec") else "":
@@ -54,10 +56,9 @@ def group_of(item: pytest.Item) -> str | None:
 
 
 def place(group: str | None) -> int:
-    """Sort the groups: the longest first, then the other groups, and last the tests that fill the gaps."""
-    if group in FIRST:
-        return FIRST.index(group)
-    return len(FIRST) + (group is None)
+    """Sort the groups: the longest first, the others, the tests that fill gaps, and last those for which all wait."""
+    order = [*FIRST, "", None, ALONE]
+    return order.index(group if group in order else "")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -84,6 +85,12 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc] # it has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return self.groups[nodeid] or nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: many tests wait for containers, browsers and deadlines."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

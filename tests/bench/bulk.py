@@ -1,21 +1,19 @@
-"""`intensity bulk` on 20,000 small objects in a local S3, also killed and resumed: tables for docs/benchmarks.md.
+"""`intensity bulk` on 20,000 small objects in a local S3: a table for docs/benchmarks.md.
 
 `python -m tests.bench.bulk` puts the same small JPEGs into a folder and into a bucket of MiniStack. It measures the
-folder with `intensity` and the bucket with `intensity bulk`, in turns; then the bucket once more, with SIGKILL after
-half of the rows, and `--resume`. MiniStack runs on the same cores, so CPU time tells more than seconds do.
+folder with `intensity` and the bucket with `intensity bulk`, in turns. MiniStack runs on the same cores, so CPU time
+tells more than seconds do.
 OBJECTS=2000 takes fewer, ROUNDS=3 measures more often.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +26,7 @@ from tests.bench.images import encode, photo
 from tests.local_aws import KEYS, running_local_aws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 OBJECTS = int(os.environ.get("OBJECTS", "20000"))
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
@@ -87,8 +85,8 @@ def processes(pid: int) -> list[int]:
     return [pid]
 
 
-def run(arguments: list[str], environment: dict[str, str], stop: Callable[[], bool] = lambda: False) -> Figures:
-    """Run the command to its end, or to SIGKILL when `stop` says so."""
+def run(arguments: list[str], environment: dict[str, str]) -> Figures:
+    """Run the command to its end."""
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     parent = most = together = 0
     command = [PROGRAM, *arguments, "--progress", "none"]
@@ -96,22 +94,13 @@ def run(arguments: list[str], environment: dict[str, str], stop: Callable[[], bo
         while process.poll() is None:
             memory = [resident(pid) for pid in processes(process.pid)]
             parent, most, together = max(parent, memory[0]), max(most, *memory), max(together, sum(memory))
-            if stop():
-                process.kill()
             time.sleep(0.05)
         assert process.stderr
         told = process.stderr.read().decode()
-    print(told or f"{' '.join(command)} was killed", file=sys.stderr)  # noqa: T201 - progress
+    print(told, file=sys.stderr)  # noqa: T201 - progress
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Figures(time.perf_counter() - begun, cpu, parent, most, together)
-
-
-def rows(file: Path) -> list[tuple[str, ...]]:
-    """The rows of a run, without the folder or the bucket in their paths."""
-    with file.open(newline="") as lines:
-        _, *found = csv.reader(lines)
-    return [(path.rpartition("/")[2], *cells) for path, *cells in found]
 
 
 def table(runs: dict[str, list[Figures]]) -> None:
@@ -133,7 +122,7 @@ def main() -> None:
         upload(address, files)
         print(f"uploaded in {time.perf_counter() - begun:.0f} s", file=sys.stderr)  # noqa: T201 - progress
         environment = {**os.environ, **KEYS, "AWS_ENDPOINT_URL_S3": address}
-        here, there, killed = (work / f"{name}.csv" for name in ("here", "there", "killed"))
+        here, there = (work / f"{name}.csv" for name in ("here", "there"))
         of_folder = [str(work / "images"), "-o", str(here), "--force"]
         of_bucket = ["bulk", f"s3://{BUCKET}", "-o", str(there), "--force"]
         runs: dict[str, list[Figures]] = {"`intensity` on the folder": [], "`intensity bulk` on the bucket": []}
@@ -141,22 +130,6 @@ def main() -> None:
             for figures, arguments in zip(runs.values(), (of_folder, of_bucket), strict=True):
                 figures.append(run(arguments, environment))
         table(runs)
-        arguments = ["bulk", f"s3://{BUCKET}", "-o", str(killed), "--resume"]
-        first = run(arguments, environment, lambda: killed.exists() and killed.read_bytes().count(b"\n") > OBJECTS // 2)
-        left = killed.read_bytes()
-        second = run(arguments, environment)
-        final = rows(killed)
-        print()  # noqa: T201 - as above
-        print("| killed and resumed | |\n| --- | --- |")  # noqa: T201 - as above
-        print(f"| whole rows at SIGKILL, after {first.seconds:.0f} s | {left.count(bytes([10])) - 1:,} |")  # noqa: T201
-        print(f"| rows after `--resume`, {second.seconds:.0f} s more | {len(final):,} |")  # noqa: T201 - as above
-        print(f"| objects listed | {len(files):,} |")  # noqa: T201 - as above
-        most = max(Counter(path for path, *_ in final).values())
-        print(f"| rows of the object that has most | {most} |")  # noqa: T201 - as above
-        same = sorted(final) == sorted(rows(here)) == sorted(rows(there))
-        print(f"| the same rows as the folder's and as those of an undisturbed run | {'yes' if same else 'NO'} |")  # noqa: T201
-        if not same or most != 1 or len(final) != len(files) or not killed.read_bytes().startswith(left):
-            sys.exit("The rows are not those of the objects.")
 
 
 if __name__ == "__main__":

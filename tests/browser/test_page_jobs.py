@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
     """A service whose limits for requests are low. It has one worker, and so one process for jobs."""
-    limits = {"WORKERS": "1", "MAX_CONTENT_LENGTH": "20000", "MAX_UPLOAD_BYTES": "100000", "MAX_UPLOAD_PIXELS": "20000"}
+    limits = {"MAX_CONTENT_LENGTH": "20000", "MAX_UPLOAD_BYTES": "100000", "MAX_UPLOAD_PIXELS": "20000"}
     with running_server(**limits) as server:
         yield server
 

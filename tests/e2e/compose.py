@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import httpx
 
 from tests.support import free_port
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
+# Longer than all queues and timeouts of the service together.
+WAIT_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,21 @@ class Compose:
         )
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
+
+    def wait_for_cache(self) -> None:
+        """Wait until the service answers, and uses its cache."""
+        end = time.monotonic() + WAIT_SECONDS
+        while not self.has_cache():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    def has_cache(self) -> bool:
+        try:
+            answer = httpx.get(f"{self.url}/health/ready", timeout=WAIT_SECONDS)
+        except httpx.TransportError:
+            # The part that starts is the server of the page itself.
+            return False
+        return answer.is_success and bool(answer.json()["cache"] == "ok")
 
 
 @contextmanager

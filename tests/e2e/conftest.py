@@ -55,7 +55,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if name == "given":
         yield Engine(name, GIVEN, has_cache=False)
     elif name == "make run":
-        with running_server() as server:
+        with running_server(WORKERS="") as server:
             yield Engine(name, server.address)
     elif name == "compose":
         yield Engine(name, request.getfixturevalue("compose").url)

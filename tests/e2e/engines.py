@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
 import uuid
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import boto3
 
+from tests.local_aws import KEYS, wait_for
 from tests.support import executable, free_port, missing
 
 if TYPE_CHECKING:
@@ -26,13 +25,9 @@ TOOLS = REPOSITORY / ".venv-sam" / "bin"
 VALKEY = "valkey/valkey:8.1"
 MINISTACK = "ministackorg/ministack:1.5.33"
 # What the emulators accept for a key and secret: anything.
-AWS = {
-    **os.environ,
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "SAM_CLI_TELEMETRY": "0",
-}
+AWS = {**os.environ, **KEYS, "SAM_CLI_TELEMETRY": "0"}
+REGION = KEYS["AWS_DEFAULT_REGION"]
+ARTIFACTS = "artifacts"
 # As in samconfig.toml for `make deploy ENV=prod`.
 STACK = "image-intensity"
 # MiniStack itself knows no limit. An image that takes more ends the function, as on AWS.
@@ -41,8 +36,6 @@ FUNCTION_MEMORY = "700m"
 RUNS = ("Runs=on", "SourceBuckets=photos,strangers", "RunsConcurrency=2")
 # For a second stack: the least that measures. MiniStack can change the parameters of one without nested ones.
 SMALL = ("Site=off", "Monitoring=off", "JobConcurrency=0")
-# Before the first answer, images are built and containers are started.
-START_SECONDS = 120
 
 
 def run(*command: str, environment: dict[str, str] | None = None) -> str:
@@ -101,8 +94,7 @@ def deployed(folder: Path, *parameters: str) -> Iterator[str]:
     with ExitStack() as stack:
         run("docker", "network", "create", name)
         stack.callback(remove_network, name)
-        valkey = stack.enter_context(container("--network", name, "--network-alias", "valkey", VALKEY))
-        assert valkey
+        stack.enter_context(container("--network", name, "--network-alias", "valkey", VALKEY))
         stack.enter_context(
             container(
                 *("--network", name, "--network-alias", "aws", "--publish", f"127.0.0.1:{port}:4566"),
@@ -115,77 +107,64 @@ def deployed(folder: Path, *parameters: str) -> Iterator[str]:
         )
         endpoint = f"http://127.0.0.1:{port}"
         wait_for(f"{endpoint}/_ministack/health")
-        environment = {**AWS, "AWS_ENDPOINT_URL": endpoint}
-        run(str(TOOLS / "aws"), "s3", "mb", "s3://artifacts", environment=environment)
-        deploy(environment, folder, *parameters)
+        client(endpoint, "s3").create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
+        deploy(endpoint, folder, *parameters)
         publish = (sys.executable, "-m", "deployment.publish_page", STACK)
-        run(*publish, environment={**environment, "PYTHONPATH": "infra"})
+        run(*publish, environment={**AWS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": "infra"})
         url = address_of(endpoint)
         wait_until_ready(url)
         yield url
 
 
-def deploy(environment: dict[str, str], folder: Path, *parameters: str, stack: str = STACK) -> None:
-    """Deploy with these parameters as CloudFormation does it for `sam deploy`: make the stack, or change it.
+def client(endpoint: str, service: str, **arguments: str) -> Any:  # noqa: ANN401 - of any service
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+    return boto3.client(service, endpoint_url=endpoint, **{**keys, **arguments})  # type: ignore[call-overload]
+
+
+def deploy(endpoint: str, folder: Path, *parameters: str, stack: str = STACK) -> None:
+    """Make a stack with these parameters, or change it.
 
     folder: of the local AWS, where what was uploaded to it is noted for its next deployment.
     """
-    aws = str(TOOLS / "aws")
     packaged = folder / "packaged.yaml"
-    # It takes longer than all the rest.
     if not packaged.exists():
         run(
-            *(aws, "cloudformation", "package", "--template-file", ".aws-sam/build/template.yaml"),
-            *("--s3-bucket", "artifacts", "--output-template-file", str(packaged)),
-            environment=environment,
+            *(str(TOOLS / "aws"), "cloudformation", "package", "--template-file", ".aws-sam/build/template.yaml"),
+            *("--s3-bucket", ARTIFACTS, "--output-template-file", str(packaged)),
+            environment={**AWS, "AWS_ENDPOINT_URL": endpoint},
         )
-    planned = run(
-        *(aws, "cloudformation", "deploy", "--template-file", str(packaged), "--stack-name", stack),
+        client(endpoint, "s3").upload_file(str(packaged), ARTIFACTS, packaged.name)
+    cloudformation = client(endpoint, "cloudformation")
+    exists = stack in [each["StackName"] for each in cloudformation.describe_stacks()["Stacks"]]
+    # The gateway only signs; those who upload are on this side of the container.
+    chosen = ("Cache=valkey", "Site=on", "Access=open", "JobConcurrency=1", f"UploadEndpointUrl={endpoint}")
+    values = dict(each.split("=", 1) for each in (*chosen, *parameters))
+    (cloudformation.update_stack if exists else cloudformation.create_stack)(
+        StackName=stack,
         # As a body of the request, a template may have at most 51,200 bytes.
-        *("--s3-bucket", "artifacts", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-        *(
-            "--parameter-overrides",
-            "Cache=valkey",
-            "Site=on",
-            "Access=open",
-            "JobConcurrency=1",
-            *parameters,
-        ),
-        # The gateway only signs; those who upload are on this side of the container.
-        f"UploadEndpointUrl={environment['AWS_ENDPOINT_URL']}",
-        # By itself, the AWS CLI would look for the end only every 30 s.
-        "--no-execute-changeset",
-        environment=environment,
+        TemplateURL=f"{endpoint}/{ARTIFACTS}/{packaged.name}",
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
-    (change_set,) = re.findall(r"arn:\S+", planned)
-    run(aws, "cloudformation", "execute-change-set", "--change-set-name", change_set, environment=environment)
-    while "IN_PROGRESS" in " ".join(statuses := stack_statuses(aws, environment)):
-        time.sleep(1)
-    assert statuses <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, failures(aws, environment)
+    stacks = cloudformation.describe_stacks()["Stacks"]
+    while any("IN_PROGRESS" in each["StackStatus"] for each in stacks):
+        time.sleep(0.2)
+        stacks = cloudformation.describe_stacks()["Stacks"]
+    events = (
+        event
+        for each in stacks
+        if each["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+        for event in cloudformation.describe_stack_events(StackName=each["StackId"])["StackEvents"]
+    )
+    failures = [(each["LogicalResourceId"], each.get("ResourceStatusReason")) for each in events]
+    assert failures == []
 
 
 def address_of(endpoint: str, stack: str = STACK) -> str:
     """Return the address of the REST API of a stack, which has the stack's name."""
-    query = f"items[?name=='{stack}'].id"
-    command = (str(TOOLS / "aws"), "apigateway", "get-rest-apis", "--query", query, "--output", "text")
-    api = run(*command, environment={**AWS, "AWS_ENDPOINT_URL": endpoint})
+    apis = client(endpoint, "apigateway").get_rest_apis(limit=500)["items"]
+    [api] = [each["id"] for each in apis if each["name"] == stack]
     return f"{endpoint}/restapis/{api}/v1/_user_request_"
-
-
-def stack_statuses(aws: str, environment: dict[str, str]) -> set[str]:
-    """Return the statuses of all stacks, the nested ones too."""
-    answer: dict[str, Any] = loads(
-        run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment)
-    )
-    return {stack["StackStatus"] for stack in answer["Stacks"]}
-
-
-def failures(aws: str, environment: dict[str, str]) -> str:
-    """Return what CloudFormation says of the resources that it could not make."""
-    stacks = loads(run(aws, "cloudformation", "describe-stacks", "--output", "json", environment=environment))
-    reasons = "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]"
-    command = (aws, "cloudformation", "describe-stack-events", "--query", reasons, "--stack-name")
-    return "\n".join(run(*command, stack["StackId"], environment=environment) for stack in stacks["Stacks"])
 
 
 def remove_network(name: str) -> None:
@@ -203,19 +182,6 @@ def remove_network(name: str) -> None:
             return
         assert time.monotonic() < end, removed.stderr
         time.sleep(1)
-
-
-def wait_for(url: str) -> None:
-    """Wait until `url` answers with success."""
-    end = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            httpx.get(url, timeout=START_SECONDS).raise_for_status()
-        except httpx.HTTPError:
-            assert time.monotonic() < end, f"{url} does not answer"
-            time.sleep(0.5)
-        else:
-            return
 
 
 def wait_until_ready(url: str) -> None:

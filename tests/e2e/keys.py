@@ -44,26 +44,31 @@ def make_keys() -> tuple[str, str]:
 def settings(*keys: str) -> dict[str, str]:
     """The settings of `make run` and Compose for these keys."""
     digests = ",".join(sha256(key.encode()).hexdigest() for key in keys)
-    return {"API_KEYS": digests, "RATE_LIMIT_PER_KEY": f"{BURST}/10second;{DAY}/day"}
+    return {"API_KEYS": digests, "RATE_LIMIT_PER_KEY": f"{BURST}/3second;{DAY}/day"}
 
 
 @contextmanager
 def guarded_run() -> Iterator[Guarded]:
     keys = make_keys()
     # Without Redis, each worker counts its share of a limit by itself, and connections are not divided evenly.
-    with running_server(**settings(*keys), WORKERS="1") as server:
+    with running_server(**settings(*keys)) as server:
         yield Guarded(server.address, *keys)
 
 
 @contextmanager
 def guarded_compose(compose: Compose) -> Iterator[Guarded]:
-    """Start the gateway again with keys, and at the end without."""
+    """Start the gateway again with keys, and the cache with a password of one's own; at the end without."""
     keys = make_keys()
-    compose("up", "--wait", "--no-build", **settings(*keys))
+    kept = compose("exec", "redis", "cat", "password").strip()
     try:
+        compose("up", "--wait", "--no-build", **settings(*keys), REDIS_PASSWORD='one\'s "own" $x \\')
+        assert "NOAUTH" in compose("exec", "redis", "valkey-cli", "-a", kept, "get", "x")
+        compose.wait_for_cache()
         yield Guarded(compose.url, *keys)
     finally:
         compose("up", "--wait", "--no-build")
+    assert compose("exec", "redis", "cat", "password").strip() == kept
+    compose.wait_for_cache()
 
 
 def guarded_stack(engine: Engine) -> Guarded:
@@ -72,7 +77,7 @@ def guarded_stack(engine: Engine) -> Guarded:
     environment = {**AWS, "AWS_ENDPOINT_URL": endpoint, "PYTHONPATH": "infra"}
     limits = (f"KeyRequestBurst={BURST}", "KeyRequestsPerSecond=1", f"KeyRequestsPerDay={DAY}")
     assert engine.folder
-    deploy(environment, engine.folder, *SMALL, "Access=keys", *limits, stack=DEV)
+    deploy(endpoint, engine.folder, *SMALL, "Access=keys", *limits, stack=DEV)
     url = address_of(endpoint, DEV)
     wait_until_ready(url)
     program = (sys.executable, "-m", "deployment.keys", "default")

@@ -7,9 +7,8 @@ import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
-from tests.e2e.engines import REPOSITORY, wait_for
+from tests.e2e.engines import REPOSITORY, client
+from tests.local_aws import wait_for
 from tests.support import free_port, missing
 
 if TYPE_CHECKING:
@@ -34,13 +33,7 @@ def settings(address: str) -> dict[str, str]:
 
 def s3_client(address: str) -> Any:  # noqa: ANN401 - boto3's
     """A client for what the service may not do, such as deleting."""
-    return boto3.client(
-        "s3",
-        endpoint_url=address,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="us-east-1",
-    )
+    return client(address, "s3", region_name="us-east-1")
 
 
 @contextmanager

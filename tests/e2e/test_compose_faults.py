@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.e2e.compose import WAIT_SECONDS
 from tests.e2e.images import fresh
 from tests.e2e.test_http import assert_measured, assert_problem
 from tests.e2e.uploads import form_for, redeem, send
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from tests.e2e.compose import Compose
     from tests.e2e.images import Sample
 
-# Longer than all queues and timeouts of the service together.
-WAIT_SECONDS = 90
 # How long a part is stopped: long enough for several requests of each client.
-AWAY_SECONDS = 4
+AWAY_SECONDS = 2
 DOCUMENTED = {
     "internal_error": 500,
     "processor_failed": 502,
@@ -75,9 +74,9 @@ def outcomes_during(compose: Compose, disturbance: Callable[[], None]) -> Counte
     with ThreadPoolExecutor(4) as threads:
         clients = [threads.submit(client, number) for number in range(4)]
         try:
-            time.sleep(1)
+            time.sleep(0.5)
             disturbance()
-            time.sleep(1)
+            time.sleep(0.5)
         finally:
             over.set()
         outcomes = sum((each.result() for each in clients), Counter[str]())
@@ -86,20 +85,8 @@ def outcomes_during(compose: Compose, disturbance: Callable[[], None]) -> Counte
 
 
 def wait_until_ready(compose: Compose) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not is_ready(compose):
-        assert time.monotonic() < end
-        time.sleep(0.5)
+    compose.wait_for_cache()
     assert ask(compose) == "measured"
-
-
-def is_ready(compose: Compose) -> bool:
-    try:
-        answer = httpx.get(f"{compose.url}/health/ready", timeout=WAIT_SECONDS)
-    except httpx.TransportError:
-        # The part that starts is the server of the page itself.
-        return False
-    return answer.is_success and answer.json()["cache"] == "ok"
 
 
 @pytest.mark.parametrize("part", ["processor-1", "gateway", "redis", "storage"])

@@ -181,6 +181,6 @@ def test_it_is_ready(engine: Engine) -> None:
 
 def test_requests_at_once_all_get_their_own_number(engine: Engine) -> None:
     samples = [fresh() for _ in range(12)]
-    with ThreadPoolExecutor(6) as threads:
+    with ThreadPoolExecutor(4) as threads:
         for response, sample in zip(threads.map(lambda s: upload(engine, s.content), samples), samples, strict=True):
             assert_measured(response, sample)

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from tests.authorizer.issuer import AUDIENCE, DISCOVERY, LocalIssuer, rsa_key, running_issuer
-from tests.e2e.engines import AWS, SMALL, address_of, deploy, wait_until_ready
+from tests.e2e.engines import SMALL, address_of, deploy, wait_until_ready
 from tests.e2e.images import fresh
 from tests.e2e.test_http import ORIGIN, TIMEOUT, assert_measured
 from tests.support import BRIDGE
@@ -63,7 +63,7 @@ def guard(engine: Engine, issuer: LocalIssuer) -> Callable[[str], Guarded]:
     def deployed(access: str) -> Guarded:
         if access not in current:
             parameters = (f"Access={access}", f"JwtIssuer={issuer.address}", f"JwtAudience={AUDIENCE}")
-            deploy({**AWS, "AWS_ENDPOINT_URL": endpoint}, folder, *SMALL, *parameters, stack=OTHER)
+            deploy(endpoint, folder, *SMALL, *parameters, stack=OTHER)
             url = address_of(endpoint, OTHER)
             wait_until_ready(url)
             current.clear()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UPLOADS = 50
 # Before it is watched, each worker of the gateway has loaded what its first upload needs, botocore's models above all.
 FIRST_UPLOADS = 10
-SIZE = 20_000_000
+SIZE = 10_000_000
 # A request waits at most 15 s for one of the two processors. After that, the answer says when to try again.
 ROUNDS = 20
 # MiniStack handles one request at a time: with fifty uploads in its queue, a processor would not get its file in time.
@@ -93,7 +93,7 @@ def test_memory_stays_flat_under_fifty_uploads(compose: Compose) -> None:
     for part, used in megabytes.items():
         print(f"{part}: {used[0]:.0f} MB before, at most {max(used):.0f} MB")  # noqa: T201 - the figures of the run
     print(f"{UPLOADS} uploads of {SIZE / 1e6:.0f} MB in {seconds:.0f} s")  # noqa: T201 - likewise
-    # A twentieth of the uploaded bytes. No file goes through the gateway. A processor holds one file and its pixels.
+    # A tenth of the uploaded bytes. No file goes through the gateway. A processor holds one file and its pixels.
     assert max(megabytes["gateway"]) < megabytes["gateway"][0] + 50
     for part in ("processor-1", "processor-2"):
         assert max(megabytes[part]) < 200

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from PIL import Image
 
 from intensity.runs.layout import read_part_name
-from tests.e2e.engines import AWS, STACK
+from tests.e2e.engines import AWS, REGION, STACK, client
 from tests.runs.images import gray
 
 if TYPE_CHECKING:
@@ -57,8 +56,7 @@ class Runs:
     folder: Path
 
     def client(self, service: str, **arguments: str) -> Any:  # noqa: ANN401 - of any service
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": AWS["AWS_DEFAULT_REGION"]}
-        return boto3.client(service, endpoint_url=self.endpoint, **{**keys, **arguments})  # type: ignore[call-overload]
+        return client(self.endpoint, service, **arguments)
 
     @cached_property
     def s3(self) -> S3Client:
@@ -126,7 +124,7 @@ class Runs:
 def runs(engine: Engine, tmp_path: Path) -> Runs:
     found = Runs(engine.url.partition("/restapis/")[0], tmp_path)
     if "photos" not in [each["Name"] for each in found.s3.list_buckets()["Buckets"]]:
-        region = {"LocationConstraint": AWS["AWS_DEFAULT_REGION"]}
+        region = {"LocationConstraint": REGION}
         found.s3.create_bucket(Bucket="photos", CreateBucketConfiguration=region)  # type: ignore[arg-type]
         # Of another account, whose number is the key.
         stranger = found.client("s3", aws_access_key_id="222222222222")

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running_server(WORKERS="1") as running:
+    with running_server() as running:
         yield running
 
 

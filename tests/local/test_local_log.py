@@ -100,9 +100,7 @@ def test_the_last_line_is_written_before_a_process_ends(monkeypatch: pytest.Monk
 
 
 def test_the_service_goes_on_while_nobody_reads_its_log() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local_server"], env=environment(WORKERS="1"), stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-m", "local_server"], env=environment(), stdout=subprocess.PIPE)
     assert process.stdout
     try:
         address = process.stdout.readline().split()[3].decode()

@@ -163,7 +163,7 @@ def test_all_tests_are_found_where_only_make_test_has_installed_anything(tmp_pat
     for entry in REPOSITORY.iterdir():
         if not entry.name.startswith((".venv", ".git")) and entry.name != "tests":
             (tmp_path / entry.name).symlink_to(entry)
-    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", "tests"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "--assert=plain", "-p", "no:cacheprovider"]
     environment = {**os.environ, "REQUIRE_ALL": ""}
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-2000:]

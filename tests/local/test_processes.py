@@ -73,7 +73,7 @@ def stopped(server: Server) -> Iterator[list[int]]:
 
 
 def test_there_is_a_worker_for_each_core_or_as_many_as_the_setting_says() -> None:
-    with running_server() as server:
+    with running_server(WORKERS="") as server:
         wait_for(lambda: len(server.workers()) == len(os.sched_getaffinity(0)))
     with running_server(WORKERS="3") as server:
         wait_for(lambda: len(server.workers()) == 3)
@@ -98,7 +98,7 @@ def test_a_process_that_is_killed_is_replaced_and_the_service_goes_on(temporary:
 
 
 def test_a_worker_that_hangs_is_replaced() -> None:
-    with running_server(WORKERS="2") as server:
+    with running_server(WORKERS="2", GUNICORN_CMD_ARGS="--timeout=5") as server:
         wait_for(lambda: len(slots(server)) == 4)
         # It says now and then that it lives, for the first time when it begins to serve.
         time.sleep(3)
@@ -131,7 +131,7 @@ def test_two_runs_at_a_time_do_not_remove_each_others_files(temporary: Path) -> 
 
 
 def test_images_that_are_measured_hold_up_nothing_else() -> None:
-    with running_server(WORKERS="1") as server, ThreadPoolExecutor(12) as threads:
+    with running_server() as server, ThreadPoolExecutor(12) as threads:
         with stopped(server):
             images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 6)]
             for _ in range(5):
@@ -143,7 +143,7 @@ def test_images_that_are_measured_hold_up_nothing_else() -> None:
 def test_an_image_whose_client_has_gone_is_not_waited_for() -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + IMAGE + b"\r\n--b--\r\n"
     head = f"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
-    with running_server(WORKERS="1", CACHE_TTL_SECONDS="0") as server:
+    with running_server(CACHE_TTL_SECONDS="0") as server:
         with stopped(server), ThreadPoolExecutor(4) as threads:
             # Each slot has one, and one more that it begins at once. The others wait.
             images = [threads.submit(measure, server.address, picture(seed=seed)) for seed in range(2, 5)]
@@ -166,7 +166,7 @@ def statuses_logged(server: Server) -> list[int]:
 
 def test_a_small_image_is_measured_before_large_ones_that_came_earlier() -> None:
     large = black(8000)
-    with running_server(WORKERS="1") as server, ThreadPoolExecutor(12) as threads:
+    with running_server() as server, ThreadPoolExecutor(12) as threads:
         # No two are the same file, so that the cache knows none.
         images = [threads.submit(measure, server.address, large + bytes(number)) for number in range(1, 13)]
         wait_for(lambda: any(image.done() for image in images))
