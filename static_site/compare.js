@@ -1,11 +1,10 @@
 // @ts-check
 /** Two images over each other: a line to move between them, or one fading into the other. */
 
-import { all, byId, find, onClick } from "./dom.js";
+import { byId, find, onClick } from "./dom.js";
 import { optionsInWords } from "./options.js";
 import { answerOf, areSame, optionsOf } from "./rows.js";
 import { level, quoted, signed } from "./words.js";
-
 
 /** The address of the reference's picture while it is shown. @type {string | null} */
 let url = null;
@@ -50,6 +49,10 @@ function lay(reference) {
   over.className = "over";
   over.alt = `Reference: ${reference.name}`;
   over.draggable = false;
+  over.addEventListener("error", () => { // as a TIFF in most browsers
+    if (over.isConnected) byId("split-fields").hidden = true;
+    over.remove();
+  });
   over.src = url;
   stage.append(over);
   divide();
@@ -57,7 +60,7 @@ function lay(reference) {
 
 /** The divider goes where the pointer does, while no region is drawn. */
 function drag(down) {
-  const [over] = all(".stage .over");
+  const over = find(".stage .over");
   if (!over || byId("fade").checked || down.target.closest(".layer")) return;
   down.preventDefault();
   const { left, width } = over.getBoundingClientRect();
@@ -74,7 +77,7 @@ function drag(down) {
 }
 
 function divide() {
-  const [over] = all(".stage .over");
+  const over = find(".stage .over");
   if (!over) return;
   const share = Number(byId("split").value);
   const isFading = byId("fade").checked;

@@ -92,7 +92,7 @@ function inTiff(view, start, end) {
 }
 
 /** Whether width and height are exchanged. */
-export function isSideways(orientation) {
+function isSideways(orientation) {
   return orientation >= 5;
 }
 

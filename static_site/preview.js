@@ -18,7 +18,7 @@ let shown = null;
 /** One pixel, to read it. @type {any} */
 let canvas = null;
 
-/** Show a row's picture, or the place to drop one. `onReady` hears of a picture that can be seen. */
+/** Show a row's picture, or the place to drop one. `onReady` hears when it can be seen, or that it cannot. */
 export function showPreview(row, onReady = () => {}) {
   if (row?.file && shown?.file === row.file) return;
   release();
@@ -52,9 +52,12 @@ function show(row, onReady) {
   // A new element for every file, so that a late "error" of the last one cannot speak about this one.
   picture.addEventListener("error", () => {
     if (shown !== mine) return;
-    picture.remove(); // CMYK, 16 bits, too many pixels, damage: the server decides, not the browser
-    byId("no-preview").textContent = "No preview: this browser cannot show the image. It can still be analyzed.";
+    byId("picture").replaceChildren(); // CMYK, 16 bits, too many pixels, damage: the server decides, not the browser
+    byId("no-preview").textContent = row.format === "TIFF"
+      ? "No preview: this browser does not show TIFF. It is measured all the same."
+      : "No preview: this browser cannot show the image. It can still be analyzed.";
     byId("no-preview").hidden = false;
+    onReady();
   });
   picture.addEventListener("load", async () => {
     enlarge(picture);
@@ -67,7 +70,7 @@ function show(row, onReady) {
       drawOn(picture, layout);
       watchPixels(picture, layout);
     }
-    onReady(mine);
+    onReady();
   });
   picture.src = mine.url;
   const stage = document.createElement("div");

@@ -94,12 +94,16 @@ export function isRetryable(row) {
 
 // ---- Which rows there are -------------------------------------------------------------------------------------------
 
+/** What tells one file from others without its content. */
+export function keyOf({ name, size, modified }) {
+  return `${size} ${modified} ${name}`;
+}
+
 /**
  * A function for the files of one choice: it finds the row that a file has already, for example from before a reload, or
  * undefined. Two files may have one name, size and time, so it finds each row only once.
  */
 export function rowFinder() {
-  const keyOf = ({ name, size, modified }) => `${size} ${modified} ${name}`;
   const rows = new Map();
   for (const row of page.rows) rows.set(keyOf(row), [...rows.get(keyOf(row)) ?? [], row]);
   const found = new Set();

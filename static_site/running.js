@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { showList } from "./list.js";
 import { Run } from "./measuring.js";
 import { beginProgress, endProgress, say, showProgress, showStage, tellMany, tellOne } from "./message.js";
-import { answerOf, areSame, isOutdated, isRefused, isRetryable, isUnderWay, keep, openJobs, page, refreshReference, target } from "./rows.js";
+import { answerOf, areSame, isOutdated, isRefused, isRetryable, isUnderWay, keep, keyOf, openJobs, page, refreshReference, target } from "./rows.js";
 import { totals } from "./words.js";
 
 // One image is measured again by itself, so long after the last change of an option, unless it takes its time.
@@ -30,8 +30,8 @@ export function startRunning(showing) {
 
 /** A job goes on without the page, and is found again. */
 function askBeforeLeaving(event) {
-  const jobs = new Set(openJobs().map(({ name, size, modified }) => `${size} ${modified} ${name}`));
-  if (run?.rows.some((row) => isUnderWay(row) && !jobs.has(`${row.size} ${row.modified} ${row.name}`))) event.preventDefault();
+  const jobs = new Set(openJobs().map(keyOf));
+  if (run?.rows.some((row) => isUnderWay(row) && !jobs.has(keyOf(row)))) event.preventDefault();
 }
 
 export function isRunning() {

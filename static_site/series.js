@@ -29,7 +29,7 @@ export function showSeries(rows) {
   const room = Math.max(0.5, (most - least) * 0.1); // or noise in the last digit would look like a storm
   const [low, high] = [least - room, most + room];
   const y = (value) => (HEIGHT * (high - value)) / (high - low);
-  const x = (place) => (points.length === 1 ? 0 : (1000 * place) / (points.length - 1));
+  const x = (place) => (1000 * place) / (points.length - 1);
   const line = values.map((value, place) => `${place ? "L" : "M"}${x(place).toFixed(1)} ${y(value).toFixed(2)}`).join("");
   byId("series-line").setAttribute("d", line);
   byId("series-mean").setAttribute("d", `M0 ${y(mean).toFixed(2)}H1000`);
@@ -55,5 +55,5 @@ function nearest({ clientX }) {
 }
 
 function inWords(row) {
-  return `${quoted(row.name)}: ${answerOf(row).average_intensity.toFixed(2)}`;
+  return `${answerOf(row).average_intensity.toFixed(2)}: ${quoted(row.name)}`;
 }

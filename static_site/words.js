@@ -59,10 +59,6 @@ export function quoted(name) {
   return `“\u2068${name}\u2069”`;
 }
 
-export function capitalized(text) {
-  return text[0].toUpperCase() + text.slice(1);
-}
-
 /** "gray, 16 bits (I;16)". The bits are known only in the full answer. */
 export function mode(name, bits) {
   const word = MODES[name];
@@ -112,12 +108,18 @@ export function totals(rows) {
   return `${plural(rows.length, "image")}: ${said.join(", ")}`;
 }
 
+/** Where a name is best broken into two lines: after a sign between two words, if there is one near its middle. */
+function middleOf(characters) {
+  const middle = Math.ceil(characters.length / 2);
+  return [0, -1, 1, -2, 2, -3, 3].map((step) => middle + step).find((place) => /[-_ .,/]/.test(characters[place - 1])) ?? middle;
+}
+
 /** Show a name so that, where there is no room for all of it, its end stays: its last half, or 12 characters with the number and the ending. */
 export function showName(element, name, isHalved = false) {
   // As people count them: an emoji may be several code points.
   const characters = [...new Intl.Segmenter().segment(name)].map(({ segment }) => segment);
   const { length } = characters;
-  const cut = length > 16 ? length - (isHalved ? Math.floor(length / 2) : 12) : length;
+  const cut = length > 16 ? (isHalved ? middleOf(characters) : length - 12) : length;
   const parts = [characters.slice(0, cut), characters.slice(cut)].filter((part) => part.length).map((part) => {
     const span = document.createElement("span");
     span.textContent = part.join("");
