@@ -1,7 +1,8 @@
-"""`python -m tests.browser.pictures` takes the pictures of the documentation anew. Look at them before a commit."""
+"""`python -m tests.browser.pictures [pictures/phone ...]` takes the pictures of the docs anew. Look at them first."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ def take(browser: Browser, address: str, name: str) -> None:
         viewport={"width": width, "height": height},
         color_scheme="dark" if is_dark else "light",
         device_scale_factor=1.4 if is_phone else 1,
+        has_touch=is_phone,
+        is_mobile=is_phone,
     )
     screen = Screen(context.new_page())
     with TemporaryDirectory() as folder:
@@ -66,7 +69,7 @@ def main() -> None:
     path = executable("chromium", "chromium-browser", "google-chrome")
     with running_server() as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        for name in PICTURES:
+        for name in sys.argv[1:] or PICTURES:
             take(browser, server.address, name)
         browser.close()
 

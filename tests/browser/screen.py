@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Route, expect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -41,6 +41,9 @@ class Screen:
         self.stage = page.locator("#stage")
         self.message = page.locator("#message")
         self.rows = page.locator("#rows tr")
+        self.names = self.rows.locator(".name bdi")
+        self.averages = self.rows.locator(".average")
+        self.totals = page.locator("#totals")
         self.preview = page.locator("#picture img")
         self.result = page.locator("#result")
         self.progress = page.get_by_role("progressbar")
@@ -55,16 +58,25 @@ class Screen:
         Those then reach the service.
         """
         numbers = itertools.count()
-        self.page.route("**/intensity?*", lambda route: handle(route) if next(numbers) < count else route.continue_())
+        self.page.route("**/intensity?*", lambda route: handle(route) if next(numbers) < count else route.fallback())
+
+    def hold(self, count: int = 1, after: int = 0, path: str = "**/intensity?*") -> list[Route]:
+        """Hold so many measurements after the first ones; the others are answered. Returns those that are held."""
+        held: list[Route] = []
+        numbers = itertools.count()
+
+        def handle(route: Route) -> None:
+            if after <= next(numbers) < after + count:
+                held.append(route)
+            else:
+                route.fallback()
+
+        self.page.route(path, handle)
+        return held
 
     def open(self, address: str = "/") -> None:
         """Load the page."""
         self._load(address)
-
-    def open_anew(self, address: str = "/") -> None:
-        """Load the page as in another tab: without the list from before."""
-        self.page.evaluate("sessionStorage.clear()")
-        self.open(address)
 
     def open_and_wait_for_limits(self, address: str = "/") -> None:
         """Load the page and wait until it has asked for the limits of the service, successfully or not."""
@@ -87,8 +99,9 @@ class Screen:
             self.errors.clear()
 
     def choose(self, path: Path) -> None:
-        """Choose a file that the page accepts."""
+        """Choose a file that the page accepts, alone."""
         self.file.set_input_files(path)
+        expect(self.picker).to_have_text(path.name)
         expect(self.analyze).to_be_enabled()
 
     def measure(self, path: Path) -> None:
@@ -97,6 +110,48 @@ class Screen:
         self.analyze.click()
         expect(self.analyze).to_be_enabled()
         expect(self.result).to_be_visible()
+
+    def measure_all(self, paths: list[Path]) -> None:
+        """Choose several files that can be measured, and wait for their results."""
+        self.file.set_input_files(paths)
+        expect(self.analyze).to_have_text(f"Analyze {len(paths)}")
+        self.analyze.click()
+        expect(self.said).to_contain_text(f"{len(paths)} images measured.")
+
+    def drop(self, *paths: Path, steps: Iterable[str] = ("dragEnter", "dragOver", "drop")) -> None:
+        """Drag files and folders over the page, and drop them."""
+        session = self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for step in steps:
+            session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+
+    def choose_option(self, value: str, label: str = "Gray from color") -> None:
+        """Open the options and choose one."""
+        self.page.locator("#options").evaluate("details => { details.open = true; }")
+        self.page.get_by_label(label).select_option(value)
+
+    def show(self, place: int) -> None:
+        """Show the image of a row."""
+        self.rows.nth(place).locator(".select").click()
+
+    def compare(self, place: int) -> None:
+        """Compare the image of a row with the reference."""
+        self.show(place)
+        self.button("Compare with the reference").click()
+
+    def button(self, name: str) -> Locator:
+        """A button by its name."""
+        return self.page.get_by_role("button", name=name)
+
+    def button_of(self, place: int, name: str) -> Locator:
+        """A button of a row."""
+        return self.rows.nth(place).get_by_role("button", name=name)
+
+    def saved(self, button: str) -> str:
+        """The text of the file that a button saves."""
+        with self.page.expect_download() as download:
+            self.button(button).click()
+        return download.value.path().read_text("utf-8-sig")
 
     def field(self, name: str) -> Locator:
         """One value of the result, by its `data-field`."""

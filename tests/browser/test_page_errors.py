@@ -25,37 +25,43 @@ PROBLEM = {
 }
 
 
-def analyze_with_answer(screen: Screen, photo: Path, status: int, body: str, content_type: str) -> None:
-    """Choose and analyze; this one measurement gets the given answer."""
+def fulfill_problem(route: Route, **changes: object) -> None:
+    body = {**PROBLEM, **changes}
+    route.fulfill(status=int(str(body["status"])), content_type="application/problem+json", body=json.dumps(body))
 
-    def answer(route: Route) -> None:
-        route.fulfill(status=status, body=body, content_type=content_type)
 
-    screen.intercept(1, answer)
+def test_a_problem_is_an_alert_of_one_sentence_that_is_dismissed_and_measuring_goes_on(
+    screen: Screen, photo: Path
+) -> None:
+    screen.intercept(2, fulfill_problem)
     screen.open()
     screen.choose(photo)
     screen.analyze.click()
-    expect(screen.alert).to_be_visible()
-
-
-def analyze_with_problem(screen: Screen, photo: Path, **changes: object) -> None:
-    body = json.dumps({**PROBLEM, **changes})
-    analyze_with_answer(screen, photo, status=502, content_type="application/problem+json", body=body)
-
-
-def test_a_problem_is_shown_by_its_detail_and_request_id_and_not_as_json(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo)
-    expect(screen.alert).to_contain_text("The image could not be measured just now.")
     expect(screen.alert).to_contain_text("problem-1")
     expect(screen.alert).not_to_contain_text("{")
+    live = screen.page.locator("[role=alert], [role=status], [aria-live]")
+    regions = ["stage", "alert", "said", "announced", "verdicts"]
+    assert live.evaluate_all("regions => regions.map(({ id }) => id)") == regions
+    sentence = "“\u2068photo.jpg\u2069” could not be measured. The image could not be measured just now."
+    expect(screen.page.get_by_role("alert")).to_have_text(sentence)
+    expect(screen.analyze).to_be_focused()
+    screen.page.keyboard.press("Escape")
+    expect(screen.alert).to_be_hidden()
+    expect(screen.analyze).to_be_focused()
+    screen.analyze.click()
+    screen.dismiss.focus()
+    screen.page.keyboard.press("Enter")
+    expect(screen.alert).to_be_hidden()
+    expect(screen.file).to_be_focused()
+    screen.analyze.click()
+    expect(screen.result).to_be_visible()
+    expect(screen.alert).to_be_hidden()
 
 
-def test_a_problem_without_detail_is_shown_by_its_title(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo, detail=None)
-    expect(screen.alert).to_contain_text("Processor failed")
-
-
-NOT_ITS_OWN = [
+ANSWERS = [
+    (502, json.dumps({**PROBLEM, "detail": None}), "Processor failed"),
+    *((status, json.dumps({**PROBLEM, "detail": f"No: {status}."}), f"No: {status}.") for status in (401, 403, 429)),
+    # Not the service's own:
     (502, "<html><h1>Bad Gateway</h1></html>", "failed without an explanation (HTTP 502)"),
     (413, "<html><h1>Request Entity Too Large</h1></html>", "too large"),
     (500, "", "failed without an explanation (HTTP 500)"),
@@ -67,30 +73,24 @@ NOT_ITS_OWN = [
 ]
 
 
-def test_an_answer_that_is_not_the_services_own_is_explained(screen: Screen, photo: Path) -> None:
-    answers = iter(NOT_ITS_OWN)
+def test_whatever_is_no_measurement_is_explained(screen: Screen, photo: Path) -> None:
+    answers = iter(ANSWERS)
 
     def answer(route: Route) -> None:
         status, body, _ = next(answers)
         route.fulfill(status=status, body=body, content_type="text/html")
 
-    screen.intercept(len(NOT_ITS_OWN), answer)
+    screen.intercept(len(ANSWERS), answer)
     screen.open()
     screen.choose(photo)
-    for _, _, sentence in NOT_ITS_OWN:
+    for _, body, sentence in ANSWERS:
         screen.analyze.click()
         expect(screen.alert).to_contain_text(sentence)
         expect(screen.alert).not_to_contain_text("<")
+        expect(screen.page.locator("#message-request-id")).to_have_text("problem-1" if "problem-1" in body else "")
         expect(screen.result).to_be_hidden()
+        expect(screen.analyze).to_be_enabled()
         screen.dismiss.click()
-
-
-def test_a_broken_connection_says_that_the_service_cannot_be_reached(screen: Screen, photo: Path) -> None:
-    screen.page.route("**/intensity?*", lambda route: route.abort("connectionreset"))
-    screen.open()
-    screen.choose(photo)
-    screen.analyze.click()
-    expect(screen.alert).to_contain_text("cannot be reached")
 
 
 def test_a_service_that_never_answers_is_given_up_on(fresh_context: BrowserContext, photo: Path) -> None:
@@ -108,82 +108,17 @@ def test_a_service_that_never_answers_is_given_up_on(fresh_context: BrowserConte
     expect(screen.analyze).to_be_enabled()
 
 
-def test_after_an_error_the_same_image_can_be_analyzed_again(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo)
-    screen.analyze.click()
-    expect(screen.result).to_be_visible()
-    expect(screen.alert).to_be_hidden()
-
-
 def test_a_lost_connection_leaves_the_last_result_and_says_that_it_is_from_before(screen: Screen, photo: Path) -> None:
     screen.open()
     screen.measure(photo)
     number = screen.exact
-    screen.page.route("**/intensity?*", lambda route: route.abort())
+    screen.page.route("**/intensity?*", lambda route: route.abort("connectionreset"))
     screen.analyze.click()
     expect(screen.alert).to_contain_text("photo.jpg")
     expect(screen.alert).to_contain_text("cannot be reached")
     expect(screen.result).to_be_visible()
     expect(screen.page.get_by_text("This result is from before: the last attempt failed.")).to_be_visible()
     assert screen.exact == number
-
-
-def test_what_a_service_that_refuses_the_client_answers_is_said_plainly(screen: Screen, photo: Path) -> None:
-    statuses = iter([401, 403, 429])
-
-    def refuse(route: Route) -> None:
-        status = next(statuses)
-        body = json.dumps({**PROBLEM, "status": status, "detail": f"Refused with {status}."})
-        route.fulfill(status=status, body=body, content_type="application/problem+json")
-
-    screen.intercept(3, refuse)
-    screen.open()
-    screen.choose(photo)
-    for status in (401, 403, 429):
-        screen.analyze.click()
-        expect(screen.alert).to_contain_text(f"Refused with {status}.")
-        expect(screen.alert).to_contain_text("problem-1")
-        expect(screen.analyze).to_be_enabled()
-
-
-def test_an_error_is_an_alert_and_only_its_sentence_is_read_aloud(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo)
-    live = screen.page.locator("[role=alert], [role=status], [aria-live]")
-    assert live.evaluate_all("regions => regions.map(({ id }) => id)") == [
-        "stage",
-        "alert",
-        "said",
-        "announced",
-        "verdicts",
-    ]
-    sentence = "“\u2068photo.jpg\u2069” could not be measured. The image could not be measured just now."
-    expect(screen.page.get_by_role("alert")).to_have_text(sentence)
-
-
-def test_a_damaged_image_is_named_and_the_result_says_that_there_is_none(screen: Screen, photo: Path) -> None:
-    photo.write_bytes(photo.read_bytes()[:-100])
-    screen.open()
-    screen.choose(photo)
-    screen.analyze.click()
-    expect(screen.alert).to_contain_text("photo.jpg")
-    expect(screen.page.get_by_text("This image could not be measured.")).to_be_visible()
-    expect(screen.result).to_be_hidden()
-
-
-def test_the_dismiss_button_takes_the_alert_away_and_hands_the_focus_on(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo)
-    screen.dismiss.focus()
-    screen.page.keyboard.press("Enter")
-    expect(screen.alert).to_be_hidden()
-    expect(screen.file).to_be_focused()
-
-
-def test_escape_takes_the_alert_away_and_leaves_the_focus_where_it_is(screen: Screen, photo: Path) -> None:
-    analyze_with_problem(screen, photo)
-    expect(screen.analyze).to_be_focused()
-    screen.page.keyboard.press("Escape")
-    expect(screen.alert).to_be_hidden()
-    expect(screen.analyze).to_be_focused()
 
 
 def test_a_page_a_part_of_which_does_not_load_says_so(screen: Screen) -> None:
@@ -193,6 +128,7 @@ def test_a_page_a_part_of_which_does_not_load_says_so(screen: Screen) -> None:
     expect(told).to_be_hidden()
     screen.page.evaluate("document.getAnimations().forEach((each) => each.finish())")  # or it would take five seconds
     expect(told).to_be_visible()
+    SCREENSHOTS.mkdir(exist_ok=True)
     screen.page.screenshot(path=SCREENSHOTS / "not-started.png")
     screen.page.unroute("**/histogram.js")
     screen.open()

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.test_page_many import drop
 from tests.browser.test_page_region import draw, select, typed
 
 if TYPE_CHECKING:
@@ -29,13 +28,7 @@ LIMITS = {
 @pytest.fixture
 def health(screen: Screen) -> list[Route]:
     """Questions for the limits, which are held until `tell`."""
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    screen.page.route("**/health", hold)
-    return held
+    return screen.hold(9, path="**/health")
 
 
 def tell(screen: Screen, health: list[Route]) -> None:
@@ -67,17 +60,31 @@ def test_the_page_offers_and_takes_what_the_service_says_even_if_that_comes_late
         select(screen)
         draw(screen, (0.05, 0.05), (0.2, 0.3))
         assert typed(screen) == pytest.approx([8, 6, 24, 30], abs=2)
-        screen.page.get_by_role("button", name="Remove region").click()
+        screen.button("Remove region").click()
+    screen.choose(saved(tmp_path, "scan.tif"))
+    told = "No preview: this browser does not show TIFF. It is measured all the same."
+    expect(screen.page.locator("#no-preview")).to_have_text(told)
+    expect(screen.analyze).to_be_enabled()
 
 
-def test_a_tiff_is_taken_without_a_preview_and_the_page_says_so(
+def test_two_images_are_compared_in_words_where_one_cannot_be_seen(
     screen: Screen, health: list[Route], tmp_path: Path
 ) -> None:
+    difference, slider = screen.page.locator("#difference"), screen.page.locator("#split-fields")
+    answer = {"average_intensity": 90.5, "image_size": [160, 120], "duration_ms": 1, "original_mode": "RGB"}
+    screen.page.route("**/intensity?*", lambda route: route.fulfill(json={**answer, "image_size_bytes": 1}))
     screen.open()
     tell(screen, health)
-    screen.choose(saved(tmp_path, "scan.tif"))
-    expect(screen.page.get_by_text("No preview: this browser cannot show the image.")).to_be_visible()
-    expect(screen.analyze).to_be_enabled()
+    screen.measure_all([saved(tmp_path, name) for name in ("a.png", "b.tif")])
+    screen.compare(1)
+    expect(difference).to_contain_text(
+        "“\u2068b.tif\u2069” and “\u2068a.png\u2069” have exactly the same average, 90.50."
+    )
+    expect(slider).to_be_hidden()
+    screen.button_of(1, "Use as reference").click()
+    screen.show(0)
+    expect(difference).to_contain_text("“\u2068a.png\u2069” and “\u2068b.tif\u2069” have exactly")
+    expect(slider).to_be_hidden()
 
 
 def test_of_a_dropped_folder_the_formats_of_the_service_are_taken(
@@ -87,6 +94,6 @@ def test_of_a_dropped_folder_the_formats_of_the_service_are_taken(
         saved(tmp_path, name)
     (tmp_path / "notes.txt").write_text("no image")
     screen.open()
-    drop(screen, tmp_path)
+    screen.drop(tmp_path)
     tell(screen, health)
     expect(screen.said).to_have_text("3 images chosen; 1 other file left out.")

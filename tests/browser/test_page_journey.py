@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import expect
+
+from tests.browser.gallery import one_color
 
 if TYPE_CHECKING:
     from tests.browser.screen import Screen
@@ -23,70 +24,23 @@ def luma_mean(path: Path) -> float:
         return float(np.asarray(image.convert("L")).mean())
 
 
-@pytest.mark.parametrize(
-    ("name", "mode", "words"),
-    [
-        ("photo.jpg", "RGB", "color, 8 bits (RGB)"),
-        ("screen.png", "RGBA", "color with transparency, 8 bits (RGBA)"),
-        ("gray.png", "L", "gray, 8 bits (L)"),
-        ("palette.png", "P", "palette, 8 bits (P)"),
-    ],
-)
-def test_the_number_on_the_page_is_the_one_numpy_computes(
-    screen: Screen, picture: Picture, name: str, mode: str, words: str
-) -> None:
-    path = picture(name, mode=mode)
+MODES = {
+    ("photo.jpg", "RGB"): "color, 8 bits (RGB)",
+    ("screen.png", "RGBA"): "color with transparency, 8 bits (RGBA)",
+    ("gray.png", "L"): "gray, 8 bits (L)",
+    ("palette.png", "P"): "palette, 8 bits (P)",
+}
+
+
+def test_the_number_on_the_page_is_the_one_numpy_computes(screen: Screen, picture: Picture) -> None:
     screen.open()
-    screen.measure(path)
-    assert screen.exact == luma_mean(path)
-    expect(screen.field("rounded")).to_have_text(f"{luma_mean(path):.2f}")
-    expect(screen.field("mode")).to_have_text(words)
-
-
-def test_the_result_says_what_was_measured_and_which_request_it_was(screen: Screen, photo: Path) -> None:
-    screen.open()
-    with screen.page.expect_response("**/intensity?*") as answer:
-        screen.measure(photo)
-    expect(screen.field("filename")).to_have_text("photo.jpg")
-    expect(screen.field("dimensions")).to_have_text("120 \N{MULTIPLICATION SIGN} 80 (9,600 pixels)")
-    expect(screen.field("bytes")).to_have_text(f"{photo.stat().st_size:,} bytes")
-    expect(screen.field("duration")).to_have_text(f"{answer.value.json()['duration_ms']} ms")
-    expect(screen.field("request")).to_have_text(answer.value.header_value("x-request-id") or "no header")
-
-
-def test_the_second_analysis_of_an_image_is_a_cache_hit_with_the_same_number(screen: Screen, photo: Path) -> None:
-    screen.open()
-    screen.measure(photo)
-    expect(screen.field("cache")).to_have_text("measured now")
-    first = screen.exact
-    screen.analyze.click()
-    expect(screen.field("cache")).to_contain_text("answered from the cache")
-    expect(screen.said).to_contain_text("Already measured before: answered from the cache.")
-    assert screen.exact == first
-
-
-def test_the_preview_shows_the_chosen_image_before_anything_is_uploaded(screen: Screen, photo: Path) -> None:
-    screen.open()
-    expect(screen.picker).to_have_text("Choose image files")
-    screen.choose(photo)
-    expect(screen.picker).to_have_text("photo.jpg")
-    expect(screen.preview).to_have_attribute("alt", "Preview of photo.jpg")
-    expect(screen.preview).to_have_js_property("naturalWidth", 120)
-    assert screen.uploads == []
-
-
-def test_a_dropped_image_is_chosen(screen: Screen) -> None:
-    screen.open()
-    transfer = screen.page.evaluate_handle(
-        """() => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array([0xff, 0xd8, 0xff, 0xe0])], "dropped.jpg"));
-            return transfer;
-        }"""
-    )
-    screen.page.dispatch_event("body", "drop", {"dataTransfer": transfer})
-    expect(screen.picker).to_have_text("dropped.jpg")
-    expect(screen.analyze).to_be_enabled()
+    for (name, mode), words in MODES.items():
+        path = picture(name, mode=mode)
+        screen.measure(path)
+        expect(screen.field("filename")).to_have_text(name)
+        assert screen.exact == luma_mean(path)
+        expect(screen.field("rounded")).to_have_text(f"{luma_mean(path):.2f}")
+        expect(screen.field("mode")).to_have_text(words)
 
 
 # The page may show blobs, and may not fetch them.
@@ -98,10 +52,31 @@ SHOW = """url => new Promise((tell) => {
 })"""
 
 
-def test_clear_resets_everything(screen: Screen, photo: Path) -> None:
-    screen.open()
+def test_an_image_is_seen_measured_found_in_the_cache_and_cleared(screen: Screen, photo: Path) -> None:
+    failed: list[str] = []
+    screen.page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
+    screen.page.on("requestfailed", lambda request: failed.append(request.url))
+    screen.open_and_wait_for_limits()
     untouched = screen.page.locator("main").inner_text()
-    screen.measure(photo)
+    expect(screen.picker).to_have_text("Choose image files")
+    screen.choose(photo)
+    expect(screen.preview).to_have_attribute("alt", "Preview of photo.jpg")
+    expect(screen.preview).to_have_js_property("naturalWidth", 120)
+    assert screen.uploads == []
+    with screen.page.expect_response("**/intensity?*") as answer:
+        screen.analyze.click()
+    expect(screen.field("filename")).to_have_text("photo.jpg")
+    expect(screen.field("dimensions")).to_have_text("120 \N{MULTIPLICATION SIGN} 80 (9,600 pixels)")
+    expect(screen.field("bytes")).to_have_text(f"{photo.stat().st_size:,} bytes")
+    expect(screen.field("duration")).to_have_text(f"{answer.value.json()['duration_ms']} ms")
+    expect(screen.field("request")).to_have_text(answer.value.header_value("x-request-id") or "no header")
+    expect(screen.field("cache")).to_have_text("measured now")
+    first = screen.exact
+    screen.analyze.click()
+    expect(screen.field("cache")).to_contain_text("answered from the cache")
+    expect(screen.said).to_contain_text("Already measured before: answered from the cache.")
+    assert screen.exact == first
+    assert failed == []
     blob = screen.preview.get_attribute("src")
     assert screen.page.evaluate(SHOW, blob) == "shown"
     screen.clear.click()
@@ -110,6 +85,22 @@ def test_clear_resets_everything(screen: Screen, photo: Path) -> None:
     expect(screen.analyze).to_be_disabled()
     expect(screen.preview).to_have_count(0)
     assert screen.page.evaluate(SHOW, blob) == "revoked"
+
+
+def test_an_image_is_dropped_or_pasted(screen: Screen, tmp_path: Path) -> None:
+    screen.open()
+    screen.drop(one_color(tmp_path / "dropped.jpg", 90))
+    expect(screen.picker).to_have_text("dropped.jpg")
+    expect(screen.analyze).to_be_enabled()
+    screen.page.evaluate(
+        """() => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array([0xff, 0xd8, 0xff, 0xe0])], "image.png"));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+        }"""
+    )
+    expect(screen.picker).to_have_text("pasted-1.png")
+    expect(screen.analyze).to_be_enabled()
 
 
 def test_a_file_is_chosen_measured_and_cleared_by_keyboard_alone(screen: Screen, photo: Path) -> None:
@@ -132,12 +123,3 @@ def test_a_file_is_chosen_measured_and_cleared_by_keyboard_alone(screen: Screen,
     press("Enter")
     expect(screen.result).to_be_hidden()
     expect(screen.picker).to_have_text("Choose image files")
-
-
-def test_loading_and_using_the_page_requests_nothing_that_is_missing(screen: Screen, photo: Path) -> None:
-    failed: list[str] = []
-    screen.page.on("response", lambda answer: failed.append(answer.url) if answer.status >= 400 else None)
-    screen.page.on("requestfailed", lambda request: failed.append(request.url))
-    screen.open()
-    screen.measure(photo)
-    assert failed == []

@@ -66,8 +66,8 @@ def key_of(request: Request) -> str | None:
     return request.headers.get("x-api-key")
 
 
-def test_the_page_asks_for_a_key_sends_it_and_asks_no_more(
-    screen: Screen, question: Question, picture: Callable[..., Path]
+def test_the_page_asks_for_a_key_sends_it_asks_no_more_and_forgets_it_with_the_tab(
+    screen: Screen, question: Question, context: BrowserContext, picture: Callable[..., Path]
 ) -> None:
     screen.open()
     analyze(screen, picture("one.png"))
@@ -77,28 +77,29 @@ def test_the_page_asks_for_a_key_sends_it_and_asks_no_more(
     expect(screen.result).to_be_visible()
     expect(question.dialog).to_have_count(0)
     screen.measure(picture("two.png"))
-    assert [key_of(request) for request in screen.uploads] == [None, KEY, KEY]
+    screen.open()
+    screen.measure(picture("three.png"))
+    assert [key_of(request) for request in screen.uploads] == [None, KEY, KEY, KEY]
+    assert screen.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    another = Screen(context.new_page())
+    another.open()
+    analyze(another, picture("four.png"))
+    expect(Question(another).dialog).to_be_visible()
 
 
-def test_a_key_that_is_refused_is_said_to_be_and_another_one_can_be_given(
+def test_what_cannot_be_a_key_is_not_sent_and_one_that_is_refused_is_not_kept(
     screen: Screen, question: Question, photo: Path
 ) -> None:
-    screen.open()
-    analyze(screen, photo)
-    question.answer("wrong")
-    expect(question.message).to_have_text("The service refused this key. Check it, or ask whoever runs the service.")
-    expect(question.input).to_have_value("")
-    question.answer(f"  {KEY}\t")
-    expect(screen.result).to_be_visible()
-
-
-def test_what_cannot_be_a_key_is_not_sent(screen: Screen, question: Question, photo: Path) -> None:
     screen.open()
     analyze(screen, photo)
     question.answer("two words")
     expect(question.message).to_contain_text("This cannot be a key")
     assert [key_of(request) for request in screen.uploads] == [None]
-    question.answer(KEY)
+    question.answer("wrong")
+    expect(question.message).to_have_text("The service refused this key. Check it, or ask whoever runs the service.")
+    expect(question.input).to_have_value("")
+    assert screen.page.evaluate("sessionStorage.getItem('api-key')") is None
+    question.answer(f"  {KEY}\t")
     expect(screen.result).to_be_visible()
 
 
@@ -116,31 +117,6 @@ def test_without_a_key_the_page_says_what_the_service_says_and_asks_again_the_ne
     screen.analyze.click()
     question.answer(KEY)
     expect(screen.result).to_be_visible()
-
-
-def test_the_key_lasts_over_a_reload_and_ends_with_the_tab(
-    screen: Screen, question: Question, context: BrowserContext, picture: Callable[..., Path]
-) -> None:
-    screen.open()
-    analyze(screen, picture("one.png"))
-    question.answer(KEY)
-    expect(screen.result).to_be_visible()
-    screen.open()
-    screen.measure(picture("two.png"))
-    assert key_of(screen.uploads[-1]) == KEY
-    assert screen.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
-    another = Screen(context.new_page())
-    another.open()
-    analyze(another, picture("three.png"))
-    expect(Question(another).dialog).to_be_visible()
-
-
-def test_a_key_that_was_refused_is_not_kept(screen: Screen, question: Question, photo: Path) -> None:
-    screen.open()
-    analyze(screen, photo)
-    question.answer("wrong")
-    expect(question.message).to_contain_text("refused")
-    assert screen.page.evaluate("sessionStorage.getItem('api-key')") is None
 
 
 def test_a_large_image_goes_to_the_storage_without_the_key(

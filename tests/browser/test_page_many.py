@@ -1,14 +1,14 @@
-"""A long list stays small in the document; folders; trying again; names; the keyboard alone."""
+"""A long list stays small in the document; folders; images of one name; long names; the keyboard alone."""
 
 from __future__ import annotations
 
-import os
 from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
+
+from tests.browser.gallery import frames, grays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,38 +21,12 @@ URLS = """window.alive = new Set();
 const { createObjectURL, revokeObjectURL } = URL;
 URL.createObjectURL = (blob) => { const url = createObjectURL.call(URL, blob); alive.add(url); return url; };
 URL.revokeObjectURL = (url) => { alive.delete(url); revokeObjectURL.call(URL, url); };"""
-LONG = "scan-of-the-negative-from-the-second-roll-of-november-number-{}.png"
-
-
-def grays(folder: Path, names: list[str]) -> list[Path]:
-    """Write images of one gray each, the first the darkest."""
-    folder.mkdir(exist_ok=True)
-    for place, name in enumerate(names):
-        Image.new("L", (8, 8), 10 + place).save(folder / name)
-    return [folder / name for name in names]
-
-
-def frames(folder: Path) -> list[Path]:
-    """Write two images with the grays 10 and 20, of one name, size and time."""
-    paths = [folder / camera / "frame.png" for camera in ("one", "two")]
-    for gray, path in zip((10, 20), paths, strict=True):
-        path.parent.mkdir()
-        Image.new("L", (400, 400), gray).save(path, compress_level=0)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    return paths
-
-
-def measured(screen: Screen, paths: list[Path]) -> None:
-    screen.file.set_input_files(paths)
-    expect(screen.analyze).to_have_text(f"Analyze {len(paths)}")
-    screen.analyze.click()
-    expect(screen.said).to_contain_text(f"{len(paths)} images measured.")
 
 
 def test_of_a_long_list_only_what_is_in_view_is_in_the_document(screen: Screen, tmp_path: Path) -> None:
     screen.page.add_init_script(URLS)
     screen.open()
-    measured(screen, grays(tmp_path / "many", [f"{number}.png" for number in range(100)]))
+    screen.measure_all(grays(tmp_path / "many", [f"{number}.png" for number in range(100)]))
     view = screen.page.locator("#list-view")
     assert screen.rows.count() < 40
     expect(screen.page.get_by_role("table").first).to_have_attribute("aria-rowcount", "101")
@@ -61,12 +35,12 @@ def test_of_a_long_list_only_what_is_in_view_is_in_the_document(screen: Screen, 
     expect(screen.rows.last).to_be_in_viewport()
     expect(screen.rows.last).to_have_attribute("aria-rowindex", "101")
     assert screen.rows.count() < 40
-    screen.page.get_by_role("button", name="Average").dblclick()  # descending
-    view.evaluate("element => { element.scrollTop = 0; }")
+    screen.button("Average").dblclick()  # descending
+    expect(view).to_have_js_property("scrollTop", 0)
     expect(screen.rows.first).to_contain_text("99.png")
     assert screen.page.evaluate("alive.size") == 1
     screen.page.reload()
-    expect(screen.page.locator("#totals")).to_have_text("100 images: 100 measured")
+    expect(screen.totals).to_have_text("100 images: 100 measured")
     assert screen.page.evaluate("alive.size") == 0
 
 
@@ -90,7 +64,7 @@ def test_all_rows_have_one_height_whatever_is_in_them(screen: Screen, tmp_path: 
     screen.open()
     screen.file.set_input_files(paths)
     screen.analyze.click()
-    expect(screen.page.locator("#totals")).to_have_text("4 images: 3 measured, 1 failed")
+    expect(screen.totals).to_have_text("4 images: 3 measured, 1 failed")
     expect(screen.progress).to_be_hidden()
     script = "cells => cells.map(cell => cell.scrollWidth <= cell.clientWidth)"
     for width in (1280, 768, 320):
@@ -100,12 +74,7 @@ def test_all_rows_have_one_height_whatever_is_in_them(screen: Screen, tmp_path: 
         assert screen.rows.locator(".size").evaluate_all(script) == [True] * 4
 
 
-def drop(screen: Screen, *paths: Path) -> None:
-    """Drop files and folders on the page."""
-    session = screen.page.context.new_cdp_session(screen.page)
-    for step in ("dragEnter", "dragOver", "drop"):
-        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
-        session.send("Input.dispatchDragEvent", {"type": step, "x": 300, "y": 300, "data": data})
+# ---- Folders --------------------------------------------------------------------------------------------------------
 
 
 def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Screen, tmp_path: Path) -> None:
@@ -114,13 +83,9 @@ def test_a_dropped_folder_gives_its_images_and_those_of_its_folders(screen: Scre
     grays(folder / "more", ["b9.png"])  # named as another one
     (folder / "notes.txt").write_text("no image")
     screen.open()
-    drop(screen, folder)
+    screen.drop(folder)
     expect(screen.said).to_have_text("3 images chosen; 1 other file left out.")
-    assert screen.rows.locator(".name bdi").all_text_contents() == [
-        "roll/b9.png",
-        "roll/b10.png",
-        "roll/more/b9.png",
-    ]
+    expect(screen.names).to_have_text(["roll/b9.png", "roll/b10.png", "roll/more/b9.png"])
 
 
 # A folder with an image, a file and a folder. The last two cannot be read: those who run the tests may read all.
@@ -139,13 +104,12 @@ DataTransferItem.prototype.webkitGetAsEntry = () => entry("/roll", roll);"""
 def test_what_cannot_be_read_in_a_dropped_folder_has_rows_that_say_so(screen: Screen, tmp_path: Path) -> None:
     screen.page.add_init_script(LOCKED)
     screen.open()
-    drop(screen, tmp_path)
-    expect(screen.rows).to_have_count(3)
-    assert screen.rows.locator(".name bdi").all_text_contents() == ["roll/1.png", "roll/locked", "roll/locked.png"]
-    expect(screen.rows.nth(1).locator(".status-text")).to_contain_text("cannot be read")
-    expect(screen.rows.nth(2).locator(".status-text")).to_contain_text("cannot be read")
+    screen.drop(tmp_path)
+    expect(screen.names).to_have_text(["roll/1.png", "roll/locked", "roll/locked.png"])
+    for place in (1, 2):
+        expect(screen.rows.nth(place).locator(".status-text")).to_contain_text("cannot be read")
     screen.analyze.click()
-    expect(screen.page.locator("#totals")).to_have_text("3 images: 1 measured, 2 failed")
+    expect(screen.totals).to_have_text("3 images: 1 measured, 2 failed")
 
 
 def test_a_dropped_folder_without_a_usable_image_is_an_error_although_other_files_are_left_out(
@@ -154,55 +118,42 @@ def test_a_dropped_folder_without_a_usable_image_is_an_error_although_other_file
     for name in ("damaged.png", "notes.txt"):
         (tmp_path / name).write_text("no image")
     screen.open()
-    drop(screen, tmp_path)
+    screen.drop(tmp_path)
     expect(screen.alert).to_contain_text("is not a PNG or JPEG image")
     screen.page.wait_for_timeout(200)
     expect(screen.alert).to_be_visible()
+
+
+# ---- Images of one name ---------------------------------------------------------------------------------------------
 
 
 def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_again_keeps_its_own(
     screen: Screen, tmp_path: Path
 ) -> None:
     paths = frames(tmp_path)
-    averages = screen.rows.locator(".average")
     screen.open()
     for path in paths:
         screen.measure(path)
         expect(screen.stage).to_be_empty()
-    expect(averages).to_have_text(["10.00", "20.00"])
+    expect(screen.averages).to_have_text(["10.00", "20.00"])
     for path in paths:
         screen.choose(path)
-        expect(screen.page.locator("#totals")).to_have_text("2 images: 1 measured, 1 not measured yet")
+        expect(screen.totals).to_have_text("2 images: 1 measured, 1 not measured yet")
         screen.analyze.click()
-        expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
-    expect(averages).to_have_text(["10.00", "20.00"])
-
-
-def test_after_a_reload_two_images_of_one_name_size_and_time_in_one_choice_are_both_measured(
-    screen: Screen, tmp_path: Path
-) -> None:
-    paths = frames(tmp_path)
-    screen.open()
-    measured(screen, paths)
+        expect(screen.totals).to_have_text("2 images: 2 measured")
+    expect(screen.averages).to_have_text(["10.00", "20.00"])
     screen.page.reload()
-    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
+    expect(screen.totals).to_have_text("2 images: 2 measured")
     screen.file.set_input_files(paths[::-1])
-    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 not measured yet")
+    expect(screen.totals).to_have_text("2 images: 2 not measured yet")
     screen.analyze.click()
-    expect(screen.page.locator("#totals")).to_have_text("2 images: 2 measured")
-    expect(screen.rows.locator(".average")).to_have_text(["20.00", "10.00"])
+    expect(screen.totals).to_have_text("2 images: 2 measured")
+    expect(screen.averages).to_have_text(["20.00", "10.00"])
 
 
-def test_all_that_failed_are_tried_again_with_one_button(screen: Screen, tmp_path: Path) -> None:
-    screen.intercept(2, lambda route: route.abort())
-    screen.open()
-    screen.file.set_input_files(grays(tmp_path / "four", ["1.png", "2.png", "3.png", "4.png"]))
-    screen.analyze.click()
-    expect(screen.said).to_have_text("2 of 4 images measured; 2 not reached.")
-    screen.page.locator("#retry-failed").click()
-    expect(screen.page.locator("#totals")).to_have_text("4 images: 4 measured")
-    expect(screen.page.locator("#retry-failed")).to_be_hidden()
-    assert len(screen.uploads) == 6
+# ---- Names ----------------------------------------------------------------------------------------------------------
+
+LONG = "scan-of-the-negative-from-the-second-roll-of-november-number-{}.png"
 
 
 def ends_in_sight(names: Locator) -> list[bool]:
@@ -218,12 +169,12 @@ def ends_in_sight(names: Locator) -> list[bool]:
 
 def test_of_long_names_the_end_stays_visible(screen: Screen, tmp_path: Path) -> None:
     screen.open()
-    measured(screen, grays(tmp_path / "long", [LONG.format(number) for number in (1, 2, 3)]))
+    screen.measure_all(grays(tmp_path / "long", [LONG.format(number) for number in (1, 2, 3)]))
     screen.choose(tmp_path / "long" / LONG.format(2))
     expect(screen.picker).to_have_attribute("title", LONG.format(2))
     for width in (1100, 320):
         screen.page.set_viewport_size({"width": width, "height": 700})
-        assert ends_in_sight(screen.rows.locator(".name bdi")) == [True] * 3
+        assert ends_in_sight(screen.names) == [True] * 3
         assert ends_in_sight(screen.picker) == [True]
 
 
@@ -254,7 +205,7 @@ TEXT_BOX = """element => {
 def test_on_a_phone_two_names_that_differ_only_in_their_middle_look_different(screen: Screen, tmp_path: Path) -> None:
     screen.page.set_viewport_size({"width": 390, "height": 844})
     screen.open()
-    measured(screen, grays(tmp_path / "twins", TWINS))
+    screen.measure_all(grays(tmp_path / "twins", TWINS))
     for width, (twin, row) in product((390, 320), zip(TWINS, screen.rows.all(), strict=True)):
         screen.page.set_viewport_size({"width": width, "height": 844})
         name = row.locator(".name bdi")
@@ -265,11 +216,20 @@ def test_on_a_phone_two_names_that_differ_only_in_their_middle_look_different(sc
         assert bottom <= row.locator(".average").evaluate(TEXT_BOX)["top"] + 1, "the name is over the number"
 
 
-def test_on_a_phone_a_row_tells_the_whole_of_a_name_that_has_no_room(screen: Screen, tmp_path: Path) -> None:
+def test_on_a_phone_result_and_preview_tell_the_whole_of_a_name_that_has_no_room(
+    screen: Screen, tmp_path: Path
+) -> None:
     twins = [f"{'a' * 110}{middle}{'b' * 110}.png" for middle in "XY"]
+    preview_name = screen.page.locator("#preview-name")
     screen.page.set_viewport_size({"width": 320, "height": 844})
     screen.open()
-    measured(screen, grays(tmp_path / "twins", twins))
+    paths = grays(tmp_path / "twins", twins)
+    screen.choose(paths[0])
+    expect(preview_name).to_have_text(twins[0])
+    text = preview_name.evaluate(TEXT_BOX)
+    assert text["right"] <= 320
+    assert text["height"] > 100, "it takes several lines"
+    screen.measure_all(paths)
     for name, row in zip(twins, screen.rows.all(), strict=True):
         select = row.get_by_role("button", name=name)
         expect(select).to_have_attribute("title", name)
@@ -277,17 +237,6 @@ def test_on_a_phone_a_row_tells_the_whole_of_a_name_that_has_no_room(screen: Scr
         expect(screen.field("filename")).to_have_text(name)
         inner, outer = screen.field("filename").evaluate("field => [field.scrollWidth, field.clientWidth]")
         assert inner <= outer
-
-
-def test_a_name_above_the_preview_is_whole(screen: Screen, tmp_path: Path) -> None:
-    screen.page.set_viewport_size({"width": 320, "height": 700})
-    screen.open()
-    screen.choose(grays(tmp_path / "long", ["a" * 110 + "X" + "b" * 110 + ".png"])[0])
-    name = screen.page.locator("#preview-name")
-    expect(name).to_have_text("a" * 110 + "X" + "b" * 110 + ".png")
-    text = name.evaluate(TEXT_BOX)
-    assert text["right"] <= 320
-    assert text["height"] > 100, "it takes several lines"
 
 
 def test_a_name_written_from_right_to_left_does_not_turn_its_surroundings(screen: Screen, tmp_path: Path) -> None:
@@ -313,35 +262,51 @@ def test_a_long_name_is_never_cut_within_an_emoji(screen: Screen, tmp_path: Path
     assert halves == [f"0{emoji * 13}", f"{emoji * 10}.png"]
 
 
-def test_a_list_is_sorted_looked_at_and_shortened_by_keyboard_alone(screen: Screen, tmp_path: Path) -> None:
-    paths = grays(tmp_path / "keys", ["a.png", "b.png", "c.png"])
+# ---- By keyboard alone ----------------------------------------------------------------------------------------------
+
+
+def test_many_images_are_measured_sorted_looked_at_and_shortened_by_keyboard_alone(
+    screen: Screen, tmp_path: Path
+) -> None:
+    paths = grays(tmp_path / "many", [f"{place:03}.png" for place in range(120)])
     screen.page.on("filechooser", lambda chooser: chooser.set_files(paths))
     screen.open()
+    press = screen.page.keyboard.press
 
     def tab_to(target: Locator) -> None:
         for _ in range(60):
             if target.evaluate("element => element === document.activeElement"):
                 return
-            screen.page.keyboard.press("Tab")
+            press("Tab")
         pytest.fail("the Tab key does not come to it")
 
     tab_to(screen.file)
-    screen.page.keyboard.press("Enter")
-    expect(screen.analyze).to_have_text("Analyze 3")
+    press("Enter")
+    expect(screen.analyze).to_have_text("Analyze 120")
     tab_to(screen.analyze)
-    screen.page.keyboard.press("Enter")
-    expect(screen.said).to_contain_text("3 images measured.")
-    heading = screen.page.get_by_role("button", name="Average")
-    tab_to(heading)
-    screen.page.keyboard.press("Enter")
-    screen.page.keyboard.press("Enter")
-    expect(screen.rows.first).to_contain_text("c.png")
-    tab_to(screen.rows.nth(1).locator(".select"))
-    screen.page.keyboard.press("Enter")
-    expect(screen.field("filename")).to_have_text("b.png")
-    for key in ("ArrowDown", "ArrowUp", "ArrowRight", "ArrowRight"):  # past "Use as reference"
-        screen.page.keyboard.press(key)
-    expect(screen.rows.nth(1).get_by_role("button", name="Remove")).to_be_focused()
-    screen.page.keyboard.press("Enter")
-    expect(screen.rows).to_have_count(2)
-    expect(screen.rows.nth(1).locator(".select")).to_be_focused()
+    press("Enter")
+    expect(screen.said).to_contain_text("120 images measured.")
+    tab_to(screen.button("Average"))
+    press("Enter")
+    press("Enter")
+    expect(screen.rows.first).to_contain_text("119.png")
+    press("Enter")
+    expect(screen.rows.first).to_contain_text("000.png")
+    tab_to(screen.rows.first.locator(".select"))
+    name = screen.field("filename")
+    focused = screen.page.locator("#rows .select:focus")
+    for key, there in (("End", 119), ("ArrowUp", 118), ("PageUp", 110), ("Home", 0), ("PageDown", 8), ("ArrowDown", 9)):
+        press(key)
+        expect(name).to_have_text(f"{there:03}.png")
+        expect(focused).to_be_in_viewport(ratio=1)
+        expect(screen.field("rounded")).to_have_text(f"{10 + there}.00")
+    for key in ("ArrowRight", "ArrowRight"):  # past "Use as reference"
+        press(key)
+    expect(screen.page.locator("[data-action=remove]:focus")).to_have_count(1)
+    press("Enter")
+    expect(screen.totals).to_contain_text("119 images")
+    expect(focused).to_have_attribute("title", "010.png")
+    press("ArrowDown")
+    expect(name).to_have_text("011.png")
+    screen.button("Undo").press("Enter")
+    expect(screen.totals).to_contain_text("120 images")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pytest
 from PIL import Image
 from playwright.sync_api import Route, expect
 
@@ -46,35 +45,6 @@ def test_what_is_something_else_is_named_with_what_helps_and_not_sent(screen: Sc
         expect_refused(screen, path, sentence)
 
 
-def test_a_png_named_as_text_is_accepted(screen: Screen, tmp_path: Path) -> None:
-    path = tmp_path / "image.txt"
-    Image.new("L", (4, 4), 77).save(path, format="PNG")
-    screen.open()
-    screen.measure(path)
-    assert screen.exact == 77
-
-
-@pytest.fixture
-def limit(screen: Screen) -> int:
-    """A service without uploads takes so many bytes."""
-    limits = {"max_content_length": 100_000}
-    screen.page.route("**/health", lambda route: route.fulfill(json={"limits": limits}))
-    screen.open_and_wait_for_limits()
-    return limits["max_content_length"]
-
-
-def test_a_file_over_the_limit_is_refused_and_not_sent(screen: Screen, limit: int, tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
-    path.write_bytes(PNG_SIGNATURE.ljust(limit + 1, b"\0"))
-    expect_refused(screen, path, f"the limit is {limit:,}")
-
-
-def test_a_file_of_exactly_the_limit_is_not_refused_by_the_page(screen: Screen, limit: int, tmp_path: Path) -> None:
-    path = tmp_path / "just-right.png"
-    path.write_bytes(PNG_SIGNATURE.ljust(limit, b"\0"))
-    screen.choose(path)
-
-
 def test_without_health_the_server_judges_the_size_and_its_answer_is_shown(screen: Screen, tmp_path: Path) -> None:
     screen.page.route("**/health", lambda route: route.abort())
     screen.open_and_wait_for_limits()
@@ -113,16 +83,23 @@ def test_an_unexpected_health_answer_does_not_stop_the_page(screen: Screen, phot
         screen.measure(photo)
 
 
-def test_an_image_that_the_browser_cannot_show_is_left_to_the_server(screen: Screen, tmp_path: Path) -> None:
+def test_content_and_not_the_name_counts_and_what_the_browser_cannot_show_is_left_to_the_server(
+    screen: Screen, tmp_path: Path
+) -> None:
+    path = tmp_path / "image.txt"
+    Image.new("L", (4, 4), 77).save(path, format="PNG")
+    screen.open()
+    screen.measure(path)
+    assert screen.exact == 77
     path = tmp_path / "damaged.png"
     path.write_bytes(PNG_SIGNATURE + b"not a picture")
-    screen.open()
     screen.choose(path)
     expect(screen.page.get_by_text("No preview")).to_be_visible()
     with screen.page.expect_response("**/intensity?*") as answer:
         screen.analyze.click()
     assert (answer.value.status, answer.value.json()["code"]) == (400, "corrupt_image")
     expect(screen.alert).to_contain_text(answer.value.json()["detail"])
+    expect(screen.page.get_by_text("This image could not be measured.")).to_be_visible()
     expect(screen.result).to_be_hidden()
 
 

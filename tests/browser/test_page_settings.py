@@ -13,8 +13,8 @@ from playwright.sync_api import expect
 from tests.browser.conftest import QUIET
 from tests.browser.gallery import SAMPLES, bracket
 from tests.browser.screen import Screen
-from tests.browser.test_page_layout import MINIMUM_CONTRAST, contrast
-from tests.browser.test_page_states import RULES, SCHEMES, SCREENSHOTS, SIZES
+from tests.browser.test_page_layout import MINIMUM_CONTRAST, SCHEMES, contrast
+from tests.browser.test_page_states import RULES, SCREENSHOTS, SIZES
 from tests.support import executable
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ const add = (list) => list.getEntries().forEach(({ value }) => { shifted += valu
 new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });"""
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_moves_while_the_page_is_loaded(screen: Screen, width: int) -> None:
+def test_nothing_moves_while_the_page_is_loaded(screen: Screen) -> None:
     """The limits of the service come late: one line in the middle."""
-    screen.page.set_viewport_size({"width": width, "height": 840})
     screen.page.add_init_script(SHIFTS)
-    screen.open_and_wait_for_limits()
-    expect(screen.page.locator("#limits")).to_contain_text("megapixels")
-    assert screen.page.evaluate("shifted") < 0.01
+    for width in (390, 1280):
+        screen.page.set_viewport_size({"width": width, "height": 840})
+        screen.open_and_wait_for_limits()
+        expect(screen.page.locator("#limits")).to_contain_text("megapixels")
+        assert screen.page.evaluate("shifted") < 0.01
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_without_scripts_the_page_says_so_in_one_column_and_leads_to_the_api(wit
     SCREENSHOTS.mkdir(exist_ok=True)
     for (name, (width, height)), scheme in product(SIZES.items(), SCHEMES):
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+        page.emulate_media(color_scheme=scheme)
         page.screenshot(path=SCREENSHOTS / f"noscript-{name}-{scheme}.png", full_page=True)
         box = notice.bounding_box()
         assert box
@@ -95,7 +95,7 @@ def test_without_scripts_the_page_says_so_in_one_column_and_leads_to_the_api(wit
         expect(useless).to_be_hidden()
 
 
-def test_with_forced_colors_the_plot_and_the_gray_can_be_seen_and_axe_finds_nothing(screen: Screen) -> None:
+def test_with_forced_colors_what_counts_can_be_seen_and_axe_finds_nothing(screen: Screen, tmp_path: Path) -> None:
     screen.page.emulate_media(forced_colors="active")
     screen.open()
     screen.measure(SAMPLES / "photo.jpg")
@@ -105,6 +105,11 @@ def test_with_forced_colors_the_plot_and_the_gray_can_be_seen_and_axe_finds_noth
     swatch = screen.page.locator("#swatch").evaluate("swatch => getComputedStyle(swatch).backgroundColor")
     assert swatch == "rgb(132, 132, 132)"
     assert Axe().run(screen.page, options=RULES).response["violations"] == []
+    screen.choose(SAMPLES / "gray-card.png")
+    expect(screen.analyze).to_have_css("forced-color-adjust", "none")
+    screen.measure_all(bracket(tmp_path)[:2])
+    expect(screen.page.locator("#rows .shown")).to_have_css("outline-style", "solid")
+    expect(screen.rows.first).to_have_css("outline-style", "none")
 
 
 def test_with_little_motion_an_unknown_amount_does_not_look_like_none(screen: Screen, photo: Path) -> None:
@@ -121,15 +126,13 @@ def test_with_little_motion_an_unknown_amount_does_not_look_like_none(screen: Sc
 def test_zoomed_in_everything_can_be_reached_without_scrolling_sideways(screen: Screen, tmp_path: Path) -> None:
     """A window of 1280 by 900 that is zoomed is one of so many fewer CSS pixels."""
     screen.open()
-    screen.file.set_input_files(bracket(tmp_path)[:3])
-    screen.analyze.click()
-    expect(screen.said).to_contain_text("3 images measured.")
+    screen.measure_all(bracket(tmp_path)[:3])
     for zoom in (2, 4):
         screen.page.set_viewport_size({"width": 1280 // zoom, "height": 900 // zoom})
-        screen.rows.nth(zoom // 2).locator(".select").click()
+        screen.show(zoom // 2)
         expect(screen.page.locator("#plot")).to_be_in_viewport()
         for name in ("Copy JSON", "Download CSV", "Clear list"):
-            button = screen.page.get_by_role("button", name=name)
+            button = screen.button(name)
             button.scroll_into_view_if_needed()
             button.click(trial=True)  # nothing lies over it
         assert screen.page.evaluate("document.documentElement.scrollWidth") <= 1280 // zoom
@@ -143,4 +146,4 @@ def test_on_a_4k_screen_the_page_is_in_the_middle_and_the_result_is_on_it(screen
     assert box
     assert box["width"] <= 1500
     assert abs(box["x"] + box["width"] / 2 - 1920) < 10
-    expect(screen.page.get_by_role("button", name="Copy as curl")).to_be_in_viewport()
+    expect(screen.button("Copy as curl")).to_be_in_viewport()

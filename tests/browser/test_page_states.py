@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.gallery import SAMPLES, bracket, problems
+from tests.browser.test_page_layout import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).parents[2] / ".screenshots"
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow": (320, 640)}
-SCHEMES = ("light", "dark")
-# A phone and a narrow one have the same elements in the same places: axe looks at the narrow one, people at the other.
-SEEN_BY_AXE = ("desktop", "narrow")
 # The 256 rows of the table are alike, and axe takes its time for each.
 ALL_BUT = {"exclude": [["#table-body tr:nth-child(n + 9)"]]}
 # The dark has other colors, and the same elements in the same places.
-COLOR_RULES = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOR_RULES = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": ["violations"],
+}
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+# A phone and a narrow one have the same elements in the same places: axe looks at the narrow one, people at the other.
+SEEN_BY_AXE = {("desktop", "light"): RULES, ("narrow", "light"): RULES, ("desktop", "dark"): COLOR_RULES}
 
 
 def empty(screen: Screen, _: Path) -> None:
@@ -95,22 +101,19 @@ def reloaded(screen: Screen, folder: Path) -> None:
     many(screen, folder)
     screen.page.reload()
     expect(screen.rows).to_have_count(12)
-    screen.rows.nth(1).locator(".select").click()
+    screen.show(1)
 
 
 def comparison(screen: Screen, folder: Path) -> None:
     screen.open()
-    screen.file.set_input_files(bracket(folder)[3:5])
-    screen.analyze.click()
-    expect(screen.said).to_be_visible()
-    screen.rows.nth(1).locator(".select").click()
-    screen.page.get_by_role("button", name="Compare with the reference").click()
+    screen.measure_all(bracket(folder)[3:5])
+    screen.compare(1)
     expect(screen.page.locator(".over")).to_be_visible()
 
 
 def region(screen: Screen, _: Path) -> None:
     one(screen, _)
-    screen.page.get_by_role("button", name="Measure region").click()
+    screen.button("Measure region").click()
     screen.analyze.click()
     expect(screen.field("region")).to_have_text("480 \N{MULTIPLICATION SIGN} 320 pixels at 240, 160")
 
@@ -211,10 +214,9 @@ def judged(screen: Screen, folder: Path) -> None:
 def outdated(screen: Screen, folder: Path) -> None:
     """Numbers by other options, and a message with a button."""
     many(screen, folder)
-    screen.page.locator("#options summary").click()
-    screen.page.get_by_label("Gray from color").select_option("mean")
+    screen.choose_option("mean")
     screen.rows.last.get_by_role("button", name="Remove").click()
-    expect(screen.page.get_by_role("button", name="Undo")).to_be_visible()
+    expect(screen.button("Undo")).to_be_visible()
 
 
 def closer(screen: Screen, folder: Path) -> None:
@@ -222,7 +224,7 @@ def closer(screen: Screen, folder: Path) -> None:
     screen.open()
     screen.measure(bracket(folder)[-1])
     screen.page.get_by_label("Show the picture").select_option("clipped")
-    screen.page.get_by_role("button", name="Zoom in").click()
+    screen.button("Zoom in").click()
 
 
 def hidden(screen: Screen, folder: Path) -> None:
@@ -252,15 +254,15 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     wide: list[str] = []
     for (name, (width, height)), scheme in product(SIZES.items(), SCHEMES):
         screen.page.set_viewport_size({"width": width, "height": height})
-        screen.page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+        screen.page.emulate_media(color_scheme=scheme)
         # Not in the middle of a change of colors.
         path = SCREENSHOTS / f"{reach.__name__}-{name}-{scheme}.png"
         screen.page.screenshot(path=path, full_page=True, animations="disabled")
         if screen.page.evaluate("document.documentElement.scrollWidth") > width:
             wide.append(f"{name} {scheme}")
-        if name not in SEEN_BY_AXE:
+        if not (rules := SEEN_BY_AXE.get((name, scheme))):
             continue
-        answer = Axe().run(screen.page, ALL_BUT, RULES if scheme == "light" else COLOR_RULES)
+        answer = Axe().run(screen.page, ALL_BUT, rules)
         for violation in answer.response["violations"]:
             targets = [json.dumps(node["target"]) for node in violation["nodes"]]
             found[f"{name} {scheme} {violation['id']}"] = targets
@@ -284,7 +286,7 @@ def test_the_samples_are_small_images_of_ours(screen: Screen) -> None:
     for name in ("photo.jpg", "scan-16-bit.png", "gray-card.png"):
         assert (SAMPLES / name).stat().st_size < 200_000
     screen.open()
-    screen.page.get_by_role("button", name="a gray card").click()
+    screen.button("a gray card").click()
     expect(screen.field("rounded")).to_have_text("118.00")
     with Image.open(SAMPLES / "gray-card.png") as card:
         assert card.getextrema() == (118, 118)

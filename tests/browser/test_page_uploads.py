@@ -29,6 +29,7 @@ INLINE_LIMIT = 20_000
 UPLOAD_LIMIT = 200_000
 # At the page's own origin: its Content-Security-Policy allows no other one here.
 STORAGE = "/storage-of-the-test"
+ALL = ["uploads", "storage", "intensity"]
 FIELDS = {"key": "uploads/1", "Content-Type": "image/png", "policy": "signed", "x-amz-signature": "abc"}
 MEASUREMENT = {
     "average_intensity": 12.34567,
@@ -48,9 +49,9 @@ class Backend:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.asked: list[str] = []
-        self.requests: dict[str, list[Request]] = {"uploads": [], "storage": [], "intensity": []}
+        self.requests: dict[str, list[Request]] = {name: [] for name in ALL}
         self.known = False
-        self._next: dict[str, list[Answer]] = {"uploads": [], "storage": [], "intensity": []}
+        self.next: dict[str, list[Answer]] = {name: [] for name in ALL}
         limits = {"max_content_length": INLINE_LIMIT, "max_upload_bytes": UPLOAD_LIMIT}
         self.is_away = False
         page.route("**/health", lambda route: lost(route) if self.is_away else route.fulfill(json={"limits": limits}))
@@ -60,13 +61,13 @@ class Backend:
 
     def then(self, name: str, *answers: Answer) -> None:
         """What `name` does with its next requests, before it goes back to answering well."""
-        self._next[name] += answers
+        self.next[name] += answers
 
     def _answer(self, name: str, route: Route) -> None:
         self.asked.append(name)
         self.requests[name].append(route.request)
         well = {"uploads": self.announce, "storage": self.store, "intensity": self.measure}[name]
-        answer = self._next[name].pop(0) if self._next[name] else well
+        answer = self.next[name].pop(0) if self.next[name] else well
         answer(route)
 
     def announce(self, route: Route) -> None:
@@ -149,104 +150,88 @@ def analyze(screen: Screen, path: Path) -> None:
     screen.analyze.click()
 
 
-def wait_for_request(screen: Screen, backend: Backend, name: str) -> None:
-    for _ in range(200):
-        if backend.requests[name]:
+def wait_for_request(screen: Screen, backend: Backend, name: str, left: int = 0) -> None:
+    """Until it is asked for what it does not answer."""
+    for _ in range(500):
+        if len(backend.next[name]) == left and backend.asked[-1:] == [name]:
             return
-        screen.page.wait_for_timeout(20)
+        screen.page.wait_for_timeout(10)
     pytest.fail(f"{name} was not asked")
 
 
-def test_a_large_image_is_announced_uploaded_and_measured_by_its_ticket(
+def test_a_large_image_is_announced_uploaded_and_measured_by_its_ticket_and_then_known(
     screen: Screen, backend: Backend, large: Path
 ) -> None:
+    screen.page.evaluate(
+        """() => {
+            const stage = document.getElementById("stage");
+            window.stages = [];
+            new MutationObserver(() => stages.push(stage.textContent)).observe(stage, { childList: true });
+        }"""
+    )
     screen.measure(large)
+    assert [stage for stage in screen.page.evaluate("stages") if stage] == ["Reading…", "Uploading…", "Measuring…"]
     assert backend.asked == ["uploads", "storage", "intensity"]
     content = large.read_bytes()
-    assert backend.heard("uploads") == [
-        {
-            "filename": "large.png",
-            "size": len(content),
-            "content_type": "image/png",
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    ]
+    announced = {"filename": "large.png", "size": len(content), "content_type": "image/png"}
+    assert backend.heard("uploads") == [{**announced, "sha256": hashlib.sha256(content).hexdigest()}]
     assert backend.heard("intensity") == [{"ticket": "ticket-1"}]
 
-
-def test_the_form_has_the_signed_fields_first_and_the_file_last(screen: Screen, backend: Backend, large: Path) -> None:
-    screen.measure(large)
+    # The signed fields come first, and the file last.
     form = (backend.requests["storage"][0].post_data_buffer or b"").decode()
     assert re.findall(r' name="([^"]+)"', form) == [*FIELDS, "file"]
     for name, value in FIELDS.items():
         assert f'name="{name}"\r\n\r\n{value}\r\n' in form
 
-
-def test_the_result_looks_as_that_of_a_small_image(screen: Screen, backend: Backend, large: Path) -> None:
-    screen.measure(large)
+    # The result looks as that of a small image.
     assert screen.exact == MEASUREMENT["average_intensity"]
     expect(screen.field("rounded")).to_have_text("12.35")
     expect(screen.field("filename")).to_have_text("large.png")
     expect(screen.field("bytes")).to_have_text("90,123 bytes")
     expect(screen.field("cache")).to_have_text("measured now")
     expect(screen.field("request")).to_have_text("measured-1")
+
     backend.known = True
     screen.analyze.click()
     expect(screen.field("cache")).to_have_text("already measured before: answered from the cache")
+    assert backend.asked == [*ALL, "uploads", "intensity"]
 
 
-def test_content_that_the_service_knows_is_not_uploaded(screen: Screen, backend: Backend, large: Path) -> None:
-    backend.known = True
-    screen.measure(large)
-    assert backend.asked == ["uploads", "intensity"]
-
-
-def test_the_declared_type_is_the_contents_and_not_the_names(
-    screen: Screen, backend: Backend, picture: Callable[..., Path]
-) -> None:
-    path = picture("photo.jpg", size=(300, 200))
-    screen.measure(path.rename(path.with_name("photo.png")))
-    assert backend.heard("uploads")[0]["content_type"] == "image/jpeg"
-
-
-def test_an_image_of_exactly_the_inline_ceiling_goes_inline_and_loads_nothing_for_hashing(
+def test_of_the_limits_themselves_an_image_goes_inline_or_to_the_storage_and_above_both_nowhere(
     screen: Screen, backend: Backend, tmp_path: Path
 ) -> None:
+    """What goes inline loads nothing for hashing. What is declared is the type of the content, and not of the name."""
     loaded: list[str] = []
     screen.page.on("request", lambda request: loaded.append(urlsplit(request.url).path))
-    path = tmp_path / "small.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(INLINE_LIMIT, b"\0"))
-    screen.measure(path)
+
+    def of_size(size: int) -> Path:
+        path = tmp_path / f"{size}.jpg"
+        path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(size, b"\0"))
+        return path
+
+    screen.measure(of_size(INLINE_LIMIT))
     assert backend.asked == ["intensity"]
     assert "multipart/form-data" in backend.requests["intensity"][0].headers["content-type"]
     assert not [path for path in loaded if "vendor" in path]
-
-
-def test_an_image_over_both_limits_is_refused_before_a_byte_is_sent(
-    screen: Screen, backend: Backend, tmp_path: Path
-) -> None:
-    path = tmp_path / "huge.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(UPLOAD_LIMIT + 1, b"\0"))
-    screen.file.set_input_files(path)
+    screen.measure(of_size(UPLOAD_LIMIT))
+    assert backend.asked == ["intensity", *ALL]
+    assert backend.heard("uploads")[0]["content_type"] == "image/png"
+    screen.file.set_input_files(of_size(UPLOAD_LIMIT + 1))
     expect(screen.alert).to_contain_text("too large")
     expect(screen.alert).to_contain_text(f"the limit is {UPLOAD_LIMIT:,}")
-    expect(screen.analyze).to_be_disabled()
-    assert backend.asked == []
+    assert backend.asked == ["intensity", *ALL]
 
 
-@pytest.mark.parametrize("limits", [{"max_upload_bytes": 0}, {}])
-def test_without_direct_uploads_the_inline_ceiling_is_the_limit(
-    screen: Screen, backend: Backend, large: Path, limits: dict[str, int]
+def test_without_direct_uploads_the_inline_ceiling_is_the_limit_and_without_health_there_is_none(
+    screen: Screen, backend: Backend, large: Path
 ) -> None:
-    answer = {"limits": {"max_content_length": INLINE_LIMIT, **limits}}
-    screen.page.route("**/health", lambda route: route.fulfill(json=answer))
-    screen.open_and_wait_for_limits()
-    screen.file.set_input_files(large)
-    expect(screen.alert).to_contain_text(f"the limit is {INLINE_LIMIT:,}")
-    assert backend.asked == []
-
-
-def test_without_health_a_large_image_goes_inline(screen: Screen, backend: Backend, large: Path) -> None:
+    for limits in ({"max_upload_bytes": 0}, {}):
+        answer = {"limits": {"max_content_length": INLINE_LIMIT, **limits}}
+        screen.page.route("**/health", partial(Route.fulfill, json=answer))
+        screen.open_and_wait_for_limits()
+        screen.file.set_input_files(large)
+        expect(screen.alert).to_contain_text(f"the limit is {INLINE_LIMIT:,}")
+        assert backend.asked == []
     screen.page.route("**/health", lambda route: route.abort())
     screen.open_and_wait_for_limits()
     screen.measure(large)
@@ -261,19 +246,6 @@ def test_without_health_at_first_the_limits_are_asked_for_again_with_the_measure
     screen.open_and_wait_for_limits()
     screen.measure(large)
     assert backend.asked == ["uploads", "storage", "intensity"]
-
-
-@pytest.mark.usefixtures("backend")
-def test_the_stages_are_reading_uploading_and_measuring(screen: Screen, large: Path) -> None:
-    screen.page.evaluate(
-        """() => {
-            const stage = document.getElementById("stage");
-            window.stages = [];
-            new MutationObserver(() => stages.push(stage.textContent)).observe(stage, { childList: true });
-        }"""
-    )
-    screen.measure(large)
-    assert [stage for stage in screen.page.evaluate("stages") if stage] == ["Reading…", "Uploading…", "Measuring…"]
 
 
 def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
@@ -295,7 +267,9 @@ def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
     expect(screen.result).to_be_visible()
 
 
-def test_cancel_works_by_keyboard(screen: Screen, backend: Backend, large: Path) -> None:
+def test_cancel_works_by_keyboard_and_who_is_on_it_when_the_result_comes_goes_on_at_analyze(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
     backend.then("storage", held)
     screen.choose(large)
     screen.analyze.focus()
@@ -308,22 +282,16 @@ def test_cancel_works_by_keyboard(screen: Screen, backend: Backend, large: Path)
     expect(screen.progress).to_be_hidden()
     expect(screen.analyze).to_be_focused()
 
-
-def test_who_is_on_cancel_when_the_result_comes_goes_on_at_analyze(
-    screen: Screen, backend: Backend, large: Path
-) -> None:
     routes: list[Route] = []
     backend.then("intensity", routes.append)
-    analyze(screen, large)
-    wait_for_request(screen, backend, "intensity")
+    screen.analyze.click()
     screen.cancel.focus()
+    wait_for_request(screen, backend, "intensity")
     routes[0].fulfill(json=MEASUREMENT)
     expect(screen.result).to_be_visible()
     expect(screen.analyze).to_be_focused()
 
-
-def test_cancel_brings_the_last_result_of_the_same_file_back(screen: Screen, backend: Backend, large: Path) -> None:
-    screen.measure(large)
+    # And cancelled once more, the last result of the same file is back.
     backend.then("uploads", held)
     screen.analyze.click()
     screen.cancel.click()
@@ -332,32 +300,20 @@ def test_cancel_brings_the_last_result_of_the_same_file_back(screen: Screen, bac
     expect(screen.field("filename")).to_have_text("large.png")
 
 
-def test_a_small_image_can_be_cancelled_too(screen: Screen, backend: Backend, tmp_path: Path) -> None:
-    path = tmp_path / "small.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
-    backend.then("intensity", held)
-    analyze(screen, path)
-    wait_for_request(screen, backend, "intensity")
-    with screen.page.expect_event("requestfailed"):
-        screen.cancel.click()
-    expect(screen.analyze).to_be_enabled()
-
-
-@pytest.mark.parametrize("name", ["uploads", "storage", "intensity"])
 def test_another_file_ends_the_upload_and_its_result_is_never_shown(
-    screen: Screen, backend: Backend, large: Path, picture: Callable[..., Path], name: str
+    screen: Screen, backend: Backend, large: Path, picture: Callable[..., Path]
 ) -> None:
-    backend.then(name, held)
-    analyze(screen, large)
-    wait_for_request(screen, backend, name)
-    asked = list(backend.asked)
-    with screen.page.expect_event("requestfailed"):
-        screen.choose(picture("second.png"))
-    screen.page.wait_for_timeout(100)
-    assert backend.asked == asked
-    expect(screen.picker).to_have_text("second.png")
-    expect(screen.progress).to_be_hidden()
-    expect(screen.result).to_be_hidden()
+    for name in ALL:
+        backend.then(name, held)
+        analyze(screen, large)
+        wait_for_request(screen, backend, name)
+        asked = list(backend.asked)
+        with screen.page.expect_event("requestfailed"):
+            screen.choose(picture("second.png"))
+        screen.page.wait_for_timeout(100)
+        assert backend.asked == asked
+        expect(screen.progress).to_be_hidden()
+        expect(screen.result).to_be_hidden()
 
 
 def test_clear_while_the_file_is_read_sends_nothing(screen: Screen, backend: Backend, large: Path) -> None:
@@ -428,16 +384,16 @@ def test_a_storage_that_cannot_be_reached_although_the_service_can_is_said_to_be
     assert backend.asked == ["uploads", "storage", "storage"]
 
 
-@pytest.mark.parametrize("code", ["too_many_pixels", "processor_timeout"])
 def test_a_small_file_that_is_too_much_for_a_request_is_uploaded(
-    screen: Screen, backend: Backend, picture: Callable[..., Path], code: str
+    screen: Screen, backend: Backend, picture: Callable[..., Path]
 ) -> None:
     path = picture("many-pixels.png", (20, 15))
     assert path.stat().st_size < INLINE_LIMIT
-    backend.then("intensity", problem(413, code, "Too much."))
-    screen.measure(path)
-    assert backend.asked == ["intensity", "uploads", "storage", "intensity"]
-    expect(screen.alert).to_be_hidden()
+    for number, code in enumerate(["too_many_pixels", "processor_timeout"], start=1):
+        backend.then("intensity", problem(413, code, "Too much."))
+        screen.measure(path)
+        assert backend.asked == ["intensity", *ALL] * number
+        expect(screen.alert).to_be_hidden()
 
 
 def test_offline_it_waits_until_the_browser_is_online(
@@ -460,12 +416,13 @@ def test_offline_it_waits_until_the_browser_is_online(
 def test_a_silent_storage_is_a_lost_connection(
     screen: Screen, backend: Backend, large: Path, tries_again: Callable[[str, int], None]
 ) -> None:
-    backend.then("storage", held)
+    """And so is one that heard nothing for too long."""
+    backend.then("storage", held, refused(400, "RequestTimeout", "Your socket connection was not read from."))
     analyze(screen, large)
-    wait_for_request(screen, backend, "storage")
+    wait_for_request(screen, backend, "storage", left=1)
     screen.page.clock.fast_forward(46_000)
     expect(screen.stage).to_have_text("Connection lost. Trying again…")
-    tries_again("storage", 2)
+    tries_again("storage", 3)
     expect(screen.result).to_be_visible()
 
 
@@ -505,16 +462,23 @@ def test_when_the_code_for_hashing_cannot_be_loaded_that_is_said_at_once(
     assert backend.asked == []
 
 
-def test_a_lost_connection_ends_an_inline_measurement_as_ever(screen: Screen, backend: Backend, tmp_path: Path) -> None:
+def test_an_inline_measurement_is_cancelled_or_ends_with_a_lost_connection(
+    screen: Screen, backend: Backend, tmp_path: Path
+) -> None:
     path = tmp_path / "small.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
-    backend.then("intensity", lost)
+    backend.then("intensity", held)
     analyze(screen, path)
+    wait_for_request(screen, backend, "intensity")
+    with screen.page.expect_event("requestfailed"):
+        screen.cancel.click()
+    expect(screen.analyze).to_be_enabled()
+    backend.then("intensity", lost)
+    screen.analyze.click()
     expect(screen.alert).to_contain_text("cannot be reached")
-    assert backend.asked == ["intensity"]
+    assert backend.asked == ["intensity"] * 2
 
 
-ALL = ["uploads", "storage", "intensity"]
 EXPIRED = [
     ("storage", refused(403, "AccessDenied", "Invalid according to Policy: Policy expired.")),
     ("storage", refused(400, "ExpiredToken", "The provided token has expired.")),
@@ -534,7 +498,9 @@ def test_what_has_expired_is_signed_anew_once(screen: Screen, backend: Backend, 
         assert first == second
 
 
-def test_a_record_that_left_the_cache_meanwhile_is_uploaded_for(screen: Screen, backend: Backend, large: Path) -> None:
+def test_a_record_that_left_the_cache_is_uploaded_for_and_nothing_starts_anew_more_than_once(
+    screen: Screen, backend: Backend, large: Path
+) -> None:
     def forget(route: Route) -> None:
         backend.known = False
         problem(409, "upload_missing", "It is no longer there.")(route)
@@ -544,12 +510,10 @@ def test_a_record_that_left_the_cache_meanwhile_is_uploaded_for(screen: Screen, 
     screen.measure(large)
     assert backend.asked == ["uploads", "intensity", *ALL]
     expect(screen.field("cache")).to_contain_text("measured now")
-
-
-def test_it_starts_anew_no_more_than_once(screen: Screen, backend: Backend, large: Path) -> None:
+    backend.asked.clear()
     answer = problem(410, "expired_ticket", "The ticket has expired.")
     backend.then("intensity", answer, answer)
-    analyze(screen, large)
+    screen.analyze.click()
     expect(screen.alert).to_contain_text("The ticket has expired.")
     expect(screen.alert).to_contain_text("problem-1")
     assert backend.asked == [*ALL, *ALL]
@@ -578,29 +542,18 @@ def test_a_refusal_of_the_storage_is_a_sentence(screen: Screen, backend: Backend
     assert backend.asked == ["uploads", "storage"] * len(REFUSALS)
 
 
-def test_an_upload_that_the_storage_heard_nothing_of_for_too_long_is_tried_again(
-    screen: Screen, backend: Backend, large: Path, tries_again: Callable[[str, int], None]
+def test_a_problem_is_shown_by_its_detail_and_what_is_no_form_is_explained(
+    screen: Screen, backend: Backend, large: Path
 ) -> None:
-    backend.then("storage", refused(400, "RequestTimeout", "Your socket connection to the server was not read from."))
-    analyze(screen, large)
-    tries_again("storage", 2)
-    expect(screen.result).to_be_visible()
-
-
-def test_a_problem_is_shown_by_its_detail_and_request_id(screen: Screen, backend: Backend, large: Path) -> None:
     screen.choose(large)
     for name in ("uploads", "intensity"):
         backend.then(name, problem(413, "too_many_pixels", f"Too many pixels, say {name}."))
         screen.analyze.click()
         expect(screen.alert).to_contain_text(f"Too many pixels, say {name}.")
         expect(screen.alert).to_contain_text("problem-1")
-
-
-def test_an_answer_that_is_no_form_is_explained(screen: Screen, backend: Backend, large: Path) -> None:
-    screen.choose(large)
     for body in ("null", "<html>Please log in</html>", '{"known": false, "ticket": "t"}', '{"known": true}'):
         backend.then("uploads", partial(Route.fulfill, body=body))
         screen.analyze.click()
         expect(screen.alert).to_contain_text("not an upload form")
         screen.dismiss.click()
-    assert backend.asked == ["uploads"] * 4
+    assert backend.asked == ["uploads", *ALL, *["uploads"] * 4]
