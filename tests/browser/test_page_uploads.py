@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INLINE_LIMIT = 20_000
 UPLOAD_LIMIT = 200_000
+LIMITS = {"max_content_length": INLINE_LIMIT, "max_upload_bytes": UPLOAD_LIMIT}
 # At the page's own origin: its Content-Security-Policy allows no other one here.
 STORAGE = "/storage-of-the-test"
 ALL = ["uploads", "storage", "intensity"]
@@ -52,9 +53,8 @@ class Backend:
         self.requests: dict[str, list[Request]] = {name: [] for name in ALL}
         self.known = False
         self.next: dict[str, list[Answer]] = {name: [] for name in ALL}
-        limits = {"max_content_length": INLINE_LIMIT, "max_upload_bytes": UPLOAD_LIMIT}
         self.is_away = False
-        page.route("**/health", lambda route: lost(route) if self.is_away else route.fulfill(json={"limits": limits}))
+        page.route("**/health", lambda route: lost(route) if self.is_away else route.fulfill(json={"limits": LIMITS}))
         page.route("**/uploads", lambda route: self._answer("uploads", route))
         page.route(f"**{STORAGE}", lambda route: self._answer("storage", route))
         page.route("**/intensity?*", lambda route: self._answer("intensity", route))
@@ -236,21 +236,20 @@ def test_without_direct_uploads_the_inline_ceiling_is_the_limit_and_without_heal
     screen.open_and_wait_for_limits()
     screen.measure(large)
     assert backend.asked == ["intensity"]
-
-
-def test_without_health_at_first_the_limits_are_asked_for_again_with_the_measurement(
-    screen: Screen, backend: Backend, large: Path
-) -> None:
+    screen.page.unroute("**/health")
     failures = iter([True])
-    screen.page.route("**/health", lambda route: route.abort() if next(failures, False) else route.fallback())
+    screen.page.route(
+        "**/health", lambda route: lost(route) if next(failures, False) else route.fulfill(json={"limits": LIMITS})
+    )
     screen.open_and_wait_for_limits()
-    screen.measure(large)
-    assert backend.asked == ["uploads", "storage", "intensity"]
+    screen.measure(large)  # with which the limits are asked for again
+    assert backend.asked == ["intensity", *ALL]
 
 
-def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
-    screen: Screen, backend: Backend, large: Path
+def test_cancel_and_another_file_end_what_is_under_way(
+    screen: Screen, backend: Backend, large: Path, picture: Callable[..., Path]
 ) -> None:
+    """Cancel leaves the file chosen. In either case, no result is ever shown."""
     for name in ALL:
         backend.then(name, held)
         analyze(screen, large)
@@ -263,8 +262,17 @@ def test_cancel_ends_what_is_under_way_and_leaves_the_file_chosen(
         expect(screen.preview).to_be_visible()
         expect(screen.analyze).to_be_focused()
         expect(screen.alert).to_be_hidden()
-    screen.analyze.click()
-    expect(screen.result).to_be_visible()
+        backend.then(name, held)
+        screen.analyze.click()
+        wait_for_request(screen, backend, name)
+        asked = list(backend.asked)
+        with screen.page.expect_event("requestfailed"):
+            screen.choose(picture("second.png"))
+        screen.page.wait_for_timeout(100)
+        assert backend.asked == asked
+        expect(screen.progress).to_be_hidden()
+        expect(screen.result).to_be_hidden()
+    screen.measure(large)
 
 
 def test_cancel_works_by_keyboard_and_who_is_on_it_when_the_result_comes_goes_on_at_analyze(
@@ -285,7 +293,9 @@ def test_cancel_works_by_keyboard_and_who_is_on_it_when_the_result_comes_goes_on
     routes: list[Route] = []
     backend.then("intensity", routes.append)
     screen.analyze.click()
+    expect(screen.cancel).to_be_visible()
     screen.cancel.focus()
+    expect(screen.cancel).to_be_focused()
     wait_for_request(screen, backend, "intensity")
     routes[0].fulfill(json=MEASUREMENT)
     expect(screen.result).to_be_visible()
@@ -298,22 +308,6 @@ def test_cancel_works_by_keyboard_and_who_is_on_it_when_the_result_comes_goes_on
     expect(screen.progress).to_be_hidden()
     expect(screen.result).to_be_visible()
     expect(screen.field("filename")).to_have_text("large.png")
-
-
-def test_another_file_ends_the_upload_and_its_result_is_never_shown(
-    screen: Screen, backend: Backend, large: Path, picture: Callable[..., Path]
-) -> None:
-    for name in ALL:
-        backend.then(name, held)
-        analyze(screen, large)
-        wait_for_request(screen, backend, name)
-        asked = list(backend.asked)
-        with screen.page.expect_event("requestfailed"):
-            screen.choose(picture("second.png"))
-        screen.page.wait_for_timeout(100)
-        assert backend.asked == asked
-        expect(screen.progress).to_be_hidden()
-        expect(screen.result).to_be_hidden()
 
 
 def test_clear_while_the_file_is_read_sends_nothing(screen: Screen, backend: Backend, large: Path) -> None:
@@ -440,19 +434,6 @@ def test_cancel_works_while_the_connection_is_lost(screen: Screen, backend: Back
     expect(screen.alert).to_be_hidden()
 
 
-def test_before_anything_is_on_its_way_a_large_image_fails_at_once_as_a_small_one_does(
-    screen: Screen, backend: Backend, large: Path
-) -> None:
-    screen.page.clock.install()  # no time passes: nothing can be tried again
-    backend.then("uploads", lost)
-    analyze(screen, large)
-    expect(screen.alert).to_contain_text("large.png")
-    expect(screen.alert).to_contain_text("cannot be reached")
-    assert backend.asked == ["uploads"]
-    screen.analyze.click()
-    expect(screen.result).to_be_visible()
-
-
 def test_when_the_code_for_hashing_cannot_be_loaded_that_is_said_at_once(
     screen: Screen, backend: Backend, large: Path
 ) -> None:
@@ -462,21 +443,30 @@ def test_when_the_code_for_hashing_cannot_be_loaded_that_is_said_at_once(
     assert backend.asked == []
 
 
-def test_an_inline_measurement_is_cancelled_or_ends_with_a_lost_connection(
-    screen: Screen, backend: Backend, tmp_path: Path
+def test_before_anything_is_on_its_way_a_large_image_fails_at_once_as_a_small_one_does(
+    screen: Screen, backend: Backend, large: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "small.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
-    backend.then("intensity", held)
-    analyze(screen, path)
+    """And a small one is cancelled as a large one is."""
+    screen.page.clock.install()  # no time passes: nothing can be tried again
+    backend.then("uploads", lost)
+    analyze(screen, large)
+    expect(screen.alert).to_contain_text("large.png")
+    expect(screen.alert).to_contain_text("cannot be reached")
+    assert backend.asked == ["uploads"]
+    screen.analyze.click()
+    expect(screen.result).to_be_visible()
+    small = tmp_path / "small.png"
+    small.write_bytes(b"\x89PNG\r\n\x1a\n".ljust(100, b"\0"))
+    backend.then("intensity", lost, held)
+    analyze(screen, small)
+    expect(screen.alert).to_contain_text("cannot be reached")
+    screen.analyze.click()
     wait_for_request(screen, backend, "intensity")
+    screen.page.clock.run_for(300)
     with screen.page.expect_event("requestfailed"):
         screen.cancel.click()
     expect(screen.analyze).to_be_enabled()
-    backend.then("intensity", lost)
-    screen.analyze.click()
-    expect(screen.alert).to_contain_text("cannot be reached")
-    assert backend.asked == ["intensity"] * 2
+    assert backend.asked == ["uploads", *ALL, "intensity", "intensity"]
 
 
 EXPIRED = [
