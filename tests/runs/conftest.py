@@ -13,7 +13,7 @@ from intensity.runs.request import Request
 from intensity.sources.listing import Source
 from runs.measure import measure_batch
 from runs.plan import Planning
-from runs.reduce import Reduction
+from runs.reduce import write_results
 from tests.runs.images import gray
 from tests.sources.conftest import s3
 
@@ -64,7 +64,7 @@ class Run:
         return [measure_batch({"batch": batch, **shared}, self.s3, RESULTS) for batch in todo]
 
     def reduced(self, planned: dict[str, Any]) -> dict[str, Any]:
-        return Reduction(self.s3, RESULTS, planned, self.folder()).all()
+        return write_results(self.s3, RESULTS, planned, self.folder())
 
     def whole(self, request: Request, execution: str = "") -> dict[str, Any]:
         planned = self.planned(request, execution)

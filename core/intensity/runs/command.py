@@ -155,6 +155,8 @@ def fetch_file(service: Service, key: str, file: Path, expected: str) -> None:
 
 
 def list_runs(service: Service, _: argparse.Namespace) -> int:
-    for name, state, started in service.history():
-        sys.stdout.write(f"{started.astimezone(UTC):%Y-%m-%d %H:%M}Z  {state.lower():<9}  {name}\n")
+    for page in service.states.get_paginator("list_executions").paginate(stateMachineArn=service.state_machine):
+        for each in page["executions"]:
+            began = each["startDate"].astimezone(UTC)
+            sys.stdout.write(f"{began:%Y-%m-%d %H:%M}Z  {each['status'].lower():<9}  {each['name']}\n")
     return ALL_MEASURED

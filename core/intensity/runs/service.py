@@ -17,7 +17,7 @@ from intensity.runs.stored import code, get, get_json
 from intensity.sources.errors import told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_s3 import S3Client
@@ -107,12 +107,6 @@ class Service:
             raise
         failure = " ".join(filter(None, (answer.get("error"), sentence(answer.get("cause", "")))))
         return Execution(number, answer["status"], answer["startDate"], answer.get("stopDate"), failure)
-
-    def history(self) -> Iterator[tuple[str, str, datetime]]:
-        """Yield name, status and start of each execution that Step Functions knows, the newest first."""
-        for page in self.states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine):
-            for each in page["executions"]:
-                yield each["name"], each["status"], each["startDate"]
 
     def description(self, run: str) -> dict[str, Any] | None:
         """Return run.json; None until the run is planned."""

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +29,12 @@ from runs.storage import configuration, log
 from runs.sums import sums_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CopySourceTypeDef
+
+    from runs.parts import FoundPart
 
 NO_ROW = "The function that measures stopped at this object: it crashed, or took too long."
 
@@ -46,69 +47,63 @@ def lambda_handler(event: dict[str, Any], _: object) -> dict[str, Any]:
     """Write the results of a run. Return its sums, without anything of an object."""
     with tempfile.TemporaryDirectory() as folder:
         s3 = boto3.client("s3", config=configuration())
-        summary = Reduction(s3, os.environ["RESULTS_BUCKET"], event, Path(folder)).all()
+        summary = write_results(s3, os.environ["RESULTS_BUCKET"], event, Path(folder))
     log("reduce", run=event["run"], rows=summary["total"], measured=summary["measured"])
     return {name: summary[name] for name in ("run", "total", "measured", "problems")}
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """The end of one execution. event: what Plan has returned. folder: empty, for the results before they are in S3."""
+def write_results(s3: S3Client, bucket: str, event: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write all results, and last the sums. Return these. Raises RowsMissingError.
 
-    s3: S3Client
-    bucket: str
-    event: Mapping[str, Any]
-    folder: Path
+    event: what Plan has returned. folder: empty, for the results before they are in S3.
+    """
+    layout, options = Layout(event["run"]), RunOptions.read(event["options"])
+    jsonl, table, parquet = (folder / name for name in RESULTS)
+    parts = Parts(s3, bucket, layout.run, event["method"]).walk(folder / "plan")
+    seconds = write_rows(parts, options, event["version"], jsonl, table)
+    pack(jsonl, parquet, full=options.full)
+    sums = sums_of(parquet)
+    if sums["total"] != event["listed"]:
+        raise RowsMissingError(f"{sums['total']} rows for {event['listed']} objects")
+    files = {name: described(folder / name) for name in RESULTS}
+    for name in RESULTS:
+        s3.upload_file(str(folder / name), bucket, layout.result(name))
+    parquet_object: CopySourceTypeDef = {"Bucket": bucket, "Key": layout.result("results.parquet")}
+    s3.copy(parquet_object, bucket, layout.result("rows/results.parquet"))
+    planned = get_json(s3, bucket, layout.result(DESCRIPTION)) or {}
+    summary = {
+        **{name: event[name] for name in ("run", "execution", "version", "method", "options")},
+        **sums,
+        "reused": planned.get("reused", 0),
+        "not_taken": planned.get("skipped", {}),
+        "started": planned.get("started"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        # Of all invocations that wrote rows, without crashes, Plan and Reduce.
+        "function_seconds": round(seconds, 3),
+        "usd": round(cost_of(seconds, sums["total"]), 4),
+        "files": files,
+    }
+    s3.put_object(Bucket=bucket, Key=layout.result(SUMMARY), Body=json.dumps(summary, indent=1).encode())
+    return summary
 
-    def all(self) -> dict[str, Any]:
-        """Write all results, and last the sums. Return these. Raises RowsMissingError."""
-        layout, options = Layout(self.event["run"]), RunOptions.read(self.event["options"])
-        jsonl, table, parquet = (self.folder / name for name in RESULTS)
-        seconds = self._write_rows(layout, options, jsonl, table)
-        pack(jsonl, parquet, full=options.full)
-        sums = sums_of(parquet)
-        if sums["total"] != self.event["listed"]:
-            raise RowsMissingError(f"{sums['total']} rows for {self.event['listed']} objects")
-        files = {name: described(self.folder / name) for name in RESULTS}
-        for name in RESULTS:
-            self.s3.upload_file(str(self.folder / name), self.bucket, layout.result(name))
-        parquet_object: CopySourceTypeDef = {"Bucket": self.bucket, "Key": layout.result("results.parquet")}
-        self.s3.copy(parquet_object, self.bucket, layout.result("rows/results.parquet"))
-        planned = get_json(self.s3, self.bucket, layout.result(DESCRIPTION)) or {}
-        summary = {
-            **{name: self.event[name] for name in ("run", "execution", "version", "method", "options")},
-            **sums,
-            "reused": planned.get("reused", 0),
-            "not_taken": planned.get("skipped", {}),
-            "started": planned.get("started"),
-            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-            # Of all invocations that wrote rows, without crashes, Plan and Reduce.
-            "function_seconds": round(seconds, 3),
-            "usd": round(cost_of(seconds, sums["total"]), 4),
-            "files": files,
-        }
-        body = json.dumps(summary, indent=1).encode()
-        self.s3.put_object(Bucket=self.bucket, Key=layout.result(SUMMARY), Body=body)
-        return summary
 
-    def _write_rows(self, layout: Layout, options: RunOptions, jsonl: Path, table: Path) -> float:
-        """Write the rows as JSON lines and as CSV, in the order of the plan. Return the seconds that they took."""
-        wanted, seconds = columns(full=options.full), 0.0
-        method = Method(options.measuring, self.event["version"])
-        with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
-            cells.write(csv_line([column.name for column in wanted]))
-            for part in Parts(self.s3, self.bucket, layout.run, self.event["method"]).walk(self.folder / "plan"):
-                seconds += part.seconds
-                for entry in part.batch["objects"]:
-                    if (found := part.rows.get(entry["i"])) is None:
-                        name = names.written(read_entry(entry).name)
-                        missing = problem_row(name, PROCESSOR_FAILED, NO_ROW, method)
-                        line, values = json_line(missing, full=options.full).encode(), missing.values(full=options.full)
-                    else:
-                        line, values = found
-                    lines.write(line)
-                    cells.write(csv_line([cell(column.value(values)) for column in wanted]))
-        return seconds
+def write_rows(parts: Iterable[FoundPart], options: RunOptions, version: str, jsonl: Path, table: Path) -> float:
+    """Write the rows as JSON lines and as CSV, in the order of the plan. Return the seconds that they took."""
+    wanted, method, seconds = columns(full=options.full), Method(options.measuring, version), 0.0
+    with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
+        cells.write(csv_line([column.name for column in wanted]))
+        for part in parts:
+            seconds += part.seconds
+            for entry in part.batch["objects"]:
+                if (found := part.rows.get(entry["i"])) is None:
+                    name = names.written(read_entry(entry).name)
+                    missing = problem_row(name, PROCESSOR_FAILED, NO_ROW, method)
+                    line, values = json_line(missing, full=options.full).encode(), missing.values(full=options.full)
+                else:
+                    line, values = found
+                lines.write(line)
+                cells.write(csv_line([cell(column.value(values)) for column in wanted]))
+    return seconds
 
 
 def described(file: Path) -> dict[str, Any]:
