@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tests.runs.conftest import Run
 
+    Planned = dict[str, Any]
     Upload = Callable[..., None]
     Damage = Callable[[bytes], bytes]
 
@@ -62,6 +63,13 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
+@pytest.fixture
+def planned(run: Run, upload: Upload) -> Planned:
+    """What Plan has returned for a run that is not measured yet."""
+    upload(MANY)
+    return run.planned(request())
+
+
 def resumed(run: Run, execution: str = "first_2") -> dict[str, Any]:
     return run.planned(Request(run="first", resume=True), execution)
 
@@ -73,9 +81,7 @@ def numbers(run: Run) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_part_is_not_believed_and_is_measured_again(run: Run, upload: Upload, damage: Damage) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_a_damaged_part_is_not_believed_and_is_measured_again(run: Run, planned: Planned, damage: Damage) -> None:
     run.measured(planned)
     first, *others = run.keys("work/first/parts/")
     sound = {key: run.read(key) for key in (first, *others)}
@@ -93,9 +99,7 @@ def test_a_damaged_part_is_not_believed_and_is_measured_again(run: Run, upload: 
     assert resumed(run, "first_3")["batches"] == 0
 
 
-def test_a_damaged_part_of_one_object_costs_only_this_object(run: Run, upload: Upload) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_a_damaged_part_of_one_object_costs_only_this_object(run: Run, planned: Planned) -> None:
     first, *others = run.todo(planned)
     run.measured(planned, [*one_by_one(first), *others])
     keys = run.keys("work/first/parts/")
@@ -109,9 +113,7 @@ def test_a_damaged_part_of_one_object_costs_only_this_object(run: Run, upload: U
     assert run.keys("work/first/parts/") == keys
 
 
-def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(run: Run, upload: Upload) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(run: Run, planned: Planned) -> None:
     first, *_ = run.todo(planned)
     run.measured(planned)
     whole = run.keys("work/first/parts/")[0]
@@ -124,9 +126,7 @@ def test_a_damaged_part_beside_parts_of_its_objects_leaves_these_as_they_are(run
     assert numbers(run) == NUMBERS
 
 
-def test_parts_in_each_others_place_are_measured_again(run: Run, upload: Upload) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_parts_in_each_others_place_are_measured_again(run: Run, planned: Planned) -> None:
     run.measured(planned)
     first, second, _ = run.keys("work/first/parts/")
     sound = {key: run.read(key) for key in (first, second)}
@@ -156,9 +156,7 @@ def test_of_two_that_replace_a_damaged_part_one_does(run: Run, upload: Upload) -
     assert run.read(key) == sound
 
 
-def test_what_no_run_has_written_is_left_alone(run: Run, upload: Upload) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_what_no_run_has_written_is_left_alone(run: Run, planned: Planned) -> None:
     run.measured(planned)
     folder = run.keys("work/first/parts/")[0].rpartition("/")[0]
     for name in ("notes.txt", "000099.jsonl", "000000-000.jsonl", "000000-999.jsonl"):
@@ -168,10 +166,8 @@ def test_what_no_run_has_written_is_left_alone(run: Run, upload: Upload) -> None
 
 
 def test_reduce_that_ends_in_the_middle_is_done_again(
-    run: Run, upload: Upload, monkeypatch: pytest.MonkeyPatch
+    run: Run, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload(MANY)
-    planned = run.planned(request())
     first, *others = run.todo(planned)
     run.measured(planned, others)
     run.reduced(planned)
@@ -197,9 +193,7 @@ def test_reduce_that_ends_in_the_middle_is_done_again(
 
 
 @pytest.mark.parametrize("damaged", [b"{", b"[]\n", b"{}\n", b"\xff", b'{"n": 0, "objects": [{}]}\n', None])
-def test_a_damaged_plan_is_a_sentence_and_no_results(run: Run, upload: Upload, damaged: bytes | None) -> None:
-    upload(MANY)
-    planned = run.planned(request())
+def test_a_damaged_plan_is_a_sentence_and_no_results(run: Run, planned: Planned, damaged: bytes | None) -> None:
     if damaged is None:
         run.s3.delete_object(Bucket=RESULTS, Key="runs/first/plan.jsonl")
     else:

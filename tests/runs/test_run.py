@@ -200,15 +200,6 @@ def test_a_run_over_an_empty_prefix_has_no_rows_and_results(run: Run) -> None:
     assert run.read("runs/first/results.csv").decode().startswith("path,average_intensity")
 
 
-def test_no_cell_begins_as_a_formula_or_ends_a_line(run: Run, upload: Upload) -> None:
-    upload({"=1+1.png": 10, "@b.png": 20, "a\nb.png": 30})
-    run.whole(request())
-    table = run.read("runs/first/results.csv").decode()
-    cells = [cell for row in csv.reader(io.StringIO(table)) for cell in row if cell]
-    assert table.count("\n") == 4
-    assert not [cell for cell in cells if cell[0] in "=+-@"]
-
-
 def test_the_sums_say_when_a_run_began_and_what_its_averages_are(run: Run, upload: Upload) -> None:
     upload({"a.png": 10, "b.png": 20, "c.png": 255})
     summary = run.whole(request())
