@@ -325,9 +325,9 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
     peaks = []
     # The first run is long enough to fill what has a bound: SQLite's cache. One process, because of several the slower
     # one lets up to 2,000 rows wait, and how many that are depends on what else this machine does.
-    for number in (4_000, 20_000):
+    for number in (3_000, 13_000):
         names = tmp_path / str(number)
-        # Paths of 1,000 bytes: together 20 MB, and as objects of Python more.
+        # Paths of 1,000 bytes: together 13 MB, and as objects of Python more.
         names.write_text("".join(f"{'folder/' * 114}{name:0200}.png\n" for name in range(number)))
         command = [sys.executable, "-c", program, "--from", str(names), "-o", f"{names}.csv", "-j", "1"]
         result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
