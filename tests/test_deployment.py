@@ -33,7 +33,7 @@ RESPONSE_TYPES = set(
 )
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as what stands behind them."""
 
 

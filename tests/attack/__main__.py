@@ -20,7 +20,7 @@ def main() -> int:
         print(f"Not judged, because these programs are missing: {', '.join(lacking)}")  # noqa: T201 - it is a report
         return int(os.environ.get("REQUIRE_ALL") == "1")
     sound = {"JPEG": images.jpegs() | images.corpus("JPEG"), "PNG": images.pngs() | images.corpus("PNG")}
-    sound["WEBP"] = images.webps() | images.corpus("WEBP")
+    sound["WEBP"] = {name: make() for name, make in images.webps().items()} | images.corpus("WEBP")
     sound |= tiffs.sound_files()
     every = [*rows([*sound["JPEG"].values()]), *tiffs.rows()]
     classes = [row for row in every if ONLY in f"{row.image_format}, {row.title}"]

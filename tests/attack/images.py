@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from tests.attack.judges import ours, pillow, strict
 from tests.bench.images import corpus_files
@@ -20,6 +21,9 @@ from tests.core.images import (
     with_sampling,
     write_segments,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # More files find more than larger files: some KB of coded data use every part of a decoder.
 MOST_BYTES = 150_000
@@ -69,8 +73,8 @@ def pngs() -> dict[str, bytes]:
     return made | {"animated": apng(noise("RGB", (40, 30)), noise("RGB", (40, 30), seed=1))}
 
 
-def webps() -> dict[str, bytes]:
-    """Made by Pillow in every way that it offers: lossy, lossless, with alpha, of several partitions, animated."""
+def webps() -> dict[str, Callable[[], bytes]]:
+    """What makes them, in every way of Pillow: lossy, lossless, with alpha, of several partitions, animated."""
     kinds: dict[str, dict[str, Any]] = {
         "lossy": {"quality": 75},
         "lossy, coarse": {"quality": 20, "method": 0},
@@ -80,17 +84,21 @@ def webps() -> dict[str, bytes]:
         "lossless, exact": {"lossless": True, "exact": True},
     }
     made = {
-        f"{name} {mode} {size} {seed}": encode(photo(mode, size, seed), "WEBP", **options)
+        f"{name} {mode} {size} {seed}": partial(encode, photo(mode, size, seed), "WEBP", **options)
         for name, options in kinds.items()
         for mode in ("RGB", "RGBA")
         for size in ((80, 56), (203, 151))
         for seed in range(3)
     }
-    made |= {f"detailed {name}": encode(detailed(400, 304), "WEBP", **options) for name, options in kinds.items()}
+    made |= {
+        f"detailed {name}": partial(encode, detailed(400, 304), "WEBP", **options) for name, options in kinds.items()
+    }
     for name, options in kinds.items():
         frames = [photo("RGBA", (90, 70), seed) for seed in range(3)]
-        made[f"animated {name}"] = encode(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
-    return made
+        made[f"animated {name}"] = partial(
+            encode, frames[0], "WEBP", save_all=True, append_images=frames[1:], **options
+        )
+    return {name: cache(make) for name, make in made.items()}
 
 
 def corpus(image_format: str) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ print(json.dumps(yaml_parse(validator.get_translated_template_if_valid())))
 """
 
 
-class Functions(yaml.SafeLoader):
+class Functions(yaml.CSafeLoader):
     """Reads CloudFormation's short forms as its long ones."""
 
 
