@@ -7,8 +7,6 @@ longest task of the page's thread, the longest script in a frame above 50 ms (so
 afterwards the heap, the elements and the object URLs that are not released. "Others" is what all other programs of the
 machine took of its cores meanwhile: where that is more than a few percent, a late frame says nothing about the page.
 
-The service shares the processor with the browser. So all steps are taken a second time, with a server that gives a
-recorded answer (tests/bench/recorded.py): a frame that is late only beside the service is not late because of the page.
 IMAGES=1000 takes another number. ROUNDS=5 takes all steps so often, and prints of each step the round in which others
 took least.
 """
@@ -16,11 +14,8 @@ took least.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
-from contextlib import closing, contextmanager, suppress
-from http.client import HTTPConnection
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -225,8 +220,8 @@ def walk(browser: Browser, address: str, paths: list[Path]) -> list[Step]:
     return visit.steps
 
 
-def report(title: str, address: str, process: int, folder: Path) -> None:
-    """Print the table of one server. process: its id. folder: where the images are written, new ones for each round."""
+def report(address: str, process: int, folder: Path) -> None:
+    """Print the table of a server. process: its id. folder: where the images are written, new ones for each round."""
     taken = processor_seconds(process)
     rounds = []
     for _ in range(ROUNDS):
@@ -237,33 +232,17 @@ def report(title: str, address: str, process: int, folder: Path) -> None:
             rounds.append([*choose_without_scripts(browser, address, paths), *walk(browser, address, paths)])
             browser.close()
     longest = "longest frame, ms | frames over 50 ms | longest task, ms | longest script, ms"
-    print(f"| {title} | {longest} | heap, MB | nodes | object URLs | others |", "| --- " * 9 + "|", sep="\n")  # noqa: T201
+    print(f"| step | {longest} | heap, MB | nodes | object URLs | others |", "| --- " * 9 + "|", sep="\n")  # noqa: T201
     for same in zip(*rounds, strict=True):
         print(min(same, key=lambda step: step.others).row())  # noqa: T201 - it is a report
     share = (processor_seconds(process) - taken) / ROUNDS
     print(f"The server took {share:.1f} s of processor time for each round.\n", flush=True)  # noqa: T201
 
 
-def recorded(address: str, image: Path) -> bytes:
-    """The service's answer to an image."""
-    connection = HTTPConnection(address.removeprefix("http://"))
-    connection.request("POST", "/intensity?detail=full", image.read_bytes(), {"Content-Type": "image/jpeg"})
-    with closing(connection), connection.getresponse() as answer:
-        return answer.read()
-
-
 def main() -> None:
-    """Print the tables."""
-    with TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.json"
-        with running_server() as server:
-            answer.write_bytes(recorded(server.address, images(Path(folder), 1)[0]))
-            report("the service beside the browser", server.address, server.process.pid, Path(folder))
-        command = [sys.executable, "-m", "tests.bench.recorded", str(answer)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            report("the page alone", process.stdout.readline().strip(), process.pid, Path(folder))
-            process.terminate()
+    """Print the table."""
+    with TemporaryDirectory() as folder, running_server(WORKERS="") as server:
+        report(server.address, server.process.pid, Path(folder))
 
 
 if __name__ == "__main__":

@@ -234,7 +234,8 @@ def main(code: Path) -> None:
     print("|", " | ".join("---" for _ in columns), "|")  # noqa: T201
     # The clients need a file for each connection.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
-    variables = {"PYTHONPATH": os.pathsep.join(str(code / root) for root in ROOTS), "MAX_IMAGE_PIXELS": "200000000"}
+    roots = os.pathsep.join(str(code / root) for root in ROOTS)
+    variables = {"PYTHONPATH": roots, "MAX_IMAGE_PIXELS": "200000000", "WORKERS": ""}
     for load in LOADS:
         if os.environ.get("ONLY", "") not in load.name:
             continue
