@@ -11,7 +11,6 @@ import pytest
 import pre_traffic
 from contract.problems import ProblemCode, ProblemError
 from gateway.http.rest_api import adapt
-from gateway.measuring.cache import NoCache
 from tests.gateway.driver import FakeProcessor, Gateway, measurement
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def hook(
 def test_a_version_gets_traffic_only_if_it_measures(
     hook: Callable[..., tuple[str, list[str]]], processor: dict[str, Any], status: str, invocations: int
 ) -> None:
-    version = adapt(Gateway(cache=NoCache(), processor=Processor(**processor)).app)
+    version = adapt(Gateway(with_cache=False, processor=Processor(**processor)).app)
     assert hook(version) == (status, [VERSION] * invocations)
 
 

@@ -21,7 +21,7 @@ from contract.problems import ProblemCode, ProblemError
 from gateway.log import make_logger
 from gateway.measuring import processor_client
 from gateway.measuring import records as records_module
-from gateway.measuring.cache import RecordCache
+from gateway.measuring.cache import Cache
 from gateway.measuring.processor_client import LambdaProcessor
 from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
@@ -184,7 +184,7 @@ def make_gateway(server: fakeredis.FakeServer) -> Iterator[Callable[..., Gateway
 
     def make(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> Gateway:
         store = RedisStore(lambda: fakeredis.FakeAsyncRedis(server=server), 5)
-        cache = RecordCache(store, Settings.load({}), LOGGER)
+        cache = Cache(store, Settings.load({}), LOGGER)
         made.append(Gateway(cache=cache, processor=processor(answer)))
         return made[-1]
 

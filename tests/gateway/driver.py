@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import cache as cache_of
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import fakeredis
 import httpx
-from starlette.datastructures import Headers
 
 from contract.invocation import measurement_answer
 from gateway.app import create_app
 from gateway.log import make_logger
-from gateway.measuring.cache import RecordCache
-from gateway.measuring.direct_uploads import make_uploads
+from gateway.measuring.cache import Cache
+from gateway.measuring.direct_uploads import make_s3_client, make_uploads
 from gateway.measuring.jobs import Jobs
-from gateway.measuring.processor_client import Answer as ProcessorAnswer
+from gateway.measuring.processor_client import Answer
 from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
 from image_intensity import Measurement, Statistics
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
     from starlette.types import Message, Scope
+    from types_boto3_s3 import S3Client
 
     from contract.invocation import Invocation, StoredImage
-    from gateway.measuring.cache import Cache
     from gateway.measuring.jobs import JobQueue
     from gateway.measuring.processor_client import Processor
 
@@ -79,11 +80,11 @@ class FakeProcessor:
     def images(self) -> list[bytes | StoredImage]:
         return [invocation.image for invocation in self.invocations]
 
-    async def measure(self, invocation: Invocation) -> ProcessorAnswer:
+    async def measure(self, invocation: Invocation) -> Answer:
         self.invocations.append(invocation)
         if isinstance(self.answer, Exception):
             raise self.answer
-        return ProcessorAnswer(self.answer)
+        return Answer(self.answer)
 
 
 class FakeLambda:
@@ -98,6 +99,12 @@ class FakeLambda:
         return {"Payload": io.BytesIO(json.dumps(measurement_answer(self.measurement)).encode())}
 
 
+@cache_of
+def s3_client(_region: str) -> S3Client:
+    """The client that signs forms. To make one takes longer than all else in a test."""
+    return make_s3_client()
+
+
 def part(content: bytes = IMAGE, name: str = "image", filename: str | None = "photo.png") -> bytes:
     """One part of a form; without a file name it is a text field."""
     named = f'; filename="{filename}"' if filename is not None else ""
@@ -108,19 +115,6 @@ def part(content: bytes = IMAGE, name: str = "image", filename: str | None = "ph
 def form(*parts: bytes) -> bytes:
     """A complete form."""
     return b"".join(parts) + b"--" + BOUNDARY + b"--\r\n"
-
-
-class Answer(NamedTuple):
-    """What the application sent, and how many bytes of the body it had taken by then."""
-
-    status: int
-    headers: Headers
-    body: bytes
-    consumed: int
-
-    def json(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.body)
-        return content
 
 
 class Gateway:
@@ -135,6 +129,7 @@ class Gateway:
         *,
         server: fakeredis.FakeServer | None = None,
         cache: Cache | None = None,
+        with_cache: bool = True,
         processor: Processor | None = None,
         allowed_hosts: tuple[str, ...] | None = None,
         queue: JobQueue | None = None,
@@ -149,14 +144,17 @@ class Gateway:
         self.redis: Any = fakeredis.FakeRedis(server=self.server)
         self.client: Any = fakeredis.FakeAsyncRedis(server=self.server)
         self.store = RedisStore(lambda: self.client)
-        self.redis_cache = RecordCache(self.store, self.settings, self.logger)
+        self.redis_cache = Cache(self.store if with_cache else None, self.settings, self.logger)
         self.processor = FakeProcessor()
         self.loop = asyncio.Runner()
+        uploads = make_uploads(self.settings)
+        if uploads:
+            uploads.client = cache_of(lambda: s3_client(os.environ["AWS_DEFAULT_REGION"]))
         self.app = create_app(
             self.settings,
             cache=cache or self.redis_cache,
             processor=processor or self.processor,
-            uploads=make_uploads(self.settings),
+            uploads=uploads,
             jobs=Jobs(self.store, queue, "secret", self.logger) if queue else None,
             logger=self.logger,
             allowed_hosts=allowed_hosts,
@@ -202,17 +200,18 @@ class Gateway:
         *,
         typed: bool = True,
         **scope: Any,  # noqa: ANN401
-    ) -> Answer:
+    ) -> httpx.Response:
         """Send the events of ASGI one by one, as a server does; after the last the client is gone.
 
-        typed: whether the body is a form if `headers` do not say otherwise.
+        typed: whether the body is a form if `headers` do not say otherwise. The answer's extension "consumed" says how
+        many bytes of the body the application had taken by then; its status is 0 if there was none.
         """
         usual = {"content-type": CONTENT_TYPE} if typed else {}
         return self.run(self._converse(messages, {**usual, **(headers or {})}, scope))
 
     async def _converse(
         self, messages: Iterable[Message], headers: Mapping[str, str | bytes], different: Mapping[str, Any]
-    ) -> Answer:
+    ) -> httpx.Response:
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -247,7 +246,9 @@ class Gateway:
         await self.app(scope, receive, send)
         body = b"".join(message.get("body", b"") for message in sent)
         start: Message = sent[0] if sent else {"status": 0, "headers": []}
-        return Answer(start["status"], Headers(raw=start["headers"]), body, consumed)
+        return httpx.Response(
+            start["status"], headers=start["headers"], content=body, extensions={"consumed": consumed}
+        )
 
     def log(self, message: str | None = None) -> list[dict[str, Any]]:
         """The lines of the log, or those with this message."""
@@ -264,11 +265,10 @@ def chunks(*bodies: bytes) -> list[Message]:
     return [{"type": "http.request", "body": body, "more_body": at < last} for at, body in enumerate(bodies)]
 
 
-def assert_problem(response: httpx.Response | Answer, status: int, code: str) -> dict[str, Any]:
+def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The answer is this problem, in the one shape that there is; returns its members."""
-    got = response.status_code if isinstance(response, httpx.Response) else response.status
     content: dict[str, Any] = response.json()
-    assert (got, content.get("code")) == (status, code), content
+    assert (response.status_code, content.get("code")) == (status, code), content
     assert response.headers["content-type"] == "application/problem+json"
     assert list(content) == PROBLEM_MEMBERS
     assert content["type"] == f"urn:image-intensity:problem:{code}"

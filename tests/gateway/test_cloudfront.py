@@ -28,7 +28,7 @@ def open_gateway(make_gateway: MakeGateway) -> Gateway:
 
 
 def logged_address(gateway: Gateway, headers: dict[str, str], method: str = "GET") -> str:
-    assert gateway.converse([], headers, method=method, path="/health", client=(NEIGHBOR, 0)).status == 200
+    assert gateway.converse([], headers, method=method, path="/health", client=(NEIGHBOR, 0)).status_code == 200
     line: dict[str, Any] = gateway.log("request")[-1]["extra_info"]
     assert line["method"] == method
     return str(line["ip"])
@@ -73,7 +73,7 @@ def test_the_health_is_open_all_the_same(gateway: Gateway, path: str) -> None:
 
 
 def test_a_secret_that_is_no_text_is_a_wrong_one(gateway: Gateway) -> None:
-    assert gateway.converse([], {"x-origin-secret": b"\xff\xfe"}, path="/docs", method="GET").status == 403
+    assert gateway.converse([], {"x-origin-secret": b"\xff\xfe"}, path="/docs", method="GET").status_code == 403
 
 
 def test_refusing_everybody_is_a_setting_that_cannot_work() -> None:

@@ -138,7 +138,7 @@ def test_a_query_parameter_that_is_not_known_is_refused_by_its_name(gateway: Gat
 @pytest.mark.parametrize("names", [{"name": r"\ud800+2AA-", "filename": None}, {"filename": r"\ud800+2AA-.png"}])
 def test_half_a_character_in_a_name_is_no_fault(gateway: Gateway, charset: str, names: dict[str, Any]) -> None:
     answer = gateway.converse(chunks(form(part(**names))), {"content-type": f"{CONTENT_TYPE}; charset={charset}"})
-    assert answer.status in {200, 400}
+    assert answer.status_code in {200, 400}
     assert answer.json()["request_id"]
 
 
@@ -182,7 +182,7 @@ def test_what_mime_allows_around_a_form_is_read_however_it_arrives(
 ) -> None:
     assert gateway.post(body, content_type=content_type).status_code == 200
     answer = gateway.converse(chunks(*(body[at : at + 1] for at in range(len(body)))), {"content-type": content_type})
-    assert (answer.status, gateway.processor.images) == (200, [IMAGE])
+    assert (answer.status_code, gateway.processor.images) == (200, [IMAGE])
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.encodebytes])
@@ -247,21 +247,21 @@ def test_a_file_is_the_same_however_it_is_cut(gateway: Gateway, size: int, cuts:
     pieces = [body[begin:end] for begin, end in zip([0, *places], [*places, len(body)], strict=True)]
     gateway.redis.flushall()
     gateway.processor.invocations.clear()
-    assert gateway.converse(chunks(*pieces)).status == 200
+    assert gateway.converse(chunks(*pieces)).status_code == 200
     assert gateway.processor.images == [content]
 
 
 @ANY_EXAMPLE
 @given(st.lists(PIECES | st.binary(max_size=4), max_size=12).map(b"".join))
 def test_no_body_is_a_fault(gateway: Gateway, body: bytes) -> None:
-    assert gateway.converse(chunks(body)).status in {200, 400}
+    assert gateway.converse(chunks(body)).status_code in {200, 400}
 
 
 @ANY_EXAMPLE
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30))
 def test_no_content_type_is_a_fault(gateway: Gateway, parameter: str) -> None:
     headers = {"content-type": f"{CONTENT_TYPE}; {parameter}".encode("latin-1")}
-    assert gateway.converse(chunks(form(part())), headers).status in {200, 400}
+    assert gateway.converse(chunks(form(part())), headers).status_code in {200, 400}
 
 
 def test_the_name_is_found_in_time_that_grows_with_the_header_alone() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.cache import NoCache
 from image_intensity import version
 from tests.gateway.driver import IMAGE, measurement
 from tests.support import DEFAULT_FIELDS
@@ -104,7 +103,7 @@ def test_a_hit_at_just_the_pixel_limit_is_used(gateway: Gateway, make_gateway: M
 
 
 def test_without_a_cache_every_upload_is_a_bypass(make_gateway: MakeGateway) -> None:
-    gateway = make_gateway(cache=NoCache())
+    gateway = make_gateway(with_cache=False)
     assert [gateway.upload().headers["x-cache"] for _ in range(2)] == ["bypass", "bypass"]
     assert len(gateway.processor.images) == 2
 

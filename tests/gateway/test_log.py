@@ -10,7 +10,6 @@ import pytest
 import redis
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.cache import NoCache
 from tests.gateway.driver import IMAGE
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ def test_a_miss_is_counted_with_the_processors_time_and_a_hit_without(
 def test_a_request_that_asks_no_cache_is_only_counted(
     make_gateway: MakeGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gateway = make_gateway(cache=NoCache())
+    gateway = make_gateway(with_cache=False)
     gateway.get("/health")
     gateway.upload()
     health, bypass = metrics(capsys)

@@ -100,7 +100,7 @@ def test_a_client_that_goes_away_in_the_middle_is_no_fault(gateway: Gateway, got
     body = form(part(IMAGE * 10))
     begun: list[Message] = [{"type": "http.request", "body": body[:got], "more_body": True}]
     answer = gateway.converse(begun)
-    assert answer.status == 0
+    assert answer.status_code == 0
     assert [line["message"] for line in gateway.log()] == ["request"]
     assert gateway.log()[0]["extra_info"]["status_code"] == 499
     assert gateway.processor.images == []

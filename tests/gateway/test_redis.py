@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.measuring import breaker as breaker_module
-from gateway.measuring.cache import RecordCache, make_cache
+from gateway.measuring.cache import make_cache
 from gateway.measuring.redis_store import RedisStore
 from tests.gateway.driver import IMAGE, Gateway
 from tests.gateway.redis_server import RedisServer, redis_server
@@ -49,7 +49,6 @@ def cached(make_gateway: MakeGateway) -> Iterator[MakeGateway]:
         def make(**variables: str) -> Gateway:
             gateway = make_gateway(variables=variables)
             cache = make_cache(gateway.settings, gateway.logger)
-            assert isinstance(cache, RecordCache)
             store = cache.store
             assert isinstance(store, RedisStore)
             gateway = make_gateway(variables=variables, cache=cache)
@@ -177,74 +176,53 @@ def test_a_user_with_rights_to_our_keys_alone_is_enough(server: RedisServer, cac
     assert outcomes(user("service", password="wrong")) == ["bypass", "bypass"]
 
 
-class Authority(NamedTuple):
-    """Where the files of a certificate authority and of a server's certificate are."""
-
-    ca: str
-    certificate: str
-    key: str
-
-
-def make_authority(folder: Path, host: str = "127.0.0.1") -> Authority:
-    """Make a certificate authority, and a certificate by it for an address."""
-    now = datetime.now(UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    authority, subject = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]) for name in ("CA", "redis"))
-
-    def sign(name: x509.Name, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
-        issuer = x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key())
-        builder = (
-            x509.CertificateBuilder()
-            .issuer_name(authority)
-            .subject_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
-        )
-        return builder.sign(keys[0], hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    files = Authority(*(str(folder / name) for name in ("ca.pem", "redis.pem", "redis.key")))
-    private = keys[1].private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+def make_certificate(folder: Path, host: str) -> tuple[str, str]:
+    """Make a certificate for an address, which is its own authority. Returns where it and its key are."""
+    now, key = datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "redis")])
+    builder = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
     )
-    contents = (sign(authority, keys[0], ca=True), sign(subject, keys[1], ca=False), private)
-    for path, content in zip(files, contents, strict=True):
-        with open(path, "wb") as file:  # noqa: PTH123 - its path is for a command line
-            file.write(content)
-    return files
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    files = folder / "redis.pem", folder / "redis.key"
+    files[0].write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    files[1].write_bytes(private)
+    return str(files[0]), str(files[1])
 
 
 @contextmanager
-def tls_server(folder: Path, host: str = "127.0.0.1", *further: str) -> Iterator[tuple[RedisServer, Authority]]:
-    """Run a Redis that speaks TLS only."""
-    files = make_authority(folder, host)
-    options = ["--tls-port", "PORT", "--port", "0", "--tls-auth-clients", "no", "--tls-ca-cert-file", files.ca]
-    options += ["--tls-cert-file", files.certificate, "--tls-key-file", files.key, *further]
-    client = {"ssl": True, "ssl_ca_certs": files.ca, "ssl_check_hostname": False}
+def tls_server(folder: Path, host: str = "127.0.0.1", *further: str) -> Iterator[tuple[RedisServer, str]]:
+    """Run a Redis that speaks TLS only. Yields the file of its certificate, too."""
+    certificate, key = make_certificate(folder, host)
+    options = ["--tls-port", "PORT", "--port", "0", "--tls-auth-clients", "no", "--tls-ca-cert-file", certificate]
+    options += ["--tls-cert-file", certificate, "--tls-key-file", key, *further]
+    client = {"ssl": True, "ssl_ca_certs": certificate, "ssl_check_hostname": False}
     with redis_server(folder, *options, client=client) as server:
-        yield server, files
+        yield server, certificate
 
 
 def test_tls_is_spoken_with_a_server_that_is_trusted(
     tmp_path: Path, cached: MakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tls_server(tmp_path) as (server, files):
+    with tls_server(tmp_path) as (server, certificate):
         assert outcomes(cached(**server.address, REDIS_TLS="true")) == ["bypass", "bypass"]
         assert outcomes(cached(**server.address)) == ["bypass", "bypass"]
-        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
         assert outcomes(cached(**server.address, REDIS_TLS="true")) == ["miss", "hit"]
 
 
 def test_tls_with_another_host_than_the_certificates_is_a_bypass(
     tmp_path: Path, cached: MakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tls_server(tmp_path, "127.0.0.2") as (server, files):
-        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
+    with tls_server(tmp_path, "127.0.0.2") as (server, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
         gateway = cached(**server.address, REDIS_TLS="true")
         assert outcomes(gateway) == ["bypass", "bypass"]
         assert "CERTIFICATE_VERIFY_FAILED" in warnings(gateway)[0]

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.log import make_logger
 from gateway.measuring import redis_store as store_module
-from gateway.measuring.cache import RecordCache, make_cache
+from gateway.measuring.cache import Cache, make_cache
 from gateway.measuring.redis_store import RedisStore
 from gateway.settings import Settings
 from image_intensity import Options
@@ -21,8 +21,7 @@ from tests.support import free_port
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 DELAY_SECONDS = 0.03
@@ -61,11 +60,10 @@ async def far_away(port: int, target: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def connecting(**variables: str) -> AsyncIterator[RecordCache]:
+async def connecting(**variables: str) -> AsyncIterator[Cache]:
     """The cache that these variables configure."""
     settings = Settings.load({**variables, "APP_ENV": "development"})
     cache = make_cache(settings, make_logger(settings))
-    assert isinstance(cache, RecordCache)
     assert isinstance(cache.store, RedisStore)
     try:
         yield cache
@@ -73,65 +71,42 @@ async def connecting(**variables: str) -> AsyncIterator[RecordCache]:
         await cache.store.close()
 
 
-class Cluster:
-    """A cluster of one node, which speaks TLS only, and the port at which it is far away."""
-
-    def __init__(self, port: int, target: int) -> None:
-        self.port = port
-        self.target = target
-
-    def cache(self) -> AbstractAsyncContextManager[RecordCache]:
-        address = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(self.port)}
-        return connecting(**address, REDIS_TLS="true", REDIS_CLUSTER="true")
+TLS_CLUSTER = {"REDIS_CLUSTER": "true", "REDIS_TLS": "true"}
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+@pytest.mark.usefixtures("deployed")
+def test_a_cluster_far_away_that_was_connected_first_answers_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has one node, and speaks TLS only. Without connecting first, this would take longer than an operation may."""
     far = free_port()
     options = ["--tls-cluster", "yes", "--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     options += ["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-tls-port", str(far)]
-    with tls_server(tmp_path, "127.0.0.1", *options) as (server, files):
-        monkeypatch.setenv("SSL_CERT_FILE", files.ca)
-        server.own_all_slots()
-        yield Cluster(far, server.port)
 
-
-def run(cluster: Cluster, test: Coroutine[object, object, None]) -> None:
-    async def behind_the_proxy() -> None:
-        async with far_away(cluster.port, cluster.target):
-            await test
-
-    asyncio.run(behind_the_proxy())
-
-
-@pytest.mark.usefixtures("deployed")
-def test_without_connecting_first_the_first_operation_misses_its_deadline(cluster: Cluster) -> None:
-    async def test() -> None:
-        async with cluster.cache() as cache:
-            lookup = await cache.get(SHA256, Options())
-            assert (lookup.outcome, lookup.failed) == ("bypass", True)
-
-    run(cluster, test())
-
-
-@pytest.mark.usefixtures("deployed")
-def test_a_cache_that_was_connected_first_answers_the_first_request(cluster: Cluster) -> None:
-    async def test() -> None:
-        async with cluster.cache() as cache:
+    async def test(port: int) -> None:
+        address = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(far)}
+        async with far_away(far, port), connecting(**address, **TLS_CLUSTER) as cache:
             await cache.open()
-            assert (await cache.get(SHA256, Options())) == ("miss", None, False)
-            known = measurement()
-            assert await cache.put(SHA256, known, Options())
-            assert (await cache.get(SHA256, Options())) == ("hit", known, False)
+            await assert_works(cache)
 
-    run(cluster, test())
+    with tls_server(tmp_path, "127.0.0.1", *options) as (server, certificate):
+        monkeypatch.setenv("SSL_CERT_FILE", certificate)
+        server.own_all_slots()
+        asyncio.run(test(server.port))
+
+
+async def assert_works(cache: Cache) -> None:
+    known = measurement()
+    assert (await cache.get(SHA256, Options())) == ("miss", None, False)
+    assert await cache.put(SHA256, known, Options())
+    assert (await cache.get(SHA256, Options())) == ("hit", known, False)
 
 
 # Longer than the bound of connecting, and than this machine can be busy.
 TIMEOUT_SECONDS = 10
 
 
-async def assert_given_up(cache: RecordCache) -> None:
+async def assert_given_up(cache: Cache) -> None:
     """Connecting ends by itself, and no failure is counted: the next request asks the cache."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await cache.open()
@@ -139,18 +114,13 @@ async def assert_given_up(cache: RecordCache) -> None:
     assert cache.writes.allows()
 
 
-def test_a_server_that_is_not_there_is_not_waited_for_and_counts_no_failure(
-    cluster: Cluster, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_server_that_is_not_there_is_not_waited_for_and_counts_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
-        async with cluster.cache() as cache:
+        async with connecting(REDIS_HOST="127.0.0.1", REDIS_PORT=str(free_port()), **TLS_CLUSTER) as cache:
             await assert_given_up(cache)
 
     asyncio.run(test())
     assert "connecting the cache failed" in caplog.text
-
-
-TLS_CLUSTER = {"REDIS_CLUSTER": "true", "REDIS_TLS": "true"}
 
 
 @pytest.mark.parametrize(("kind", "answer"), [({}, silence), ({}, trickle), (TLS_CLUSTER, silence)])
@@ -162,6 +132,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_and_counts_no_failu
 ) -> None:
     """By the bound of connecting alone: the clients' own, for one read, would end most of these sooner."""
     monkeypatch.setattr(store_module, "SOCKET_TIMEOUT_SECONDS", 10 * TIMEOUT_SECONDS)
+    monkeypatch.setattr(store_module, "CONNECT_SECONDS", 0.3)
 
     async def test(address: dict[str, str]) -> None:
         async with connecting(**address, **kind) as cache:
@@ -172,18 +143,18 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_and_counts_no_failu
     assert "connecting the cache failed" in caplog.text
 
 
-def test_a_server_that_was_silent_while_it_was_connected_is_asked_again(tmp_path: Path) -> None:
+def test_a_server_that_was_silent_while_it_was_connected_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its late answer to the first question is not taken for the answer to another one."""
+    monkeypatch.setattr(store_module, "CONNECT_SECONDS", 0.3)
 
     async def test(server: RedisServer) -> None:
         async with connecting(**server.address) as cache:
             server.freeze()
             await assert_given_up(cache)
             server.thaw()
-            known = measurement()
-            assert (await cache.get(SHA256, Options())) == ("miss", None, False)
-            assert await cache.put(SHA256, known, Options())
-            assert (await cache.get(SHA256, Options())) == ("hit", known, False)
+            await assert_works(cache)
 
     with redis_server(tmp_path) as server:
         asyncio.run(test(server))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from contract.problems import ProblemCode, ProblemError
-from gateway.measuring.cache import RecordCache
+from gateway.measuring.cache import Cache
 from gateway.measuring.records import MAX_RECORD_BYTES
 from gateway.settings import Settings
 from local_server import cache as cache_module
@@ -90,7 +90,7 @@ def make_gateways() -> Iterator[Callable[[FileStore], Gateway]]:
     def make(store: FileStore) -> Gateway:
         gateway = Gateway()
         gateway.close()
-        made.append(Gateway(cache=RecordCache(store, Settings.load({"SECRET_KEY": "of the run"}), gateway.logger)))
+        made.append(Gateway(cache=Cache(store, Settings.load({"SECRET_KEY": "of the run"}), gateway.logger)))
         return made[-1]
 
     yield make

@@ -14,8 +14,7 @@ from gateway.http.documentation import add_documentation
 from gateway.http.health import make_health_router
 from gateway.http.jobs import make_jobs_router
 from gateway.http.openapi import ABOUT, complete_openapi
-from gateway.http.problems import HANDLERS, last_resort
-from gateway.http.refusals import LOOPBACK, RefusalMiddleware
+from gateway.http.problems import HANDLERS, RefusalMiddleware, last_resort
 from gateway.http.request_log import RequestLogMiddleware
 from gateway.http.routes import make_intensity_router
 from gateway.measuring.service import Service
@@ -42,6 +41,8 @@ any decoder (docs/measurement.md). Errors are `application/problem+json` (RFC 94
 """
 ALLOWED_HEADERS = ["Content-Type", "Content-Disposition", "X-Request-ID", "X-API-Key", "Authorization"]
 EXPOSED_HEADERS = ["X-Request-ID", "X-Cache", "Server-Timing", "Retry-After", "WWW-Authenticate"]
+# With a dot at its end, a name is complete.
+LOOPBACK = ("localhost", "localhost.", "*.localhost", "*.localhost.", "127.0.0.1", "127.0.0.1.", "[::1]")
 # Browsers keep the answer to a preflight for at most two hours.
 PREFLIGHT_SECONDS = 7200
 

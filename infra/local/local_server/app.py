@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gateway.app import create_app
-from gateway.measuring.cache import RecordCache, make_cache
+from gateway.measuring.cache import Cache, make_cache
 from gateway.measuring.direct_uploads import make_uploads
 from gateway.measuring.jobs import Jobs
 from local_server.access import Access
@@ -47,14 +47,14 @@ def make_app(environment: Mapping[str, str], folder: Path) -> FastAPI:
     store = FileStore(folder / "cache.sqlite")
     cache = make_cache(settings, logger)
     if not settings.redis_host and settings.cache_ttl_seconds:
-        cache = RecordCache(store, settings, logger)
+        cache = Cache(store, settings, logger)
     uploads = make_uploads(settings)
     if not uploads and not settings.processor_endpoints:
         uploads = FolderUploads(folder, secret)
     processor, for_jobs = make_processors(settings, folder, logger)
     jobs = None
     if uploads and for_jobs:
-        signed = SignedStore(cache.store if isinstance(cache, RecordCache) else store, secret)
+        signed = SignedStore(cache.store or store, secret)
         jobs = Jobs(signed, TaskQueue(signed, for_jobs, logger), secret, logger)
 
     @asynccontextmanager

@@ -81,15 +81,13 @@ HEADERS: dict[str, Any] = {
         enum=["ApiKey", "Bearer"],
     ),
 }
-PARAMETERS: dict[str, Any] = {
-    "X-Request-ID": {
-        "name": "X-Request-ID",
-        "in": "header",
-        **described(
-            "An id of your own for the request: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. Any other is replaced",
-            REQUEST_ID,
-        ),
-    },
+OWN_ID = {
+    "name": "X-Request-ID",
+    "in": "header",
+    **described(
+        "An id of your own for the request: 1 to 128 characters of `A-Z a-z 0-9 . _ -`. Any other is replaced",
+        REQUEST_ID,
+    ),
 }
 SCHEMES: dict[str, Any] = {
     "ApiKey": {
@@ -213,15 +211,13 @@ def complete(document: dict[str, Any]) -> None:
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     # FastAPI leaves out what is null in an example.
     schemas["JobAnswer"]["examples"] = JobAnswer.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
-    components |= {"headers": HEADERS, "parameters": PARAMETERS, "securitySchemes": SCHEMES}
+    components |= {"headers": HEADERS, "parameters": {"X-Request-ID": OWN_ID}, "securitySchemes": SCHEMES}
     for method, operation in [each for path in document["paths"].values() for each in path.items()]:
         # Without anything, or with one of them. It depends on the deployment, so nothing says that one is needed. Other
         # methods never need one.
         operation["security"] = [{}, *({name: []} for name in SCHEMES)] if method == "post" else []
         operation["responses"].pop("422", None)
-        operation.setdefault("parameters", []).extend(
-            {"$ref": f"#/components/parameters/{name}"} for name in PARAMETERS
-        )
+        operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/X-Request-ID"})
         for status, response in operation["responses"].items():
             names = ["X-Request-ID", "Server-Timing"]
             if operation["tags"] == [MEASUREMENTS] or status == "202":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic_core import to_json
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Logger
     from fastapi import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from gateway.measuring.outcome import Report
 
@@ -37,6 +39,9 @@ WHAT_MAY_BE = {
     "string_pattern_mismatch": "it is {form}",
 }
 FORMS = {"content_type": "a media type, such as image/png", "sha256": "64 hexadecimal digits"}
+# What TrustedHostMiddleware says.
+INVALID_HOST = "Invalid host header"
+MAX_NAME = 253
 # Seconds after which the client may try again.
 RETRY_AFTER = {ProblemCode.TOO_MANY_REQUESTS: "1", ProblemCode.PROCESSOR_BUSY: "1"}
 
@@ -136,3 +141,40 @@ def last_resort(logger: Logger) -> Middleware:
         raise error
 
     return Middleware(ExceptionMiddleware, handlers={**HANDLERS, ClientDisconnect: gone, Exception: fault})
+
+
+class RefusalMiddleware:
+    """Answers with a problem what Starlette refuses in plain text: preflights, names in the header Host, and ranges."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: Headers | None = None
+
+        async def send_problem(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] >= 400:  # noqa: PLR2004 - HTTP's
+                headers = Headers(raw=message["headers"])
+                if headers.get("content-type", "").startswith("text/plain"):
+                    refused = headers
+                    return
+            if refused is None:
+                await send(message)
+                return
+            problem = problem_of(scope, message["body"].decode())
+            kept = {name: value for name, value in refused.items() if not name.startswith("content-")}
+            await problem_response(problem, scope["state"]["report"], kept)(scope, receive, send)
+
+        await self.app(scope, receive, send_problem if scope["type"] == "http" else send)
+
+
+def problem_of(scope: Scope, text: str) -> ProblemError:
+    if text != INVALID_HOST:
+        return malformed(f"{text}.")
+    host = Headers(scope=scope).get("host", "")
+    detail = (
+        f"This service is for this machine only, and was asked for as {host[:MAX_NAME]}. Use localhost. "
+        "Or allow the name: ALLOWED_HOSTS."
+    )
+    return ProblemError(ProblemCode.FORBIDDEN, detail)

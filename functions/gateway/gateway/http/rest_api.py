@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from mangum.types import ASGI, LambdaConfig, LambdaContext, LambdaEvent
 
-# From these, Mangum makes the address of the server, which is not used here; and it raises if they are odd.
-ADDRESS = {"host", "x-forwarded-port"}
-# An answer in gzip would leave API Gateway as base64. CloudFront compresses.
-DROPPED = {*ADDRESS, "accept-encoding"}
+# Mangum makes the address of the server of the first two, which is not used here, and raises if they are odd. An answer
+# in gzip would leave API Gateway as base64; CloudFront compresses.
+DROPPED = {"host", "x-forwarded-port", "accept-encoding"}
 QUERY = ("queryStringParameters", "multiValueQueryStringParameters")
 
 

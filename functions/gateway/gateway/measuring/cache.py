@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.measuring.records import Record
     from gateway.settings import Settings
 
+    Connect = Callable[[], Awaitable[None]]
 
 # What the check of the store's health keeps, and for how long.
 HEALTH, HEALTH_SECONDS = b"ok", 60
@@ -31,38 +32,6 @@ class Lookup(NamedTuple):
     outcome: CacheOutcome
     record: Record | None = None
     failed: bool = False
-
-
-class Cache(Protocol):
-    """Measurements and refusals by the SHA-256 of the content and the options. No method raises."""
-
-    async def open(self) -> None:
-        """Connect ahead of the first request, if there is something to connect to."""
-
-    async def get(self, sha256: str, options: Options) -> Lookup:
-        """Look up the content with this digest (hexadecimal)."""
-
-    async def put(self, sha256: str, record: Record, options: Options) -> bool:
-        """Keep a record of the content under `options`. Returns False if the cache was asked and failed."""
-
-    async def health(self) -> Literal["ok", "off", "down"]:
-        """Return whether the cache answers now."""
-
-
-class NoCache:
-    """The cache when none is configured."""
-
-    async def open(self) -> None:
-        """Connect to nothing."""
-
-    async def get(self, sha256: str, options: Options) -> Lookup:  # noqa: ARG002 - the Protocol's
-        return Lookup("bypass")
-
-    async def put(self, sha256: str, record: Record, options: Options) -> bool:  # noqa: ARG002 - the Protocol's
-        return True
-
-    async def health(self) -> Literal["ok", "off", "down"]:
-        return "off"
 
 
 class Store(Protocol):
@@ -78,13 +47,14 @@ class Store(Protocol):
         """
 
 
-class RecordCache:
-    """The cache whose signed records are in a store. After a failure it leaves the store alone for some seconds."""
+class Cache:
+    """Measurements and refusals by the SHA-256 of the content and the options, as signed records in a store.
 
-    def __init__(
-        self, store: Store, settings: Settings, logger: Logger, connect: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        """Keep records in `store`.
+    After a failure it leaves the store alone for some seconds. No method raises.
+    """
+
+    def __init__(self, store: Store | None, settings: Settings, logger: Logger, connect: Connect | None = None) -> None:
+        """Keep records in `store`; None: there is no cache.
 
         settings: how long records are kept, and the key that signs them. connect: connects the store ahead of the
         first request, in a few seconds at most; without it, there is nothing to connect.
@@ -108,8 +78,8 @@ class RecordCache:
             self.logger.warning("connecting the cache failed; going on without", extra={"error": told(error)})
 
     async def get(self, sha256: str, options: Options) -> Lookup:
-        """Return the record. A value that is not a record of ours is a miss."""
-        if not self.reads.allows():
+        """Look up the content with this digest (hexadecimal). A value that is not a record of ours is a miss."""
+        if not self.store or not self.reads.allows():
             return Lookup("bypass")
         name = name_of(sha256, options)
         try:
@@ -122,9 +92,10 @@ class RecordCache:
         return Lookup("hit", record) if record else Lookup("miss")
 
     async def put(self, sha256: str, record: Record, options: Options) -> bool:
+        """Keep a record of the content under `options`. Returns False if the store was asked and failed."""
         refused = isinstance(record, Refusal)
         seconds = self.settings.refusal_ttl_seconds if refused else self.settings.cache_ttl_seconds
-        if not seconds or not self.writes.allows():
+        if not self.store or not seconds or not self.writes.allows():
             return True
         # The name has the version that measured: during a deployment, the processor's may differ from this code's.
         measured_by = None if isinstance(record, Refusal) else version(record.algorithm, record.decoders)
@@ -140,6 +111,8 @@ class RecordCache:
 
     async def health(self) -> Literal["ok", "off", "down"]:
         """Write a value and read it: a replica would only answer reads. No breaker is asked or changed."""
+        if not self.store:
+            return "off"
         name = name_of("health", Options())
         try:
             await self.store.write(name, HEALTH, HEALTH_SECONDS, replace=True)
@@ -150,11 +123,11 @@ class RecordCache:
 
 
 def make_cache(settings: Settings, logger: Logger) -> Cache:
-    """Return the cache that the settings ask for. There is none without a host, or with a time to live of 0."""
+    """Return the cache that the settings ask for. It keeps nothing without a host, or with a time to live of 0."""
     if not settings.redis_host or not settings.cache_ttl_seconds:
-        return NoCache()
+        return Cache(None, settings, logger)
     # Only if there is a cache, since it takes long; and at the start, because the first operation has a deadline.
     from gateway.measuring.redis_store import RedisStore, connect  # noqa: PLC0415
 
     store = RedisStore(lambda: connect(settings))
-    return RecordCache(store, settings, logger, store.open)
+    return Cache(store, settings, logger, store.open)

@@ -52,10 +52,7 @@ ANNOUNCED: Any = {
     "content_type": "image/png",
     "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
 }
-TICKET = (
-    ".eJyli0ESwiAQBP-y52BwgUjymyUsJpVAqFAe1PLvbvkF-zbTM2_Y-AkTPOp-UGy9sQPOlLQavY3KhsjKp-tNJc0uIBt08wgdpHXnQpnlWakcJ2W61HIX09"
-    "aXtGj1D8kLoRtkR38Cny_meTe4.awhtfA.TaVoGMQRlVt2FyWWAiCEXFIHJQGSRbSTYqyjrNMMbIg"
-)
+TICKET = ".eJyli0ESwiAQBP-y52BwgUjymyUsJpVAqFA.awhtfA.TaVoGMQRlVt2FyWWAiCEXFIHJQGSRbSTYqyjrNMMbIg"
 
 
 def whole(value: object) -> object:

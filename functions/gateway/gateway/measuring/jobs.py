@@ -91,16 +91,12 @@ class Jobs:
             job = job.finished(measurement_answer(known))
         # Of several that come at once, one begins the job.
         if await self.keep(name_of(job_id), job, replace=before is not None) and not known:
-            await self.send(name_of(job_id), job, invocation)
+            try:
+                await self.queue.send(name_of(job_id), job, invocation)
+            except ProblemError as problem:
+                await self.keep(name_of(job_id), job.finished(problem_answer(problem)), replace=True)
+                raise
         return Found(job_id, job)
-
-    async def send(self, name: str, job: Job, invocation: Invocation) -> None:
-        """Put a job into the queue. If that fails, its record says so. Raises ProblemError."""
-        try:
-            await self.queue.send(name, job, invocation)
-        except ProblemError as problem:
-            await self.keep(name, job.finished(problem_answer(problem)), replace=True)
-            raise
 
     async def keep(self, name: str, job: Job, *, replace: bool) -> bool:
         """Keep a record, and return whether it is kept now. Raises ProblemError: processor_busy."""
