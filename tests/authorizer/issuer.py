@@ -90,7 +90,7 @@ def running_issuer(host: str = "127.0.0.1") -> Iterator[LocalIssuer]:
 
     with ThreadingHTTPServer((host, 0), Handler) as server:
         issuer = LocalIssuer(host, server.server_port)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         try:
             yield issuer

@@ -39,7 +39,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
 def files_at_another_origin(folder: Path) -> Iterator[str]:
     """Serve a folder on a port of its own; yields the address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=str(folder))) as http:
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, args=[0.01])
         thread.start()
         yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()

@@ -91,7 +91,7 @@ def breaking_once(url: str, after: int) -> Iterator[str]:
     with ThreadingTCPServer(("127.0.0.1", 0), Way) as server:
         server.daemon_threads = True
         server.block_on_close = False
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=[0.01]).start()
         yield f"http://127.0.0.1:{server.server_address[1]}{parts.path}"
         server.shutdown()
 

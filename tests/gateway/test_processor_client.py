@@ -89,7 +89,7 @@ class Invoke(BaseHTTPRequestHandler):
 @pytest.fixture
 def function() -> Iterator[Lambda]:
     with Lambda() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield server
         server.shutdown()

@@ -85,7 +85,7 @@ class Store(ThreadingHTTPServer):
 def faulty_store(objects: dict[str, bytes], answer: Callable[[str], bytes | tuple[int, str] | None]) -> Iterator[Store]:
     """Run a store."""
     with Store(objects, answer) as store:
-        thread = threading.Thread(target=store.serve_forever)
+        thread = threading.Thread(target=store.serve_forever, args=[0.01])
         thread.start()
         try:
             yield store
