@@ -41,4 +41,4 @@ def test_without_curl_its_examples_are_skipped(tmp_path: Path) -> None:
     environment = {**os.environ, "PATH": str(tmp_path), "REQUIRE_ALL": ""}
     result = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout[-5000:]
-    assert "1 skipped: 1 need curl" in result.stdout, result.stdout[-5000:]
+    assert "1 skipped: curl is missing (1)" in result.stdout, result.stdout[-5000:]
