@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from image_intensity import OPTIONS, ImageFormat, Limits, Options
 from intensity.rows import columns
+from intensity.writing import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from intensity.progress import Kind
     from intensity.rows import Column
 
-STANDARD_OUTPUT = 1
 # Decoding takes this many bytes for a pixel at the default limits, 1.45 GB for 200 million pixels.
 DECODED_BYTES_PER_PIXEL = 7.25
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import tempfile
@@ -18,7 +19,6 @@ from intensity.sources.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import ExitStack
 
     from intensity.given import Given
     from intensity.plan import Plan
@@ -38,15 +38,16 @@ HEAD_BYTES = 64
 def fill(plan: Plan, counts: Counts, found: Input, progress: Progress) -> None:
     """Put what is found into `plan`, each once. Raises SourceError."""
     for number, each in searching(progress, counts.noun, found(counts)):
-        if not plan.add(number, each):
+        if plan.add(number, each):
+            counts.total += 1
+        else:
             counts.skipped[NAMED_AGAIN] += 1
-    counts.total = plan.total()
 
 
-def files(given: Given, source: Files, until_end: ExitStack, counts: Counts) -> Iterator[tuple[int, Found]]:
+def files(given: Given, source: Files, counts: Counts) -> Iterator[tuple[int, Found]]:
     check_names(given.paths, known=given.name_list is not None)
     selection = selection_of(given, counts)
-    for number, name in enumerate(names(given, source, until_end)):
+    for number, name in enumerate(names(given, source)):
         if source.image and given.resume:
             raise SourceError("an image on standard input has no name by which --resume could know it")
         found = [Found(name)] if name == IMAGE_NAME else find(name, selection, follow_links=given.follow_links)
@@ -86,14 +87,12 @@ def exists(path: str) -> bool:
     """Return whether something has this name. A link that leads nowhere does, and so may what cannot be reached."""
     try:
         os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError | NotADirectoryError)
     return True
 
 
-def names(given: Given, source: Files, until_end: ExitStack) -> Iterator[bytes]:
+def names(given: Given, source: Files) -> Iterator[bytes]:
     """Yield the names on the command line, then those of a list or that of an image on standard input.
 
     Raises SourceError.
@@ -104,7 +103,7 @@ def names(given: Given, source: Files, until_end: ExitStack) -> Iterator[bytes]:
     try:
         with os.fdopen(STANDARD_INPUT, "rb") if given.name_list == "-" else Path(given.name_list).open("rb") as file:
             if given.name_list == "-" and not given.null and detect(file.peek(HEAD_BYTES)):
-                source.image = kept(file, given.max_bytes, until_end)
+                source.image = kept(file, given.max_bytes)
                 yield IMAGE_NAME
                 return
             yield from listed(file, b"\0" if given.null else b"\n")
@@ -113,9 +112,10 @@ def names(given: Given, source: Files, until_end: ExitStack) -> Iterator[bytes]:
         raise SourceError(f"cannot read names from {given.name_list}: {reason}") from error
 
 
-def kept(file: IO[bytes], most: int, until_end: ExitStack) -> bytes:
+def kept(file: IO[bytes], most: int) -> bytes:
     """Copy standard input to a file, for the processes that measure, and return its name."""
-    copy = until_end.enter_context(tempfile.NamedTemporaryFile(prefix="intensity-"))  # noqa: SIM115 - until the end
+    copy = tempfile.NamedTemporaryFile(prefix="intensity-")  # noqa: SIM115 - until the end
+    atexit.register(copy.close)
     # A byte more shows that it is too large.
     copy.write(file.read(most + 1))
     copy.flush()

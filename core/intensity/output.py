@@ -6,14 +6,21 @@ The rows of a Parquet file go to a journal beside it, as JSON lines, because Par
 from __future__ import annotations
 
 import os
-import stat
 from typing import TYPE_CHECKING
 
-from intensity.given import STANDARD_OUTPUT
 from intensity.lines import BOM, lines
-from intensity.resume import Form, ResumeError, take_up
-from intensity.sorting import Sorted
-from intensity.writing import OutputError, TargetError, has_content, locked, some
+from intensity.plan import Sorted
+from intensity.resume import take_up
+from intensity.writing import (
+    STANDARD_OUTPUT,
+    OutputError,
+    ResumeError,
+    TargetError,
+    has_content,
+    locked,
+    regular,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,15 +34,14 @@ if TYPE_CHECKING:
 
 class Output:
     def __init__(self, given: Given, method: Method) -> None:
-        self._given = given
-        self._form = Form(given.layout, given.full, method)
+        self._given, self._method = given, method
         self._lines = lines(given.layout, full=given.full, only=given.only, colors=given.colors)
         self._sorted = Sorted() if given.sort else None
         # What stands in front of the next row.
-        self._before, self._failed = "", False
+        self._before = ""
         file = given.output
         self._file = file.with_name(f"{file.name}.partial.jsonl") if file and given.parquet else file
-        self._name = str(self._file or "standard output")
+        self._name = str(file or "standard output")
         self._descriptor = STANDARD_OUTPUT
 
     def check(self) -> None:
@@ -43,11 +49,7 @@ class Output:
         if self._given.force or self._given.resume:
             return
         for file in filter(None, (self._given.output, self._file)):
-            try:
-                new = not has_content(file)
-            except OSError as error:
-                raise TargetError(f"cannot write {file}: {error.strerror}") from error
-            if not new:
+            if has_content(file):
                 raise TargetError(f"{file} exists: --resume continues it, --force overwrites it")
 
     def open(self, plan: Plan, counts: Counts) -> None:
@@ -62,56 +64,46 @@ class Output:
             raise TargetError(f"cannot resume {self._name}: {error}; nothing was changed") from error
         except OSError as error:
             raise TargetError(f"cannot write {self._name}: {error.strerror}") from error
-        if self._given.layout == "json" or not self._regular or not os.fstat(self._descriptor).st_size:
+        new = not regular(self._descriptor) or not os.fstat(self._descriptor).st_size
+        if new or self._given.layout == "json":
             self._before = f"{BOM if self._given.excel else ''}{self._lines.head}"
         if self._given.layout != "table":
-            self._write(self._before)
+            write(self._before, self._descriptor, self._name)
             self._before = ""
 
     def _open(self, file: Path, plan: Plan, counts: Counts) -> None:
         """Open a file. Raises TargetError, ResumeError and OSError."""
+        # Another run may have written results while this one listed. From then on, none does.
+        self.check()
         self._descriptor = locked(file)
-        if self._given.force and self._regular:
+        self.check()
+        if self._given.force and regular(self._descriptor):
             os.ftruncate(self._descriptor, 0)
-        elif self._given.resume:
-            if not has_content(file):
-                self._unpack(file)
-            if has_content(file):
-                take_up(file, self._form, plan, counts, retry=self._given.retry_problems)
-            # Both may have put another file in its place.
+        if self._given.resume:
+            self._resume(file, plan, counts)
+            # It may have put another file in its place.
             os.close(self._descriptor)
             self._descriptor = locked(file)
-        else:
-            self._check_again(file)
 
-    def _check_again(self, file: Path) -> None:
-        """Raise TargetError if another run has written results while this one listed. From now on, none does."""
-        try:
-            self.check()
-        except TargetError:
-            if not has_content(file):
-                # A journal beside a Parquet file that is new.
+    def _resume(self, file: Path, plan: Plan, counts: Counts) -> None:
+        """Take up what is in a file, or in a finished Parquet file. Raises ResumeError and OSError."""
+        finished = self._given.output
+        if finished and self._given.parquet and has_content(finished) and not has_content(file):
+            from intensity.parquet import unpack  # noqa: PLC0415 - it needs DuckDB
+
+            try:
+                unpack(finished, file, full=self._given.full)
+            except ResumeError:
                 file.unlink()
-            raise
-
-    def _unpack(self, journal: Path) -> None:
-        """Write the rows of a finished Parquet file into a journal. Raises TargetError."""
-        file = self._given.output
-        if not file or not self._given.parquet or not has_content(file):
-            return
-        from intensity.parquet import ParquetError, unpack  # noqa: PLC0415 - it needs DuckDB
-
-        try:
-            unpack(file, journal, full=self._given.full)
-        except ParquetError as error:
-            journal.unlink()
-            raise TargetError(f"cannot resume {file}: {error}") from error
+                raise
+        if has_content(file):
+            take_up(file, self._given, self._method, plan, counts)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write rows. Raises OutputError; the file then ends with the last whole row that had space."""
         if self._sorted and self._given.sort:
             for row in rows:
-                self._sorted.add(self._given.sort.value(row.values(full=self._given.full)), self._lines.line(row))
+                self._sorted.add(self._given.sort.value(row), self._lines.line(row))
         else:
             self._write_lines(map(self._lines.line, rows))
 
@@ -120,49 +112,22 @@ class Output:
         for line in lines:
             parts += [self._before, line]
             self._before = self._lines.between
-        self._write("".join(parts))
+        write("".join(parts), self._descriptor, self._name)
 
     def close(self, *, complete: bool) -> None:
         """Wait until everything is on the disk. Make a Parquet file if it is `complete`. Raises OutputError."""
-        if not self._failed:
-            # Row by row: memory does not grow with their number.
-            for line in self._sorted.lines(reverse=self._given.reverse) if self._sorted else ():
-                self._write_lines([line])
-            self._write(self._lines.tail)
+        # Row by row: memory does not grow with their number.
+        for line in self._sorted.lines(reverse=self._given.reverse) if self._sorted else ():
+            self._write_lines([line])
+        write(self._lines.tail, self._descriptor, self._name)
         try:
-            if self._regular:
+            if regular(self._descriptor):
                 os.fsync(self._descriptor)
             if complete and self._file and self._given.output and self._given.parquet:
-                self._pack(self._file, self._given.output)
+                from intensity.parquet import pack  # noqa: PLC0415 - it needs DuckDB
+
+                pack(self._file, self._given.output, full=self._given.full)
+                self._file.unlink()
             os.close(self._descriptor)
         except OSError as error:
-            raise OutputError(f"cannot write {self._name}: {error.strerror}") from error
-
-    def _pack(self, journal: Path, file: Path) -> None:
-        """Make a Parquet file. Raises OutputError and OSError."""
-        from intensity.parquet import ParquetError, pack  # noqa: PLC0415 - it needs DuckDB
-
-        try:
-            pack(journal, file, full=self._given.full)
-        except ParquetError as error:
-            raise OutputError(f"{error}; the rows are in {journal}, and --resume tries again") from error
-        journal.unlink()
-
-    @property
-    def _regular(self) -> bool:
-        return stat.S_ISREG(os.fstat(self._descriptor).st_mode)
-
-    def _write(self, text: str) -> None:
-        """Write lines. Raises OutputError."""
-        data, written = text.encode(errors="backslashreplace"), 0
-        try:
-            while written < len(data):
-                written += some(self._descriptor, data[written:])
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            self._failed = True
-            if self._regular:
-                torn = written - (data.rfind(b"\n", 0, written) + 1)
-                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - torn)
             raise OutputError(f"cannot write {self._name}: {error.strerror}") from error

@@ -1,18 +1,15 @@
-"""The files or objects of one run, each once, in a temporary database on disk: memory does not grow with their number.
-
-SQLite removes the database when the program ends, in any way that it ends.
-"""
+"""What may not fit into memory, in databases on disk. SQLite removes them when the program ends in any way."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from intensity.sources.paths import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 # How the sums count what is not added because it was there.
 NAMED_AGAIN = "named_again"
@@ -37,7 +34,7 @@ def temporary(schema: str) -> sqlite3.Connection:
 
 
 class Plan:
-    """The files that need a row. Every method raises sqlite3.Error if the temporary folder is full."""
+    """The files or objects that need a row, each once. Every method raises sqlite3.Error if the folder is full."""
 
     def __init__(self) -> None:
         self._database = temporary(SCHEMA)
@@ -62,13 +59,25 @@ class Plan:
     def has(self, path: bytes) -> bool:
         return self._database.execute("SELECT 1 FROM files WHERE path = ?", (path,)).fetchone() is not None
 
-    def total(self) -> int:
-        total: int = self._database.execute("SELECT count(*) FROM files").fetchone()[0]
-        return total
-
     def unsettled(self) -> Generator[Found]:
         """Yield the files that have no row yet, by the order of what was named and within that by path."""
         select = "SELECT path, code, detail, etag, size FROM files WHERE NOT done ORDER BY argument, path"
         with closing(self._database.execute(select)) as rows:
             for path, code, detail, etag, size in rows:
                 yield Found(path, (code, detail) if code else None, etag, size)
+
+
+class Sorted:
+    """Lines in the order of a column. Every method raises sqlite3.Error if the folder is full."""
+
+    def __init__(self) -> None:
+        self._database = temporary("CREATE TABLE lines (key, line TEXT)")
+
+    def add(self, key: Any, line: str) -> None:  # noqa: ANN401 - of any column
+        self._database.execute("INSERT INTO lines VALUES (?, ?)", (key, line))
+
+    def lines(self, *, reverse: bool) -> Iterator[str]:
+        """Yield the lines in order; those without a value last, and those of the same value as they came."""
+        order = f"ORDER BY key IS NULL, key {'DESC' if reverse else 'ASC'}, rowid"
+        with closing(self._database.execute(f"SELECT line FROM lines {order}")) as rows:  # noqa: S608 - no input
+            yield from (line for (line,) in rows)

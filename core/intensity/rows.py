@@ -6,7 +6,7 @@ This module knows nothing of the file system. Rows of other sources, for example
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -56,58 +56,30 @@ def installed_method(options: Options) -> Method:
     return Method(options, version(algorithm(options), decoders))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """The row of one file.
-
-    path: its name as `names.written` writes it. Either `average_intensity` and the other values of the API are there,
-    or `code` and `detail` say why not; `image_size_bytes` and `sha256` are there once the file was read. `statistics`,
-    `histogram` and `measurement` are there when full detail was asked for.
-    """
-
-    path: str
-    average_intensity: float | None = None
-    image_size: tuple[int, int] | None = None
-    original_mode: str | None = None
-    pixel_count: int | None = None
-    image_size_bytes: int | None = None
-    sha256: str | None = None
-    code: str | None = None
-    detail: str | None = None
-    method: Method
-    statistics: dict[str, Any] | None = None
-    histogram: tuple[int, ...] | None = None
-    measurement: dict[str, Any] | None = None
-
-    def values(self, *, full: bool) -> dict[str, Any]:
-        """Return the row as one JSON object; `full` adds the last three fields."""
-        values = {name: getattr(self, name) for name in BASE_FIELDS} | self.method.values()
-        return values | {name: getattr(self, name) for name in DETAIL_FIELDS} if full else values
-
-
-DETAIL_FIELDS = ("statistics", "histogram", "measurement")
-BASE_FIELDS = tuple(name for name in Row.__slots__ if name not in {"method", *DETAIL_FIELDS})
+# A row as JSON. Either the values of the API are there, or `code` and `detail` say why not; `image_size_bytes` and
+# `sha256` are there once the file was read.
+Row = dict[str, Any]
+MEASURED = ("average_intensity", "image_size", "original_mode", "pixel_count", "image_size_bytes")
+DETAILS = ("statistics", "histogram", "measurement")
 
 
 def measured_row(path: str, measurement: Measurement, sha256: str, method: Method, *, full: bool) -> Row:
-    return Row(
-        path=path,
-        average_intensity=measurement.average_intensity,
-        image_size=measurement.image_size,
-        original_mode=measurement.original_mode,
-        pixel_count=measurement.pixel_count,
-        image_size_bytes=measurement.image_size_bytes,
-        sha256=sha256,
-        method=method,
-        statistics=asdict(measurement.statistics) if full else None,
-        histogram=measurement.histogram if full else None,
-        measurement=measurement.method(sha256) if full else None,
-    )
+    """Return the row of a file. path: its name as `names.written` writes it."""
+    values = {name: getattr(measurement, name) for name in MEASURED}
+    if full:
+        statistics, told = asdict(measurement.statistics), measurement.method(sha256)
+        values |= {"statistics": statistics, "histogram": measurement.histogram, "measurement": told}
+    return _row(path, method, full=full, sha256=sha256, **values)
 
 
-def problem_row(path: str, code: str, detail: str, method: Method, **known: Any) -> Row:  # noqa: ANN401 - any field
+def problem_row(path: str, code: str, detail: str, method: Method, *, full: bool, **known: Any) -> Row:  # noqa: ANN401 - any field
     """Return the row of a file that has no number. `known`: `image_size_bytes` and `sha256`, if it was read."""
-    return Row(path=path, code=code, detail=" ".join(detail.split()), method=method, **known)
+    return _row(path, method, full=full, code=code, detail=" ".join(detail.split()), **known)
+
+
+def _row(path: str, method: Method, *, full: bool, **known: Any) -> Row:  # noqa: ANN401 - any field
+    fields = dict.fromkeys((*MEASURED, "sha256", "code", "detail"))
+    return {"path": path, **fields, **method.values(), **dict.fromkeys(DETAILS if full else ()), **known}
 
 
 class Column(NamedTuple):

@@ -35,7 +35,9 @@ class Stop:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._receive) for number in SIGNALS if not ignored(number)}
+        # What is ignored at the start stays so, as by `nohup` or by a shell for a program in the background.
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._receive) for number in heard}
         try:
             yield
         finally:
@@ -49,8 +51,3 @@ class Stop:
         self.signal = number
         if not self.gentle:
             raise Stopped
-
-
-def ignored(number: int) -> bool:
-    """Return whether a signal was ignored at the start, as by `nohup` or by a shell for a program in the background."""
-    return signal.getsignal(number) == signal.SIG_IGN

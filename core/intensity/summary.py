@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from intensity.rows import Row
-
 # At most this many problems are listed at the end, so that it fits on a screen. The rows have all of them.
 MOST_LISTED = 10
 # A table has a row for each already. Of so few, the sentences follow it.
@@ -131,13 +129,11 @@ class Counts:
 
     def lines(self, seconds: float) -> Iterator[str]:
         """Yield the sums."""
-        yield from self.found_lines(only_skipped=True)
+        yield from self._skipped_line()
         if not self.total:
             return
         if self.foreign:
-            rows = "a row of a" if self.foreign == 1 else f"{self.foreign:,} rows of"
-            noun, were = (self.noun, "was") if self.foreign == 1 else (f"{self.noun}s", "were")
-            yield f"The results also have {rows} {noun} that {were} not named this time."
+            yield f"The results also have rows of {self.noun}s that were not named this time: {self.foreign:,}."
         parts = [f"{self.measured:,} measured" + (f" ({self.before:,} of them before)" if self.before else "")]
         if left := self.total - self.done:
             parts.append(f"{left:,} not reached")
@@ -148,17 +144,20 @@ class Counts:
             parts.append(f"{self.problems:,} without a number: {told}")
         yield f"{self._all}: {'; '.join(parts)}. {seconds:.1f} seconds."
 
-    def found_lines(self, *, only_skipped: bool = False) -> Iterator[str]:
-        """Yield what was found and left out, or only the latter. If nothing was found, that is one line."""
-        kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
-        not_taken = f"ot taken: {', '.join(kinds).format(noun=self.noun)}." if self.skipped else ""
-        if not self.total:
-            yield f"No images were found{'; n' if not_taken else '.'}{not_taken}"
-            return
-        if not_taken:
-            yield f"N{not_taken}"
-        if not only_skipped:
+    def found_lines(self) -> Iterator[str]:
+        """Yield what was found and left out."""
+        yield from self._skipped_line()
+        if self.total:
             yield f"{self._all} would be measured."
+
+    def _skipped_line(self) -> Iterator[str]:
+        kinds = (f"{number:,} {KINDS[kind][number > 1]}" for kind, number in self.skipped.most_common())
+        sentences = [] if self.total else ["no images were found"]
+        if self.skipped:
+            sentences.append(f"not taken: {', '.join(kinds).format(noun=self.noun)}")
+        if sentences:
+            told = "; ".join(sentences)
+            yield f"{told[0].upper()}{told[1:]}."
 
     @property
     def _all(self) -> str:
@@ -174,14 +173,12 @@ class Averages:
     minimum: tuple[float, str] | None = None
     maximum: tuple[float, str] | None = None
 
-    def add(self, row: Row) -> None:
-        if row.average_intensity is None:
-            return
-        self.count += 1
-        self.total += Fraction(row.average_intensity)
-        here = (row.average_intensity, row.path)
-        self.minimum = min(here, self.minimum or here)
-        self.maximum = max(here, self.maximum or here)
+    def add(self, average: float | None, path: str) -> None:
+        if average is not None:
+            self.count += 1
+            self.total += Fraction(average)
+            self.minimum = min((average, path), self.minimum or (average, path))
+            self.maximum = max((average, path), self.maximum or (average, path))
 
     def lines(self, *, as_json: bool) -> Iterator[str]:
         """Yield a line for each value, with tabs between the cells: a name, the value, and the image that has it."""

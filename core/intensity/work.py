@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import image_intensity
 from image_intensity import MeasurementError, TooManyPixels, detect
@@ -53,13 +53,13 @@ class Work:
         """Return whether content that begins so may be an image."""
         return detect(head) in self.limits.formats
 
-    def row(self, name: str, content: Content) -> Row:
+    def row(self, found: Found, content: Content) -> Row:
         known: dict[str, Any] = {"image_size_bytes": content.size}
         if len(content.data) == content.size:
             known["sha256"] = hashlib.sha256(content.data).hexdigest()
         try:
             measurement = image_intensity.measure(content.data, self.method.options, self.limits)
-            return measured_row(name, measurement, known["sha256"], self.method, full=self.full)
+            return measured_row(names.written(found.path), measurement, known["sha256"], self.method, full=self.full)
         except TooManyPixels as error:
             code, detail = error.code, f"{error.detail.removesuffix('.')} (--max-pixels)."
         except MeasurementError as error:
@@ -68,14 +68,11 @@ class Work:
             code, detail = PROCESSOR_FAILED, "There is not enough memory to measure this image."
         except Exception as error:  # noqa: BLE001 - a bug must cost one row and not the run
             code, detail = PROCESSOR_FAILED, f"Measuring this {self.noun} failed: {type(error).__name__}: {error}"
-        return problem_row(name, code, detail, self.method, **known)
+        return self.problem(found, code, detail, **known)
 
-
-class Reading(NamedTuple):
-    """What is read ahead. size: in bytes, as far as that is known."""
-
-    content: Future[Content]
-    size: int
+    def problem(self, found: Found, code: str, detail: str, **known: Any) -> Row:  # noqa: ANN401 - any field
+        """Return the row of what has no number. `known`: `image_size_bytes` and `sha256`, if it was read."""
+        return problem_row(names.written(found.path), code, detail, self.method, full=self.full, **known)
 
 
 class Measuring:
@@ -85,42 +82,42 @@ class Measuring:
         """Nothing is read yet. Raises SourceError if nothing can be read."""
         self._work, self._read, self._most_failures = work, source.reading(work.reads_on), most_failures
         self._threads = ThreadPoolExecutor(source.ahead) if source.ahead else None
-        self._reading: dict[bytes, Reading] = {}
+        self._reading: dict[bytes, Future[Content]] = {}
         self._failures = 0
 
     def row(self, found: Found, ahead: Sequence[Found] = ()) -> Row:
         """Return the row of one; its problems are in it. `ahead`: the next ones. Raises SourceError."""
-        name = names.written(found.path)
-        self._read_ahead(ahead)
+        if self._threads:
+            self._read_ahead(ahead, self._threads)
         try:
             content = self._content(found)
         except ReadProblem as problem:
             self._count(problem)
-            return problem_row(name, problem.code, problem.detail, self._work.method)
+            return self._work.problem(found, problem.code, problem.detail)
         except MemoryError:
             detail = f"There is not enough memory to read this {self._work.noun}."
-            return problem_row(name, PROCESSOR_FAILED, detail, self._work.method)
+            return self._work.problem(found, PROCESSOR_FAILED, detail)
         self._failures = 0
-        return self._work.row(name, content)
+        return self._work.row(found, content)
 
-    def _read_ahead(self, ahead: Sequence[Found]) -> None:
+    def _read_ahead(self, ahead: Sequence[Found], threads: ThreadPoolExecutor) -> None:
         """Begin to read the next ones that there is memory for."""
-        held = sum(reading.size for reading in self._reading.values())
+        held = 0
         for found in ahead:
-            if found.path in self._reading or not self._threads:
-                continue
-            size = ASSUMED if found.size is None else found.size
-            held += size
+            held += ASSUMED if found.size is None else found.size
             if held > MOST_AHEAD:
                 return
-            most = min(ASSUMED, self._work.max_bytes) if found.size is None else self._work.max_bytes
-            self._reading[found.path] = Reading(self._threads.submit(self._read, found, most), size)
+            if found.path not in self._reading:
+                most = min(ASSUMED, self._work.max_bytes) if found.size is None else self._work.max_bytes
+                self._reading[found.path] = threads.submit(self._read, found, most)
 
     def _content(self, found: Found) -> Content:
         """Return the content of one. Raises ReadProblem, SourceError and MemoryError."""
+        if found.problem:
+            raise ReadProblem(*found.problem)
         if reading := self._reading.pop(found.path, None):
             try:
-                return reading.content.result()
+                return reading.result()
             except ReadProblem as problem:
                 if found.size is not None or problem.code != FILE_TOO_LARGE:
                     raise

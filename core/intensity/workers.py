@@ -5,18 +5,17 @@ A crash, or too much time, costs one row.
 
 from __future__ import annotations
 
-import os
-import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING
 
 import image_intensity
 from image_intensity.slots import AHEAD, PROCESSOR_SHARE, Slot, SlotError, StartError, TimeLimitError
-from intensity import names
-from intensity.rows import PROCESSOR_FAILED, PROCESSOR_TIMEOUT, problem_row
+from intensity.rows import PROCESSOR_FAILED, PROCESSOR_TIMEOUT
 from intensity.sources.errors import SourceError
 from intensity.work import Measuring
 
@@ -31,45 +30,15 @@ if TYPE_CHECKING:
 MOST_WAITING = 2000
 # While no row comes, the caller goes on this often. In seconds.
 TICK = 0.2
-# The kernel ends a process that takes too long. One that was stopped is ended by us, so many seconds later.
-STOPPED_SECONDS = 10.0
-
-
-class WorkError(Exception):
-    """No measuring process can be started, each ends before it is ready, or one says why no file can be read."""
 
 
 @dataclass(eq=False, slots=True)
 class Item:
-    """A file at its place in the order, and its row as soon as there is one."""
+    """A file at its place in the order, and its row. asked: whether a slot has been asked for it."""
 
     found: Found
-    row: Row | None = None
-
-
-class Call(NamedTuple):
-    """What a slot is asked for: the row of an item, or, without one, a sign that it is ready."""
-
-    item: Item | None
-    result: Future[Any]
-
-
-@dataclass(eq=False, slots=True)
-class Lane:
-    """A slot, its calls without a result, of which it works on the first, and what follows. begun: with the first."""
-
-    slot: Slot
-    calls: deque[Call]
-    next: deque[Item] = field(default_factory=deque)
-    begun: float = 0
-
-    def submit(self) -> None:
-        """Have the slot measure the next ones, and read those ahead that follow."""
-        while self.next and len(self.calls) < AHEAD:
-            if not self.calls:
-                self.begun = time.monotonic()
-            item = self.next.popleft()
-            self.calls.append(Call(item, self.slot.submit(row, item.found, [each.found for each in self.next])))
+    row: Future[Row] = field(default_factory=Future)
+    asked: bool = False
 
 
 class Workers:
@@ -77,99 +46,78 @@ class Workers:
 
     def __init__(self, number: int, source: Source, work: Work, seconds: float) -> None:
         """Start `number` processes. seconds: the most time for one file."""
-        self._work, self._prepare, self._ahead = work, partial(prepare, source, work), source.ahead
-        # The processes have one limit of time, the processor's. It is a little lower than that of the clock.
-        self._seconds, self._clock_seconds = seconds, seconds / PROCESSOR_SHARE
+        self._work, self._seconds, self._most = work, seconds, AHEAD + source.ahead
         self._order: deque[Item] = deque()
-        # Of a process that was ended before it began with them.
-        self._again: deque[Item] = deque()
-        self._lanes = [self._lane() for _ in range(number)]
+        # The processes have one limit of time, the processor's. It is a little lower than that of the clock.
+        slots = [Slot(seconds / PROCESSOR_SHARE, partial(prepare, source, work)) for _ in range(number)]
+        # Each with what it is to measure.
+        self._lanes: list[tuple[Slot, deque[Item]]] = [(slot, deque()) for slot in slots]
 
     def batches(self, found: Iterable[Found]) -> Iterator[list[Row]]:
-        """Yield the rows in order, as they come; an empty list if none came within `TICK`. Raises WorkError."""
+        """Yield the rows in order, as they come; an empty list if none came within `TICK`.
+
+        Raises SourceError if nothing can be read, or no measuring process can be started.
+        """
         left = iter(found)
         while True:
-            # One after the other: a process that has much already must not get the last files.
-            for most in range(1, AHEAD + self._ahead + 1):
-                for lane in self._lanes:
-                    while len(lane.calls) + len(lane.next) < most and (item := self._next(left)):
-                        lane.next.append(item)
-            for lane in self._lanes:
-                lane.submit()
+            self._hand_out(left)
             if not self._order:
                 return
-            if not self._order[0].row:
-                self._collect()
-            yield self._ready()
+            if not self._order[0].row.done():
+                wait([items[0].row for _, items in self._lanes if items], TICK, FIRST_COMPLETED)
+            ready = [self._row(item) for item in takewhile(lambda item: item.row.done(), self._order)]
+            for _ in ready:
+                self._order.popleft()
+            yield ready
 
     def finished(self) -> list[Row]:
         """Return the rows that wait for earlier ones. A run that was stopped writes them at its end."""
-        return [item.row for item in self._order if item.row]
+        rows = []
+        for item in self._order:
+            with suppress(SourceError):
+                rows += [self._row(item)] if item.row.done() else []
+        return rows
 
     def stop(self) -> None:
         """End all processes at once."""
-        for lane in self._lanes:
-            lane.slot.kill()
+        for slot, _ in self._lanes:
+            slot.kill()
 
-    def _lane(self) -> Lane:
-        slot = Slot(self._clock_seconds, self._prepare)
-        return Lane(slot, deque([Call(None, slot.submit(os.getpid))]))
+    def _hand_out(self, left: Iterator[Found]) -> None:
+        """Give each slot something to measure, and tell it what to read ahead."""
+        for _, items in self._lanes:
+            while items and items[0].row.done():
+                items.popleft()
+        # One after the other: a process that has much already must not get the last files.
+        for most in range(1, self._most + 1):
+            for _, items in self._lanes:
+                while len(items) < most and (item := self._next(left)):
+                    items.append(item)
+        for slot, items in self._lanes:
+            for number, item in enumerate(islice(items, AHEAD), 1):
+                if not item.asked:
+                    ahead = [each.found for each in islice(items, number, None)]
+                    item.row, item.asked = slot.submit(row, item.found, ahead), True
 
     def _next(self, left: Iterator[Found]) -> Item | None:
         """Return the next one to measure, if there is one and not too many wait already."""
-        if self._again:
-            return self._again.popleft()
-        while len(self._order) < MOST_WAITING and (found := next(left, None)):
-            item = Item(found)
-            self._order.append(item)
-            if not found.problem:
-                return item
-            item.row = self._problem(item, *found.problem)
-        return None
+        if len(self._order) == MOST_WAITING or not (found := next(left, None)):
+            return None
+        self._order.append(Item(found))
+        return self._order[-1]
 
-    def _collect(self) -> None:
-        """Wait for rows, at most `TICK` seconds. End processes that have been stopped. Raises WorkError."""
-        wait([lane.calls[0].result for lane in self._lanes if lane.calls], TICK, FIRST_COMPLETED)
-        latest = time.monotonic() - self._clock_seconds - STOPPED_SECONDS
-        for number, lane in enumerate(self._lanes):
-            while lane.calls and lane.calls[0].result.done():
-                self._hear(*lane.calls.popleft())
-                lane.begun = time.monotonic()
-            if lane.calls and (item := lane.calls[0].item) and lane.begun < latest:
-                lane.slot.kill()
-                item.row = self._too_long(item)
-                lane.calls.popleft()
-                self._again.extend([*(call.item for call in lane.calls if call.item), *lane.next])
-                self._lanes[number] = self._lane()
-
-    def _hear(self, item: Item | None, result: Future[Any]) -> None:
-        """Keep a row. Raises WorkError."""
+    def _row(self, item: Item) -> Row:
+        """Return the row of what is done. Raises SourceError."""
+        noun = self._work.noun
         try:
-            found = result.result()
-        except (StartError, SourceError) as error:
-            raise WorkError(f"a measuring process {error}" if isinstance(error, StartError) else str(error)) from error
+            return item.row.result()
+        except StartError as error:
+            raise SourceError(f"a measuring process {error}") from error
         except TimeLimitError:
-            found = item and self._too_long(item)
+            code, detail = PROCESSOR_TIMEOUT, f"This {noun} took more than {self._seconds:g} seconds (--timeout)."
         except SlotError as error:
-            detail = f"The process that measured this {self._work.noun} {error}."
-            found = item and self._problem(item, PROCESSOR_FAILED, detail)
-        if item:
-            item.row = found
-
-    def _ready(self) -> list[Row]:
-        """Take the rows up to the first file that has none."""
-        rows = []
-        while self._order and (row := self._order[0].row):
-            rows.append(row)
-            self._order.popleft()
-        return rows
-
-    def _too_long(self, item: Item) -> Row:
-        detail = f"This {self._work.noun} took more than {self._seconds:g} seconds (--timeout)."
-        return self._problem(item, PROCESSOR_TIMEOUT, detail)
-
-    def _problem(self, item: Item, code: str, detail: str) -> Row:
-        return problem_row(names.written(item.found.path), code, detail, self._work.method)
+            code, detail = PROCESSOR_FAILED, f"The process that measured this {noun} {error}."
+        return self._work.problem(item.found, code, detail)
 
 
 # In a measuring process: made by `prepare`.

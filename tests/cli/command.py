@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -21,7 +22,7 @@ from image_intensity import OPTIONS
 from tests.core.samples import encoded, pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 COMMAND = [sys.executable, "-m", "intensity"]
 BASE_COLUMNS = [
@@ -50,6 +51,29 @@ def started(*arguments: str | Path, **options: Any) -> Iterator[subprocess.Popen
             process.kill()
 
 
+def on_terminal(command: Sequence[str | Path], columns: int = 80, **options: Any) -> str:  # noqa: ANN401 - Popen's
+    """What a command shows on a terminal of 24 lines. Its lines end as it wrote them."""
+    keyboard, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal, **options}
+    with subprocess.Popen(command, **streams) as process:
+        os.close(terminal)
+        shown = read_all(keyboard)
+        process.wait(60)
+    os.close(keyboard)
+    return shown.replace("\r\n", "\n")
+
+
+def read_all(descriptor: int) -> str:
+    """What a terminal shows until its programs have ended."""
+    shown = b""
+    # Then, reading is an error.
+    with suppress(OSError):
+        while block := os.read(descriptor, 65_536):
+            shown += block
+    return shown.decode()
+
+
 def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None) -> Any:  # noqa: ANN401 - any
     """Wait for something to become true and return it; `process` must still run meanwhile."""
     end = time.monotonic() + TIMEOUT_SECONDS
@@ -70,8 +94,10 @@ def workers(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """What a process was started with; nothing if it has ended."""
+    """What a process was started with; nothing if it has ended, or waits to be buried."""
     try:
+        if ") Z " in Path(f"/proc/{pid}/stat").read_text():
+            return ""
         return Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return ""

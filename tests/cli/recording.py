@@ -11,9 +11,7 @@ from __future__ import annotations
 import html
 import os
 import re
-import subprocess
 import tempfile
-import termios
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +20,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.bench.images import encode, photo
 from tests.browser.conftest import QUIET
+from tests.cli.command import on_terminal
 from tests.e2e.engines import AWS, RUNS, STACK, deployed
 from tests.local_aws import KEYS, running_local_aws
 from tests.support import executable
@@ -57,24 +56,7 @@ def fill(address: str) -> None:
 
 def record(command: str, environment: dict[str, str], folder: str) -> str:
     """Run a command and return what it writes to its terminal."""
-    keyboard, terminal = os.openpty()
-    termios.tcsetwinsize(terminal, (24, COLUMNS))
-    written = b""
-    environment = {**environment, "NO_COLOR": "1"}
-    with subprocess.Popen(command.split(), env=environment, cwd=folder, stdout=terminal, stderr=terminal):
-        os.close(terminal)
-        while block := read(keyboard):
-            written += block
-    os.close(keyboard)
-    return written.decode()
-
-
-def read(keyboard: int) -> bytes:
-    """Some of what a terminal gets; nothing when its programs have ended."""
-    try:
-        return os.read(keyboard, 65_536)
-    except OSError:
-        return b""
+    return on_terminal(command.split(), COLUMNS, env={**environment, "NO_COLOR": "1"}, cwd=folder)
 
 
 def screen(written: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from image_intensity import measure
+from intensity.cli import main
 from intensity.cli.arguments import folders
 from tests.cli.command import BASE_COLUMNS, COMMAND, csv_rows, folder_of, image, intensity, json_rows, tsv_rows
 from tests.core.samples import encoded, pixels
@@ -237,11 +238,19 @@ WRONG_REGIONS = ["", "1,2,3", "+1,2,3,4", "-1,2,3,4", "1,2,3,0", "1e3,0,1,1", "0
         (["runs", "strat"], "invalid choice: 'strat'"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exit_code_2(tmp_path: Path, arguments: list[str], sentence: str) -> None:
-    result = intensity(*arguments, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert sentence in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+def test_wrong_usage_is_one_sentence_and_exit_code_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        sys.exit(main(arguments))
+    out, err = capfd.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert sentence in err
     assert list(tmp_path.iterdir()) == []
 
 

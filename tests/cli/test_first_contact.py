@@ -7,16 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import termios
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from image_intensity import measure
 from intensity.cli import _installing
-from tests.cli.command import COMMAND, folder_of, image, intensity, json_rows, tsv_rows
-from tests.cli.test_faults import read_all
+from tests.cli.command import COMMAND, folder_of, image, intensity, json_rows, on_terminal, tsv_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,19 +28,6 @@ def folder(tmp_path: Path) -> Path:
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("text")
     return folder
-
-
-def on_terminal(*arguments: str | Path, width: int = 80, **options: Any) -> str:  # noqa: ANN401 - Popen's
-    """What a terminal of 24 lines shows."""
-    keyboard, terminal = os.openpty()
-    termios.tcsetwinsize(terminal, (24, width))
-    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal, **options}
-    with subprocess.Popen([*COMMAND, *arguments], **streams) as process:
-        os.close(terminal)
-        shown = read_all(keyboard)
-        process.wait(60)
-    os.close(keyboard)
-    return shown.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["help"]])
@@ -168,23 +152,27 @@ def test_the_limit_of_pixels_names_its_option(folder: Path) -> None:
 def test_on_a_terminal_a_problem_is_one_line_and_the_sums_are_last(folder: Path) -> None:
     for number in range(2):
         (folder / f"{number} {'long ' * 12}.png").touch()
-    lines = on_terminal(folder, "-j", "1", "--progress", "none", env={**os.environ, "NO_COLOR": "1"}).splitlines()
+    lines = on_terminal(
+        [*COMMAND, folder, "-j", "1", "--progress", "none"], env={**os.environ, "NO_COLOR": "1"}
+    ).splitlines()
     assert [line for line in lines if "cut.png" in line] == [f"      -  cut short              {folder}/cut.png"]
     *_, sums, more = lines
     assert sums.startswith("8 files: 3 measured; 5 without a number: 3 empty, 1 cut short, 1 of another format. ")
     assert more.startswith("--problems-only shows")
-    shown = on_terminal(folder / "empty.png", "-j", "1", "--progress", "none", env={**os.environ, "TERM": "xterm"})
+    shown = on_terminal(
+        [*COMMAND, folder / "empty.png", "-j", "1", "--progress", "none"], env={**os.environ, "TERM": "xterm"}
+    )
     assert "\x1b[31mempty" in shown
 
 
 def test_no_bar_while_the_rows_go_to_a_pipe(folder: Path) -> None:
-    assert "%" not in on_terminal(folder, "-j", "1", stdout=subprocess.PIPE)
+    assert "%" not in on_terminal([*COMMAND, folder, "-j", "1"], stdout=subprocess.PIPE)
 
 
 def test_of_many_problems_some_are_listed_a_line_each(folder: Path, tmp_path: Path) -> None:
     for number in range(30):
         (folder / f"{number} {'long ' * 12}.png").touch()
-    shown = on_terminal(folder, "-j", "1", "-o", tmp_path / "a.csv", "--progress", "none").splitlines()
+    shown = on_terminal([*COMMAND, folder, "-j", "1", "-o", tmp_path / "a.csv", "--progress", "none"]).splitlines()
     assert max(map(len, shown[:10])) < 80
     assert shown[10] == "  and 23 more"
     assert shown[-1] == f"The rows are in {tmp_path}/a.csv; code and detail say why."

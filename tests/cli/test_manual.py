@@ -18,21 +18,17 @@ def first_cells(heading: str) -> str:
     return "\n".join(line.split("|")[1] for line in section.splitlines() if line.startswith("|"))
 
 
+def options(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])(?:--[a-z][a-z-]+|-[a-z0-9](?!\w))", text))
+
+
 def test_every_option_is_in_the_manual() -> None:
-    pattern = r"(?<![\w-])(?:--[a-z][a-z-]+|-[a-z0-9](?!\w))"
-    options = set(re.findall(pattern, intensity("--help").stdout))
-    assert len(options) > 20
-    assert set(re.findall(pattern, first_cells("Options"))) == options
-
-
-def test_every_option_of_bulk_is_in_the_manual() -> None:
-    pattern = r"(?<![\w-])(?:--[a-z][a-z-]+|-[a-z0-9](?!\w))"
-    own = set(re.findall(pattern, first_cells("Options of `intensity bulk`")))
-    shared = set(re.findall(pattern, first_cells("Options"))) - {"-0", "--null", "--follow-links"}
+    of_files, own = options(first_cells("Options")), options(first_cells("Options of `intensity bulk`"))
+    assert len(of_files) > 20
+    assert options(intensity("--help").stdout) == of_files
     assert own
-    assert not own & shared
-    in_help = intensity("bulk", "--help").stdout
-    assert set(re.findall(pattern, in_help)) == own | shared
+    assert not own & of_files
+    assert options(intensity("bulk", "--help").stdout) == own | (of_files - {"-0", "--null", "--follow-links"})
 
 
 def test_every_column_is_in_the_manual() -> None:
@@ -49,27 +45,15 @@ def test_the_table_for_athena_has_the_columns_and_types_of_parquet() -> None:
     assert [" ".join(column.split()) for column in table[1].split(",")] == expected
 
 
-def codes() -> set[str]:
-    """The codes that are not those of images."""
-    return {value for name, value in vars(rows).items() if name.isupper() and value == name.lower()}
-
-
-def codes_of_objects() -> set[str]:
-    """Only an object has an encoding beside its content."""
-    return {code for code in codes() if code.startswith("object_")} | {rows.UNSUPPORTED_ENCODING}
-
-
 def test_every_code_is_in_the_manual() -> None:
-    own = codes() - codes_of_objects()
-    assert set(re.findall(r"`(\w+)`", first_cells("Codes").partition("### ")[0])) == own
+    codes = {value for name, value in vars(rows).items() if name.isupper() and value == name.lower()}
+    # Only an object has an encoding beside its content.
+    of_objects = {code for code in codes if code.startswith("object_")} | {rows.UNSUPPORTED_ENCODING}
+    assert set(re.findall(r"`(\w+)`", first_cells("Codes").partition("### ")[0])) == codes - of_objects
+    section = MANUAL.partition("### Codes of objects\n")[2].partition("\n### ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == of_objects
     for error in MeasurementError.__subclasses__():
         assert f"`{error.code}`" in MANUAL
-
-
-def test_every_code_of_an_object_is_in_the_manual() -> None:
-    section = MANUAL.partition("### Codes of objects\n")[2].partition("\n### ")[0]
-    in_table = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
-    assert in_table == codes_of_objects()
 
 
 def test_every_exit_code_of_the_help_is_in_the_manual() -> None:

@@ -71,28 +71,29 @@ def blocked(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "sentence"),
+    ("suffix", "first", "second", "sentence"),
     [
-        (["--luma", "mean"], [], "luma mean (this run: bt601)"),
-        ([], ["--alpha", "black"], "alpha ignore (this run: black)"),
-        (["--region", "0,0,2,3"], [], "region 0,0,2,3 (this run: none)"),
-        ([], ["--region", "0,0,2,3"], "region none (this run: 0,0,2,3)"),
-        (["--region", "0,0,2,3"], ["--region", "0,0,3,2"], "region 0,0,2,3 (this run: 0,0,3,2)"),
-        (["--detail", "full"], [], "with --detail full"),
-        ([], ["--detail", "full"], "without --detail full"),
+        (".csv", ["--luma", "mean"], [], "luma mean (this run: bt601)"),
+        (".jsonl", [], ["--alpha", "black"], "alpha ignore (this run: black)"),
+        (".jsonl", ["--region", "0,0,2,3"], [], "region 0,0,2,3 (this run: none)"),
+        (".csv", [], ["--region", "0,0,2,3"], "region none (this run: 0,0,2,3)"),
+        (".csv", ["--region", "0,0,2,3"], ["--region", "0,0,3,2"], "region 0,0,2,3 (this run: 0,0,3,2)"),
+        (".csv", ["--detail", "full"], [], "with --detail full"),
+        (".jsonl", ["--detail", "full"], [], "with --detail full"),
+        (".csv", [], ["--detail", "full"], "without --detail full"),
+        (".jsonl", [], ["--detail", "full"], "without --detail full"),
     ],
 )
 def test_rows_of_other_options_are_never_mixed(
-    tmp_path: Path, folder: Path, first: list[str], second: list[str], sentence: str
+    tmp_path: Path, suffix: str, first: list[str], second: list[str], sentence: str
 ) -> None:
-    for suffix in SUFFIXES:
-        file = tmp_path / f"results{suffix}"
-        intensity(folder / "0000.png", "-o", file, *first)
-        before = file.read_bytes()
-        result = intensity(folder, "-o", file, "--resume", *second)
-        assert (result.returncode, file.read_bytes()) == (2, before)
-        assert sentence in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+    folder, file = folder_of(tmp_path / "images", 2), tmp_path / f"results{suffix}"
+    intensity(folder / "0000.png", "-o", file, *first)
+    before = file.read_bytes()
+    result = intensity(folder, "-o", file, "--resume", *second)
+    assert (result.returncode, file.read_bytes()) == (2, before)
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -152,7 +153,7 @@ def test_a_file_that_is_named_differently_this_time_keeps_its_row_and_is_told_of
     extra.write_bytes(image(77))
     result = intensity(extra, "-o", file, "--resume")
     assert sums(result.stderr).startswith("1 file: 1 measured. ")
-    assert result.stderr.splitlines()[0] == "The results also have 12 rows of files that were not named this time."
+    assert result.stderr.splitlines()[0] == "The results also have rows of files that were not named this time: 12."
     assert len(rows_of(file)) == 13
 
 

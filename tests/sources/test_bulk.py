@@ -8,8 +8,6 @@ import json
 import os
 import socket
 import sys
-import termios
-from subprocess import Popen
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
@@ -27,10 +25,10 @@ from tests.cli.command import (
     image,
     intensity,
     json_rows,
+    on_terminal,
     started,
     sums,
 )
-from tests.cli.test_faults import read_all
 from tests.core.samples import encoded, pixels
 from tests.local_aws import KEYS
 from tests.sources.conftest import STRANGE
@@ -162,15 +160,7 @@ def test_versions_are_measured_each_and_told_apart(s3: S3Client, bucket: str) ->
 
 def test_on_a_terminal_there_is_a_bar_that_reaches_the_end(s3: S3Client, bucket: str, tmp_path: Path) -> None:
     upload(s3, bucket, folder_of(tmp_path / "images", 30))
-    keyboard, terminal = os.openpty()
-    termios.tcsetwinsize(terminal, (24, 100))
-    command = [*BULK, f"s3://{bucket}", "-o", str(tmp_path / "a.csv")]
-    with Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as process:
-        os.close(terminal)
-        shown = read_all(keyboard)
-        process.wait(60)
-    os.close(keyboard)
-    assert process.returncode == 0
+    shown = on_terminal([*BULK, f"s3://{bucket}", "-o", tmp_path / "a.csv"], 100)
     assert "Listing: " in shown
     assert "30/30 objects" in shown
     assert "30 objects: 30 measured" in shown

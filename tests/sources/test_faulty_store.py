@@ -114,7 +114,7 @@ def test_what_is_read_ahead_is_bounded_by_bytes_and_goes_on_as_they_are_measured
     measuring = Measuring(source, work)
     read_before = []
     for number, each in enumerate(found):
-        assert measuring.row(each, found[number + 1 :]).code == "empty_file"
+        assert measuring.row(each, found[number + 1 :])["code"] == "empty_file"
         # Its threads read one after the other: this is the last.
         read_before.append(len(source.read))
     first = [f"{number} {work.max_bytes}" for number in range(4)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import pydoc
 import sys
-from contextlib import ExitStack
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,8 +55,7 @@ def _folders(argv: Sequence[str]) -> int:
     from intensity.sources.files import Files  # noqa: PLC0415
 
     files = Files()
-    with ExitStack() as until_end:
-        return run(given, "file", partial(inputs.files, given, files, until_end), files)
+    return run(given, "file", partial(inputs.files, given, files), files)
 
 
 def _bulk(argv: Sequence[str]) -> int:

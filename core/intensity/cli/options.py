@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from image_intensity import OPTIONS, ImageFormat, Limits
-from intensity.given import STANDARD_OUTPUT
 from intensity.rows import columns
 from intensity.sources.objects import read_uri
+from intensity.writing import STANDARD_ERROR, STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     # `add_argument` of a parser, or of a group in it.
     Add = Callable[..., object]
 
-STANDARD_ERROR = 2
 MAX_BYTES = 1_000_000_000
 TIMEOUT_SECONDS = 60.0
 SUFFIXES = (".csv", ".json", ".jsonl", ".parquet")

@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
         width = min(shutil.get_terminal_size().columns, WIDTH)
         formatter = partial(argparse.RawDescriptionHelpFormatter, max_help_position=26, width=width)
         super().__init__(**{"formatter_class": formatter, "allow_abbrev": False, **settings})
-        self.add_argument("--version", action="version", version=f"intensity {__version__}")
+        if self.add_help:
+            self.add_argument("--version", action="version", version=f"intensity {__version__}")
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"intensity: {message}{self._meant(message)}; see {self.prog} --help\n")
@@ -46,9 +47,7 @@ class Parser(argparse.ArgumentParser):
 
             class Names(FilesCompleter):
                 def __call__(self, prefix: str, **settings: Any) -> list[str]:  # noqa: ANN401 - as argcomplete has it
-                    return [
-                        *super().__call__(prefix, **settings),
-                        *(each for each in commands if each.startswith(prefix)),
-                    ]
+                    files = super().__call__(prefix, **settings)
+                    return [*files, *(each for each in commands if each.startswith(prefix))]
 
             autocomplete(self, default_completer=Names())

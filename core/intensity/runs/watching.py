@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from intensity.progress import progress
+from intensity.progress import Progress
 from intensity.runs.layout import RunError, read_part_name
 from intensity.runs.service import RUNNING
 from intensity.summary import Counts
@@ -42,7 +42,7 @@ def watch(service: Service, given: argparse.Namespace) -> int:
     while True:
         execution = latest(service, given.run)
         if counts := watched.counts():
-            shown = shown or progress(given.progress, counts)
+            shown = shown or Progress(given.progress, counts)
             shown.show(counts, last=execution.status != RUNNING)
         if execution.status != RUNNING:
             return report(service, given.run, execution)

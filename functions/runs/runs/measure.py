@@ -75,8 +75,8 @@ def measure_batch(event: Mapping[str, Any], s3: S3Client, results: str) -> dict[
     found = [read_entry(entry).found for entry in batch["objects"]]
     measured = [measuring.row(each, found[place : place + READ_AHEAD]) for place, each in enumerate(found, 1)]
     seconds = round(time.monotonic() - begun, 3)
-    codes = Counter(row.code for row in measured if row.code)
-    data = write_part([json_line(row, full=work.full) for row in measured], codes, seconds)
+    codes = Counter(row["code"] for row in measured if row["code"])
+    data = write_part([json_line(row) for row in measured], codes, seconds)
     written = write(s3, results, key, data, instead_of=there.etag if there else None)
     return {"part": part, "rows": rows, "measured": rows if written else 0}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from intensity import names
-from intensity.lines import cell, csv_line, json_line
+from intensity.lines import cells, csv_line, json_line
 from intensity.parquet import pack
 from intensity.rows import PROCESSOR_FAILED, Method, columns, problem_row
 from intensity.runs.estimate import cost_of
@@ -90,19 +90,19 @@ def write_results(s3: S3Client, bucket: str, event: Mapping[str, Any], folder: P
 def write_rows(parts: Iterable[FoundPart], options: RunOptions, version: str, jsonl: Path, table: Path) -> float:
     """Write the rows as JSON lines and as CSV, in the order of the plan. Return the seconds that they took."""
     wanted, method, seconds = columns(full=options.full), Method(options.measuring, version), 0.0
-    with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as cells:
-        cells.write(csv_line([column.name for column in wanted]))
+    with jsonl.open("wb") as lines, table.open("w", encoding="utf-8", newline="") as csv:
+        csv.write(csv_line([column.name for column in wanted]))
         for part in parts:
             seconds += part.seconds
             for entry in part.batch["objects"]:
                 if (found := part.rows.get(entry["i"])) is None:
                     name = names.written(read_entry(entry).name)
-                    missing = problem_row(name, PROCESSOR_FAILED, NO_ROW, method)
-                    line, values = json_line(missing, full=options.full).encode(), missing.values(full=options.full)
+                    values = problem_row(name, PROCESSOR_FAILED, NO_ROW, method, full=options.full)
+                    line = json_line(values).encode()
                 else:
                     line, values = found
                 lines.write(line)
-                cells.write(csv_line([cell(column.value(values)) for column in wanted]))
+                csv.write(csv_line(cells(values, wanted)))
     return seconds
 
 
