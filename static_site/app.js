@@ -8,7 +8,6 @@
  */
 
 import { startChoosing } from "./choosing.js";
-import { comparedWith, showComparison, startCompare } from "./compare.js";
 import { all, byId, onClick } from "./dom.js";
 import { resetFilter } from "./filter.js";
 import { inspectAll } from "./inspecting.js";
@@ -22,7 +21,7 @@ import { markOutdated, showResult, startResult, tellOfHiddenColors } from "./res
 import { add, answerOf, drop, isOutdated, isRefused, isRetryable, keep, openJobs, page, refer, refreshReference, restore, rowFinder, target } from "./rows.js";
 import { analyze, cancel, isRunning, isRunningMany, join, leave, measure, measureAgainSoon, retry, startRunning, stop } from "./running.js";
 import { asCsv, asJson, asTable, copyOnClick, download } from "./saving.js";
-import { endpoint } from "./service.js";
+import { endpoint, load } from "./service.js";
 import { count, plural, quoted, showName, size } from "./words.js";
 import { showLook, startZoom } from "./zoom.js";
 
@@ -37,6 +36,9 @@ const isBeside = matchMedia("(min-width: 75rem)");
 let choices = 0;
 /** The list from before a reload, when it is there. */
 let restored;
+/** What lays one picture over another, from the first comparison on. @type {any} */
+let comparing = null;
+let isComparing = false;
 
 start();
 
@@ -50,7 +52,7 @@ function start() {
   for (const anchor of all("a[data-api]")) anchor.href = endpoint(anchor.getAttribute("href"));
   if (/Mac|iPhone|iPad/.test(navigator.platform)) byId("command-key").textContent = "⌘";
   startOptions(optionsChanged);
-  startCompare(() => show(page.shown));
+  onClick("compare", compare);
   copyOnClick(byId("copy-link"), link);
   startResult();
   startZoom();
@@ -220,6 +222,26 @@ function compareWith(row) {
   showList();
 }
 
+async function compare() {
+  try {
+    comparing ??= await load(() => import("./compare.js"));
+  } catch (problem) {
+    say("error", problem.message);
+    return;
+  }
+  isComparing = !isComparing;
+  show(page.shown);
+}
+
+/** The row to compare with `row`, or null if none is or comparing is off. @returns {any} */
+function comparedWith(row) {
+  const { reference } = page;
+  const can = Boolean(answerOf(row) && answerOf(reference) && reference !== row);
+  byId("compare").hidden = !can;
+  byId("compare").textContent = isComparing ? "End comparison" : "Compare with the reference";
+  return can && isComparing ? reference : null;
+}
+
 function remove(row) {
   const wasShown = row === page.shown;
   const putBack = takeAway([row]);
@@ -245,14 +267,14 @@ function show(row) {
   const before = page.shown;
   page.shown = row;
   if (row !== before) showList([before, row].filter(Boolean)); // only one is marked
-  const reference = comparedWith(row, page.reference);
+  const reference = comparedWith(row);
   byId("refer").hidden = !answerOf(row) || row === page.reference;
   showPreview(row, () => {
     tellOfHiddenColors();
-    showComparison(page.shown, comparedWith(page.shown, page.reference));
+    comparing?.showComparison(page.shown, comparedWith(page.shown));
   });
   showResult(row, reference);
-  showComparison(row, reference);
+  comparing?.showComparison(row, reference);
 }
 
 /** Bring the controls, and these rows of the list, up to date. */

@@ -1,31 +1,16 @@
 // @ts-check
-/** Two images over each other: a line to move between them, or one fading into the other. */
+/** Two images over each other: a line to move between them, or one fading into the other. Loaded when first used. */
 
-import { byId, find, onClick } from "./dom.js";
+import { byId, find } from "./dom.js";
 import { optionsInWords } from "./options.js";
 import { answerOf, areSame, optionsOf } from "./rows.js";
 import { level, quoted, signed } from "./words.js";
 
 /** The address of the reference's picture while it is shown. @type {string | null} */
 let url = null;
-let isOn = false;
 
-export function startCompare(onChange) {
-  onClick("compare", () => {
-    isOn = !isOn;
-    onChange();
-  });
-  for (const id of ["split", "fade"]) byId(id).addEventListener("input", divide);
-  byId("picture").addEventListener("pointerdown", drag, { capture: true });
-}
-
-/** The row to compare with `row`, or null if none is or comparing is off. */
-export function comparedWith(row, reference) {
-  const can = Boolean(answerOf(row) && answerOf(reference) && reference !== row);
-  byId("compare").hidden = !can;
-  byId("compare").textContent = isOn ? "End comparison" : "Compare with the reference";
-  return can && isOn ? reference : null;
-}
+for (const id of ["split", "fade"]) byId(id).addEventListener("input", divide);
+byId("picture").addEventListener("pointerdown", drag, { capture: true });
 
 /** Lay the reference's picture over the one of the preview, and say the difference; null ends it. */
 export function showComparison(row, reference) {

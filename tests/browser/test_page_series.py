@@ -183,6 +183,15 @@ def test_one_looks_closer_and_moves_the_picture_and_draws_on_it(screen: Screen) 
     assert frame.bounding_box() == before
 
 
+def test_when_the_code_for_comparing_cannot_be_loaded_that_is_said(screen: Screen, tmp_path: Path) -> None:
+    screen.open()
+    screen.measure_all(grays(tmp_path / "two", ["one.png", "other.png"]))
+    screen.page.route("**/compare.js", lambda route: route.abort())
+    screen.compare(1)
+    expect(screen.alert).to_contain_text("A part of this page cannot be reached.")
+    expect(screen.button("Compare with the reference")).to_be_visible()
+
+
 def test_the_reference_is_left_of_the_divider_that_is_dragged_on_the_picture(screen: Screen, tmp_path: Path) -> None:
     screen.open()
     screen.measure_all([one_color(tmp_path / "white.png", 255), one_color(tmp_path / "black.png", 0)])
