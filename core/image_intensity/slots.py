@@ -263,20 +263,13 @@ def run(function: Callable[[], object], seconds: float | None) -> bytes:
     try:
         return pickle.dumps(function())
     except Exception as error:
-        if survives(error):
-            raise
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
+        except Exception:  # noqa: BLE001 - an error of any class
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
     finally:
         limit(None)
-
-
-def survives(error: Exception) -> bool:
-    """Return whether an error can be pickled, and made again of that."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - made here
-    except Exception:  # noqa: BLE001 - an error of any class
-        return False
-    return True
 
 
 def limit(seconds: float | None) -> None:

@@ -101,7 +101,7 @@ def average(image: Image.Image) -> float:
 def pillow(data: bytes) -> float | None:
     """Pillow's number, or None when it refuses the file."""
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             warnings.simplefilter("ignore")
             return average(image) if image.width * image.height <= MAX_PIXELS else None
     except Exception:  # noqa: BLE001 - whatever it is, there is no number

@@ -41,7 +41,6 @@ def expected(data: bytes) -> float:
 
 
 def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own options
-    """Return the file that Pillow saves."""
     file = io.BytesIO()
     image.save(file, image_format, **options)
     return file.getvalue()
@@ -74,7 +73,6 @@ class Chunk(NamedTuple):
 
 
 def read_chunks(data: bytes) -> list[Chunk]:
-    """Return the chunks of a whole PNG file."""
     chunks = []
     offset = len(PNG_SIGNATURE)
     while offset < len(data):
@@ -85,7 +83,6 @@ def read_chunks(data: bytes) -> list[Chunk]:
 
 
 def write_chunks(chunks: Iterable[Chunk], head: bytes = PNG_SIGNATURE) -> bytes:
-    """Return the PNG file with these chunks."""
     file = bytearray(head)
     for kind, content, checksum in chunks:
         crc = zlib.crc32(kind + content) if checksum is None else checksum
@@ -187,7 +184,6 @@ def with_idat(data: bytes, *contents: bytes) -> bytes:
 
 
 def idat_of(data: bytes) -> bytes:
-    """Return the zlib stream of the PNG file `data`."""
     return b"".join(chunk.content for chunk in read_chunks(data) if chunk.kind == b"IDAT")
 
 
@@ -216,7 +212,6 @@ def read_segments(data: bytes) -> list[Segment]:
 
 
 def write_segments(segments: Iterable[Segment]) -> bytes:
-    """Return the JPEG file with these segments."""
     file = bytearray()
     for marker, content, scan in segments:
         file += bytes((0xFF, marker))
@@ -241,7 +236,6 @@ def with_scan(data: bytes, scan: bytes, number: int = 0) -> bytes:
 
 
 def scans(data: bytes) -> list[bytes]:
-    """Return the coded data of each scan of the JPEG file `data`."""
     return [segment.scan for segment in read_segments(data) if segment.marker == SOS]
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
-import warnings
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from image_intensity import MeasurementError
+from tests.attack.judges import pillow
 from tests.bench.images import CORPUS, corpus_files
 from tests.core.samples import measured
 from tests.support import executable, missing
@@ -36,17 +32,6 @@ SMALL = 100_000
 ENOUGH = 210
 
 
-def expected_average(data: bytes) -> float:
-    """What Pillow and NumPy say, with 16-bit gray at full depth."""
-    with warnings.catch_warnings():
-        # Warnings about metadata, which are not measured.
-        warnings.simplefilter("ignore")
-        image = Image.open(io.BytesIO(data))
-        if image.mode.startswith("I;16"):
-            return int(np.asarray(image).sum(dtype=np.int64)) / (257 * image.width * image.height)
-        return float(np.asarray(image.convert("L")).mean())
-
-
 def difference(file: Path) -> str | None:
     """How the measurement of a file is not what is expected, or None."""
     data = file.read_bytes()
@@ -54,7 +39,7 @@ def difference(file: Path) -> str | None:
         average = measured(data).average_intensity
     except MeasurementError as problem:
         return None if file.name in REFUSED else f"{file}: {problem}"
-    if file.name in REFUSED or average != expected_average(data):
+    if file.name in REFUSED or average != pillow(data):
         return f"{file}: measured as {average}"
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import warnings
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,9 @@ import tifffile
 from PIL import Image
 
 from image_intensity import MeasurementError, detect
+from tests.attack.judges import pillow
 from tests.bench.images import CORPUS
+from tests.core.images import encode
 from tests.core.samples import measured
 from tests.support import missing
 
@@ -56,18 +57,6 @@ def exact(values: NDArray[np.integer], highest: int = 255) -> float:
     return float(Fraction(int(values.sum(dtype=np.int64)) * 255, values.size * highest))
 
 
-def pillow(data: bytes) -> float | None:
-    """What Pillow says, with 16-bit gray at full depth; None if it does not read the file."""
-    try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-            warnings.simplefilter("ignore")
-            if image.mode.startswith("I;16"):
-                return exact(np.asarray(image), 65535)
-            return exact(np.asarray(image.convert("L")))
-    except Exception:  # noqa: BLE001 - whatever it is, there is no number
-        return None
-
-
 def test_every_real_tiff_is_exact_or_its_refusal_is_listed() -> None:
     wrong, measured_files = [], 0
     for file in files():
@@ -103,12 +92,6 @@ def pictures() -> list[Image.Image]:
     return found
 
 
-def by_pillow(image: Image.Image, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's
-    file = io.BytesIO()
-    image.save(file, "TIFF", **options)
-    return file.getvalue()
-
-
 def by_tifffile(samples: NDArray[np.integer], **options: Any) -> bytes:  # noqa: ANN401 - tifffile's
     file = io.BytesIO()
     tifffile.imwrite(file, samples, **options)
@@ -132,7 +115,7 @@ def test_real_pictures_as_pillow_writes_them(setting: str) -> None:
     mode, compression, predictor = SETTINGS[setting]
     for picture in pictures():
         image = picture.convert(mode)
-        data = by_pillow(image, compression=compression, strip_size=30_000, tiffinfo={317: predictor})
+        data = encode(image, "TIFF", compression=compression, strip_size=30_000, tiffinfo={317: predictor})
         assert measured(data).average_intensity == pillow(data)
         if compression != "jpeg":
             assert pillow(data) == exact(np.asarray(image.convert("L")))

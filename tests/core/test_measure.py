@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from image_intensity import ALGORITHM_VERSION, CorruptImage, Limits, formats
+from image_intensity import ALGORITHM_VERSION, CorruptImage, Limits, Options, Region, formats
 from image_intensity.formats.png.bands import RUST_MODES
 from image_intensity.pixels import kept
 from tests.core.images import (
@@ -35,7 +35,7 @@ from tests.core.images import (
     write_chunks,
     ycck,
 )
-from tests.core.samples import intensity_of, measurement_of
+from tests.core.samples import intensity_of, measured, measurement_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,6 +176,8 @@ def test_the_next_picture_gets_the_memory_of_the_one_before() -> None:
         data = encode(noise("RGB", (1000, 1000), seed), "JPEG")
         assert intensity_of(data) == expected(data)
         addresses.add(kept[0].ctypes.data)
+        measured(data, Options(region=Region(13, 7, 20, 31)))
+        addresses.add(kept[0].ctypes.data)
 
     assert len(addresses) == len(kept) == 1
 
@@ -220,21 +222,6 @@ def test_what_rust_refuses_is_damaged_and_where_it_panics_memory_is_short(
 
     with pytest.raises(answer):
         intensity_of(data)
-
-
-@pytest.mark.parametrize("interlaced", [False, True])
-@pytest.mark.parametrize("band_bytes", [1, 100, 350, 10**6])
-@pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA])
-def test_a_png_of_8_bits_has_the_same_pixels_in_bands_of_any_size(
-    monkeypatch: pytest.MonkeyPatch, color_type: int, band_bytes: int, *, interlaced: bool
-) -> None:
-    # Pillow writes all filters. The interlaced images here have none.
-    mode = {GRAY: "L", TRUECOLOR: "RGB", TRUECOLOR_ALPHA: "RGBA"}[color_type]
-    data = random_png((29, 47), 8, color_type, interlaced=True) if interlaced else encode(photo(mode, (29, 47)), "PNG")
-    monkeypatch.setattr("image_intensity.formats.png.bands.BAND_BYTES", band_bytes)
-
-    assert intensity_of(data) == expected(data)
-    assert sum(measurement_of(data).histogram) == 29 * 47
 
 
 def test_rows_that_are_longer_than_a_stored_block_are_decoded_in_bands_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +280,7 @@ def test_of_a_jpeg_with_two_pictures_the_first_is_measured() -> None:
 
     measurement = measurement_of(data)
 
-    assert (measurement.average_intensity, measurement.image_size) == (255.0, (24, 16))
+    assert (measurement.average_intensity, measurement.image_size, measurement.frames) == (255.0, (24, 16), 2)
     assert measurement.image_format == "JPEG"
     assert intensity_of(mpo(dark, bright)) == 0.0
 

@@ -16,7 +16,6 @@ from image_intensity import (
     Alpha,
     CorruptImage,
     Limits,
-    Luma,
     Measurement,
     Options,
     Region,
@@ -25,7 +24,6 @@ from image_intensity import (
     UnsupportedFormat,
     measure,
 )
-from image_intensity.pixels import kept
 from tests.core.images import (
     GRAY,
     INDEXED,
@@ -41,7 +39,7 @@ from tests.core.images import (
 from tests.core.samples import chunk, encoded, measured, pixels, png
 from tests.core.test_hostility import memory_of
 from tests.core.test_measure import EIGHT_BIT_KINDS, JPEGS, LENGTHS, PROPERTY
-from tests.core.test_options import ALPHAS, LUMAS, expected_mean
+from tests.core.test_options import ALPHAS, expected_mean
 from tests.core.test_statistics import assert_same, by_numpy
 
 if TYPE_CHECKING:
@@ -114,16 +112,6 @@ def test_a_region_of_a_jpeg_of_any_kind_is_numpys_slice(name: str, region: Regio
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize("luma", LUMAS)
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
-def test_every_option_is_its_formula_in_a_region(mode: str, luma: Luma, alpha: Alpha) -> None:
-    region = REGIONS["middle"]
-    rgba = cut(np.asarray(pixels(mode, SIZE).convert("RGBA")), region)
-    result = measured(encoded(pixels(mode, SIZE), "PNG"), Options(luma=luma, alpha=alpha, region=region))
-    assert result.average_intensity == expected_mean(rgba[..., :3], rgba[..., 3], luma, alpha)
-
-
-@pytest.mark.parametrize("alpha", ALPHAS)
 @pytest.mark.parametrize(("color_type", "depth"), [(GRAY, 4), (GRAY, 8), (INDEXED, 4), (INDEXED, 8), (TRUECOLOR, 8)])
 def test_transparent_colors_count_in_a_region_as_in_an_image_of_it(color_type: int, depth: int, alpha: Alpha) -> None:
     region = REGIONS["middle"]
@@ -139,6 +127,7 @@ def test_a_region_without_a_visible_pixel_is_refused_where_only_visible_ones_cou
     image.putpixel((3, 3), (100, 255))
     data = encoded(image, "PNG")
     assert measured(data, Options(alpha="weight", region=Region(2, 2, 2, 2))).average_intensity == 100
+    assert measured(data, Options(region=Region(0, 0, 3, 3))).average_intensity == 200
     with pytest.raises(UnsupportedFormat, match="fully transparent"):
         measured(data, Options(alpha="weight", region=Region(0, 0, 3, 3)))
 
@@ -176,15 +165,18 @@ def drawn(data: st.DataObject, width: int, height: int) -> Region:
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
-@pytest.mark.parametrize("band_bytes", [1, 350, 1000])
+@pytest.mark.parametrize("band_bytes", [1, 100, 350, 1000, 10**6])
 @pytest.mark.parametrize("color_type", [GRAY, TRUECOLOR, TRUECOLOR_ALPHA])
 def test_a_region_is_the_same_in_bands_of_any_size(
     monkeypatch: pytest.MonkeyPatch, color_type: int, band_bytes: int, *, interlaced: bool
 ) -> None:
-    data = random_png(SIZE, 8, color_type, interlaced=interlaced)
+    # Pillow writes all filters. The interlaced images here have none.
+    mode = {GRAY: "L", TRUECOLOR: "RGB", TRUECOLOR_ALPHA: "RGBA"}[color_type]
+    data = random_png(SIZE, 8, color_type, interlaced=True) if interlaced else encode(photo(mode, SIZE), "PNG")
     monkeypatch.setattr("image_intensity.formats.png.bands.BAND_BYTES", band_bytes)
     for region in REGIONS.values():
         assert_is_of(measured(data, Options(region=region)), cut(gray(data), region))
+    assert_is_of(measured(data), gray(data))
 
 
 @pytest.mark.parametrize("strip_pixels", [1, 7, 61, 100])
@@ -276,31 +268,11 @@ def test_a_region_is_of_the_stored_pixels_whatever_the_orientation(orientation: 
         measured(turned, Options(region=Region(0, HEIGHT, 1, 1)))
 
 
-def test_the_memory_of_a_picture_is_given_back_after_a_region() -> None:
-    kept.clear()
-    data = encoded(pixels("RGB", SIZE), "JPEG")
-    measured(data, Options(region=REGIONS["middle"]))
-    address = kept[0].ctypes.data
-    measured(data, Options(region=REGIONS["first pixel"]))
-    assert [memory.ctypes.data for memory in kept] == [address]
-
-
 @pytest.mark.parametrize(
     "text",
     [
-        *(
-            "",
-            "10",
-            "1,2,3",
-            "1,2,3,4,5",
-            "1,2,3,",
-            ",1,2,3",
-            "a,b,c,d",
-            "1;2;3;4",
-            "1,2,3,4\n",
-            " 1,2,3,4",
-            "1, 2,3,4",
-        ),
+        *("", "10", "1,2,3", "1,2,3,4,5", "1,2,3,", ",1,2,3", "a,b,c,d", "1;2;3;4"),
+        *("1,2,3,4\n", " 1,2,3,4", "1, 2,3,4"),
         *("+1,2,3,4", "-1,2,3,4", "-0,0,1,1", "1.0,2,3,4", "1e3,2,3,4", "0x1,2,3,4", "1_0,2,3,4", "01,2,3,4"),
         *("0,0,0,1", "0,0,1,0", "0,0,-1,1", "12345678901,0,1,1", "\u0661,2,3,4", "\uff11,2,3,4", "\u00b2,0,1,1"),
         *("null", "full", "1,2,3,NaN", "inf,0,1,1", "1,2,3,4\0", "%31,2,3,4", "00,0,1,1", "9" * 10_000),

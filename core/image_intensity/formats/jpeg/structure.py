@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from image_intensity.errors import UnsupportedFormat
+from image_intensity.errors import CorruptImage, UnsupportedFormat
 from image_intensity.formats.jpeg.completeness import add_scan, keep_coded_data
 from image_intensity.formats.jpeg.picture import (
     APP0,
@@ -34,6 +34,7 @@ from image_intensity.formats.jpeg.picture import (
     Jpeg,
     corrupt,
 )
+from image_intensity.formats.tiff.directory import read_directory
 
 # Each segment costs time in Python, however few bytes it has: 25 million empty ones fit into 100 MB. Honest files
 # have metadata in segments of 64 KB (at most 1,600 of them) and a few segments for each scan.
@@ -240,14 +241,7 @@ def checking_interval(picture: Jpeg) -> bytes:
 
 def read_multi_picture(tiff: bytes) -> int:
     """Return how many pictures a file declares; 1 if that cannot be read, because it changes no pixel."""
-    order = "<" if tiff.startswith(b"II") else ">"
     try:
-        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
-        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for entry in range(entries):
-            tag, _type, _count, value = struct.unpack_from(f"{order}HHII", tiff, directory + 2 + 12 * entry)
-            if tag == NUMBER_OF_IMAGES:
-                return max(1, int(value))
-    except struct.error:
-        pass
-    return 1
+        return max(1, read_directory(tiff).number(NUMBER_OF_IMAGES, 1))
+    except CorruptImage:
+        return 1

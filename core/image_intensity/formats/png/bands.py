@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from image_intensity.formats.png.structure import Pass, Png
+    from image_intensity.formats.png.structure import Png
     from image_intensity.options import Region
 
 # Bytes of the rows in a band. Twice or half as many take some percent longer.
@@ -51,16 +51,13 @@ def bands(picture: Png, region: Region | None = None) -> Iterator[NDArray[np.uin
             band, rest = take(blocks, rest, min(most, rows - first) * row_bytes)
             samples = decoded(picture, columns, above, band)
             above = samples[-1].tobytes()
-            yield part(samples, first, scan, region) if region else samples
+            if region:
+                inside, across = scan.within(region)
+                samples = samples[max(0, inside.start - first) : max(0, inside.stop - first), across]
+            yield samples
     # The bytes after the last row are still to be checked.
     for _ in blocks:
         pass
-
-
-def part(samples: NDArray[np.uint8], first: int, scan: Pass, region: Region) -> NDArray[np.uint8]:
-    """Return the samples of a band that are in `region`. first: the number of its first row in the pass `scan`."""
-    rows, columns = scan.within(region)
-    return samples[max(0, rows.start - first) : max(0, rows.stop - first), columns]
 
 
 def take(blocks: Iterator[bytes], rest: bytes, size: int) -> tuple[list[bytes], bytes]:
