@@ -25,17 +25,16 @@ def main() -> int:
     every = [*rows([*sound["JPEG"].values()]), *tiffs.rows()]
     classes = [row for row in every if ONLY in f"{row.image_format}, {row.title}"]
     run(classes, sound, SECONDS, SEED)
-    lines = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))  # noqa: T201 - as above
-    print("\n".join(["", *(row.summary for row in classes if isinstance(row, tiffs.TiffRow))]))  # noqa: T201 - as above
+    table = [HEAD, ["---"] * len(HEAD), *(row.cells for row in classes)]
+    numbers = [
+        f"{row.image_format}, {kind}, {row.title}: {wrong:,} of {damaged:,} ({wrong / damaged:.1%}) have another number"
+        for row in classes
+        for kind, (damaged, wrong) in sorted(row.unnoticed.items())
+    ]
     counts = ", ".join(f"{len(files)} {name}" for name, files in sound.items())
-    for row in classes:
-        for kind, (damaged, wrong) in sorted(row.unnoticed.items()):
-            print(f"{row.image_format}, {kind}, {row.title}: {wrong:,} of {damaged:,} have another number.")  # noqa: T201 - as above
-    print(f"\nSound files: {counts}; seed {SEED}, {SECONDS:g} s")  # noqa: T201 - as above
-    failures = [failure for row in classes for failure in row.failures]
-    for failure in failures:
-        print(f"FAILED {failure}")  # noqa: T201 - as above
+    failures = [f"FAILED {failure}" for row in classes for failure in row.failures]
+    told = ["", *numbers, "", f"Sound files: {counts}; seed {SEED}, {SECONDS:g} s", *failures]
+    print("\n".join([*(f"| {' | '.join(cells)} |" for cells in table), *told]))  # noqa: T201 - as above
     return bool(failures)
 
 

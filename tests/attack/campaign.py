@@ -27,7 +27,7 @@ class Row:
     the share that may have another number. sound: if all files have to be accepted that both judges accept with the
     number of the sound image. new: with any number, because the damage makes another sound image. refused: by the
     strict judge. accepted: here, of those. errors: how far the number of each of those is from that of the sound image.
-    changed: how many are too far, and not known to pass. unnoticed: of WebPs by compression, how many were damaged, and
+    changed: how many are too far, and not known to pass. unnoticed: by compression, how many were damaged, and
     how many of these have another number here. found: refused here, though both judges accept, with another number than
     that of the sound image. lost: with the same number. others: numbers that are not those of both judges.
     """
@@ -54,9 +54,7 @@ class Row:
         self.mutants += 1
         number = ours(mutant)
         if self.image_format == "WEBP":
-            seen = self.unnoticed.setdefault("lossless" if b"VP8L" in whole[:80] else "lossy", [0, 0])
-            seen[0] += 1
-            seen[1] += number is not None and number != ours(whole)
+            self.note("lossless" if b"VP8L" in whole[:80] else "lossy", number not in {None, ours(whole)})
         sound, exact, known = strict(self.image_format, mutant)
         if not sound:
             self.refused += 1
@@ -74,6 +72,12 @@ class Row:
             self.lost += 1
         else:
             self.found += 1
+
+    def note(self, kind: str, wrong: bool) -> None:  # noqa: FBT001 - what there is to note
+        """Count a damaged file, whatever the judge says of it."""
+        seen = self.unnoticed.setdefault(kind, [0, 0])
+        seen[0] += 1
+        seen[1] += wrong
 
     @property
     def same(self) -> float:

@@ -45,6 +45,14 @@ def missing() -> list[str]:
     return [f"{name} (package {PACKAGES[name]})" for name in PACKAGES if not shutil.which(name)]
 
 
+def asked(command: list[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """What a program says of a file. One that takes too long fails."""
+    try:
+        return subprocess.run(command, input=data, capture_output=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, b"", b"")
+
+
 def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
     """What the strict program says of a file.
 
@@ -53,10 +61,7 @@ def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
     """
     if image_format == "WEBP":
         return strict_webp(data)
-    try:
-        answer = subprocess.run(COMMANDS[image_format], input=data, capture_output=True, check=False, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return False, None, False
+    answer = asked(COMMANDS[image_format], data)
     sound = answer.returncode == 0 and DAMAGE not in answer.stderr
     number = libpng_average(answer.stdout, data) if sound and image_format == "PNG" else None
     return sound, number, not sound and bool(LEFT.search(answer.stderr))
@@ -64,14 +69,11 @@ def strict(image_format: str, data: bytes) -> tuple[bool, float | None, bool]:
 
 def strict_webp(data: bytes) -> tuple[bool, float | None, bool]:
     """What `webpinfo` and, for a still picture, `dwebp` say of a file."""
-    try:
-        if subprocess.run(WEBP_STRUCTURE, input=data, capture_output=True, check=False, timeout=SECONDS).returncode:
-            return False, None, False
-        if data[12:16] == b"VP8X" and data[20] & ANIMATED:
-            return True, None, False
-        answer = subprocess.run(COMMANDS["WEBP"], input=data, capture_output=True, check=False, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
+    if asked(WEBP_STRUCTURE, data).returncode:
         return False, None, False
+    if data[12:16] == b"VP8X" and data[20] & ANIMATED:
+        return True, None, False
+    answer = asked(COMMANDS["WEBP"], data)
     if answer.returncode:
         return False, None, False
     head, _, samples = answer.stdout.partition(b"ENDHDR\n")

@@ -23,7 +23,7 @@ from image_intensity.formats.jpeg.structure import MAX_SEGMENTS
 from image_intensity.formats.png import structure as png_format
 from image_intensity.formats.png.blocks import FREE_BYTES, check_blocks
 from image_intensity.formats.png.decoding import MAX_ROWS
-from image_intensity.formats.png.rows import DEFLATED_BYTES, SURPLUS_BYTES, most_deflated
+from image_intensity.formats.png.rows import DEFLATED_BYTES, STORED_BYTES, SURPLUS_BYTES, most_deflated
 from image_intensity.formats.png.structure import BAND_MEMORY, CHUNK_BYTES, MAX_CHUNKS
 from tests.bench.images import photo
 from tests.core.images import DHT, DQT, DRI, EOI, SOF0, SOF2, SOI, SOS, Segment, read_segments, write_segments
@@ -42,7 +42,7 @@ class Work:
     """What the measurement does, counted: bytes that zlib-ng gives out and takes in, and calls by name."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.inflated = self.deflated = 0
+        self.inflated = self.deflated = self.largest = 0
         self.calls: Counter[str] = Counter()
         self.monkeypatch = monkeypatch
         begin = zlib_ng.decompressobj
@@ -75,6 +75,7 @@ class Stream:
         block: bytes = self.stream.decompress(data, size)
         self.work.deflated += len(data) - len(self.stream.unconsumed_tail)
         self.work.inflated += len(block)
+        self.work.largest = max(self.work.largest, len(block))
         return block
 
     @property
@@ -131,6 +132,8 @@ def test_little_of_the_data_after_the_last_row_is_inflated(work: Work) -> None:
     with pytest.raises(UnsupportedFormat, match="behind its last row"):
         measured(data)
     assert work.inflated == 4 + SURPLUS_BYTES + 1
+    # At most 64 KB of it are in memory.
+    assert work.largest <= STORED_BYTES
 
 
 def of_blocks(number: int, block: bytes, rows: bytes) -> bytes:

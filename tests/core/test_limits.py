@@ -234,27 +234,6 @@ def test_a_jpeg_with_too_many_pixels_is_refused_without_work(
     assert problem_of(data) is TooManyPixels
 
 
-@pytest.mark.usefixtures("memory")
-def test_a_png_that_inflates_to_far_more_than_its_rows_takes_no_memory_for_it() -> None:
-    rows = zlib.decompress(idat_of(PNG))
-    bomb = with_rows(PNG, rows + bytes(256 * MEGABYTE))
-    assert len(bomb) < MEGABYTE
-    tracemalloc.reset_peak()
-
-    assert problem_of(bomb) is UnsupportedFormat
-    assert tracemalloc.get_traced_memory()[1] < 4 * MEGABYTE
-
-
-def test_a_png_is_not_inflated_far_behind_its_last_row() -> None:
-    rows = zlib.decompress(idat_of(PNG))
-    cannot_be_inflated = b"\xff" * 100
-    for surplus in (1, SURPLUS_BYTES - 1, 2 * SURPLUS_BYTES):
-        compressor = zlib.compressobj()
-        stream = compressor.compress(rows + bytes(surplus)) + compressor.flush(zlib.Z_FULL_FLUSH)
-        problem = CorruptImage if surplus < SURPLUS_BYTES else UnsupportedFormat
-        assert problem_of(with_idat(PNG, stream + cannot_be_inflated)) is problem
-
-
 @pytest.mark.parametrize("color_type", [TRUECOLOR, INDEXED])
 def test_a_png_without_a_checksum_that_can_be_reached_is_not_measured(color_type: int) -> None:
     # Damage in the middle of the data can have this effect: a chunk that is there twice, for example.
