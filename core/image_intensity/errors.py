@@ -1,12 +1,4 @@
-"""What can be wrong with an image. Every error has a code for programs and a sentence for people.
-
-MeasurementError
- ├── EmptyFile           empty_file            there are no bytes
- ├── UnsupportedFormat   unsupported_format    not an allowed format, or a kind of it that is not measured
- ├── CorruptImage        corrupt_image         damaged: at least one pixel would be a guess
- ├── TooManyPixels       too_many_pixels       more pixels, or more memory for them, than the limits allow
- └── RegionOutsideImage  region_outside_image  a part of the region to measure is not in the image
-"""
+"""What can be wrong with an image. Every error has a code for programs and a sentence for people."""
 
 from __future__ import annotations
 
@@ -32,7 +24,6 @@ class MeasurementError(Exception):
     code: ClassVar[str]
 
     def __init__(self, detail: str) -> None:
-        """Keep the sentence."""
         super().__init__(detail)
         self.detail = detail
 

@@ -66,7 +66,6 @@ def opaque_levels(pixels: Pixels, luma: Luma) -> Counts:
 
 
 def sum_counts(counts: Iterator[NDArray[np.intp]]) -> Counts:
-    """Return the sum of counts of one shape."""
     total = next(counts).astype(np.int64)
     for more in counts:
         total += more
@@ -107,7 +106,6 @@ def palette_gray(image: Image.Image, luma: Luma) -> NDArray[np.uint8]:
 
 
 def alpha_channel_levels(pixels: Pixels, luma: Luma) -> Levels:
-    """Return the levels of an image of mode LA or RGBA."""
     total = sum_counts(
         np.bincount(
             (np.asarray(strip.getchannel("A"), np.uint16).ravel() << 8) | np.asarray(gray(strip, luma)).ravel(),

@@ -24,8 +24,6 @@ from image_intensity.pixels import make_room
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from image_intensity.options import Region
-
 # By the number of gray values.
 BIT_DEPTHS: dict[int, Literal[8, 12, 16]] = {1 << 8: 8, 1 << 12: 12, 1 << 16: 16}
 DEFAULT_OPTIONS, DEFAULT_LIMITS = Options(), Limits()
@@ -67,9 +65,12 @@ def measure(
     """
     data = content(data)
     image_format, structure = formats.read(data, limits)
-    region = options.region
-    if region:
-        check_region(region, structure.size)
+    region, (width, height) = options.region, structure.size
+    if region and not region.is_in(structure.size):
+        raise RegionOutsideImage(
+            f"The region {region} needs an image of at least {region.x + region.width} x {region.y + region.height} "
+            f"pixels; this one has {width} x {height} as stored."
+        )
     if reserve:
         reserve(structure.decoded_bytes)
     make_room(structure.decoded_bytes)
@@ -96,9 +97,7 @@ def measure(
 
 def content(data: object) -> bytes:
     """Return the bytes of a file. Raises TypeError for what is no file, and OSError."""
-    if isinstance(data, bytes):
-        return data
-    if isinstance(data, bytearray | memoryview):
+    if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     if isinstance(data, str | os.PathLike):
         return Path(data).read_bytes()
@@ -107,12 +106,3 @@ def content(data: object) -> bytes:
     if read and isinstance(found := read(), bytes):
         return found
     raise TypeError(f'measure takes bytes, a path (str or Path) or a file opened with "rb", not {type(data).__name__}')
-
-
-def check_region(region: Region, size: tuple[int, int]) -> None:
-    """Raise RegionOutsideImage unless all of a region is in an image of this width and height."""
-    if not region.is_in(size):
-        raise RegionOutsideImage(
-            f"The region {region} needs an image of at least {region.x + region.width} x {region.y + region.height} "
-            f"pixels; this one has {size[0]} x {size[1]} as stored."
-        )

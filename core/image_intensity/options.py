@@ -64,16 +64,13 @@ class Region:
         return cls(*map(int, text.split(",")))
 
     def __str__(self) -> str:
-        """Return "x,y,width,height"."""
         return ",".join(map(str, astuple(self)))
 
     @property
     def pixel_count(self) -> int:
-        """Width times height."""
         return self.width * self.height
 
     def is_in(self, size: tuple[int, int]) -> bool:
-        """Return whether all of it is in an image of this width and height."""
         return self.x + self.width <= size[0] and self.y + self.height <= size[1]
 
 

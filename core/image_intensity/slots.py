@@ -57,7 +57,6 @@ class TimeLimitError(SlotError):
     """A call took too long. used_up: it was working; else the machine was too busy, or the call waited."""
 
     def __init__(self, seconds: float, *, used_up: bool) -> None:
-        """`seconds` is the limit."""
         super().__init__(f"took more than {seconds:g} seconds")
         self.used_up = used_up
 
@@ -67,8 +66,6 @@ class StartError(SlotError):
 
 
 class Call(NamedTuple):
-    """What to call, and where the result goes."""
-
     function: Callable[[], Any]
     result: Future[Any]
 
@@ -195,7 +192,6 @@ class Slot(Executor):
         return SlotError(ending(code))
 
     def _fail(self, error: SlotError) -> None:
-        """Let all calls fail."""
         for call in self._waiting():
             if call.result.set_running_or_notify_cancel():
                 self._flight.append(call)
@@ -209,7 +205,6 @@ class RememberingContext(SpawnContext):
     process: SpawnProcess | None = None
 
     def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: ANN401, N802
-        """Return a process that an executor will start."""
         self.process = super().Process(*args, **kwargs)
         return self.process
 
@@ -233,7 +228,6 @@ def block_signals() -> None:
 
 
 def begin() -> None:
-    """Begin as a process of a slot."""
     for name in THREADS:
         os.environ.setdefault(name, "1")
     if hasattr(signal, "setitimer"):

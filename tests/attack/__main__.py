@@ -15,7 +15,6 @@ ONLY = os.environ.get("ONLY", "")
 
 
 def main() -> int:
-    """Run the campaign. Returns the exit status."""
     if lacking := missing():
         print(f"Not judged, because these programs are missing: {', '.join(lacking)}")  # noqa: T201 - it is a report
         return int(os.environ.get("REQUIRE_ALL") == "1")

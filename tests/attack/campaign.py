@@ -50,7 +50,6 @@ class Row:
     others: int = 0
 
     def add(self, whole: bytes, mutant: bytes) -> None:
-        """Judge a damaged file."""
         self.mutants += 1
         number = ours(mutant)
         if self.image_format == "WEBP":
@@ -86,7 +85,6 @@ class Row:
 
     @property
     def failures(self) -> list[str]:
-        """What should not be."""
         found = []
         if self.most is not None and self.accepted > max(self.most * self.refused, self.most > 0):
             found.append(f"{self.accepted} of {self.refused} that are damaged are accepted")
@@ -102,7 +100,6 @@ class Row:
 
     @property
     def cells(self) -> list[str]:
-        """The row of the table."""
         errors = f"{statistics.median(self.errors):.2f} / {max(self.errors):.2f}" if self.errors else ""
         share = f"{self.accepted / self.refused:.1%}" if self.refused else ""
         first, last = (self.mutants, self.refused, self.accepted), (self.found, self.lost, self.others)

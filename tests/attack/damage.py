@@ -34,7 +34,6 @@ AHEAD = 7
 
 
 def flipped(data: bytes, place: int, chance: random.Random) -> bytes:
-    """One bit of a byte, another."""
     return data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :]
 
 
@@ -77,7 +76,6 @@ def surplus(data: bytes, chance: random.Random) -> bytes:
 
 
 def restart_markers(data: bytes, chance: random.Random) -> bytes:
-    """One restart marker more, fewer, or another one."""
     segments, index = a_scan(data, chance)
     scan = segments[index].scan
     marker = bytes([0xFF, 0xD0 + chance.randrange(8)])
@@ -103,7 +101,6 @@ def nothing_that_counts(data: bytes, chance: random.Random) -> bytes:
 
 
 def segments_moved(data: bytes, chance: random.Random) -> bytes:
-    """A segment dropped, doubled, moved or renamed."""
     first, *segments = read_segments(data)
     if chance.randrange(4):
         return write_segments([first, *moved(segments, chance)])
@@ -223,7 +220,6 @@ def rows_changed(data: bytes, chance: random.Random) -> bytes:
 
 
 def chunks_moved(data: bytes, chance: random.Random) -> bytes:
-    """A chunk dropped, doubled or moved."""
     return write_chunks(moved(read_chunks(data), chance))
 
 
@@ -252,7 +248,6 @@ def lost(data: bytes, chance: random.Random) -> bytes:
 
 
 def riff_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """Types and contents of the chunks of a WebP."""
     found, place = [], 12
     while place + 8 <= len(data):
         size = int.from_bytes(data[place + 4 : place + 8], "little")

@@ -111,7 +111,6 @@ def pillow(data: bytes) -> float | None:
 
 
 def ours(data: bytes) -> float | None:
-    """Our number, or None when the file is refused."""
     try:
         return measure(data, limits=Limits(formats=tuple(FORMATS), max_pixels=MAX_PIXELS)).average_intensity
     except MeasurementError:

@@ -31,8 +31,6 @@ DIRECTORY, LARGE_DIRECTORY = (2, 12), (8, 20)
 
 
 class TiffRow(Row):
-    """A compression, and what came of damaged files of it."""
-
     def add(self, whole: bytes, mutant: bytes) -> None:
         """Judge a damaged file. Most of what the judge refuses without us is metadata, which changes no number."""
         self.mutants += 1
@@ -66,7 +64,6 @@ def is_sound(data: bytes) -> bool:
 
 
 def made() -> list[bytes]:
-    """TIFFs of every kind and compression."""
     found = []
     for mode in ("1", "L", "P", "RGB", "RGBA", "CMYK"):
         picture = photo("RGB", (203, 151)).convert(mode)
@@ -81,7 +78,6 @@ def made() -> list[bytes]:
 
 
 def compression_of(data: bytes) -> str:
-    """The name of the compression of the first page."""
     return NAMES.get(read(data).compression, "deflate")
 
 
@@ -111,7 +107,6 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def in_directory(data: bytes, chance: random.Random) -> int:
-    """A place in the first directory."""
     order, large = ("<" if data[:2] == b"II" else ">"), 43 in data[2:4]
     head, tag = LARGE_DIRECTORY if large else DIRECTORY
     (start,) = struct.unpack_from(f"{order}Q" if large else f"{order}I", data, 8 if large else 4)

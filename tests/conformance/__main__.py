@@ -34,7 +34,6 @@ def png(samples: np.ndarray, depth: int, color_type: int, extra: bytes = b"") ->
 
 
 def smooth(seed: int) -> Image.Image:
-    """A picture of soft shapes in color."""
     colors = np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     return Image.fromarray(colors).resize((40, 40), Image.Resampling.BICUBIC)
 
@@ -71,7 +70,6 @@ class Case(NamedTuple):
 
 
 def png_cases() -> dict[str, Case]:
-    """Files and their gray values by name."""
     rng = np.random.default_rng(601)
     cases: dict[str, Case] = {}
     for depth in (1, 2, 4, 8, 16):
@@ -101,7 +99,6 @@ def png_cases() -> dict[str, Case]:
 
 
 def jpeg_cases() -> dict[str, Case]:
-    """Files and their gray values by name."""
     image = smooth(709)
     files = {
         "rgb-444.jpg": encode(image, "JPEG", quality=90, subsampling=0),
@@ -151,7 +148,6 @@ def webp_cases() -> dict[str, Case]:
 
 
 def tiff_cases() -> dict[str, Case]:
-    """Files and their gray values by name."""
     rng = np.random.default_rng(1992)
     cases: dict[str, Case] = {}
     bits = rng.integers(0, 2, (SIZE, SIZE))
@@ -184,7 +180,6 @@ def tiff_cases() -> dict[str, Case]:
 
 
 def main() -> None:
-    """Write images, expected.json and expected-regions.json."""
     cases = png_cases() | jpeg_cases() | webp_cases() | tiff_cases()
     for name, case in cases.items():
         (FOLDER / name).write_bytes(case.data)
@@ -194,7 +189,6 @@ def main() -> None:
 
 
 def expected_regions(cases: dict[str, Case]) -> dict[str, dict[str, float]]:
-    """The averages by image and region."""
     return {name: {region: case.average(region) for region in case.regions()} for name, case in cases.items()}
 
 

@@ -91,7 +91,6 @@ def write_chunks(chunks: Iterable[Chunk], head: bytes = PNG_SIGNATURE) -> bytes:
 
 
 def with_chunks(data: bytes, *added: Chunk, before: bytes = b"IDAT") -> bytes:
-    """Return the PNG file `data` with more chunks before its first `before`."""
     chunks = read_chunks(data)
     place = [chunk.kind for chunk in chunks].index(before)
     return write_chunks([*chunks[:place], *added, *chunks[place:]])
@@ -240,7 +239,6 @@ def scans(data: bytes) -> list[bytes]:
 
 
 def with_frame(data: bytes, marker: int, precision: int = 8) -> bytes:
-    """Return the JPEG file `data` with another coding process in its frame header."""
     segments = read_segments(data)
     place = [segment.marker in {SOF0, SOF2} for segment in segments].index(True)
     content = segments[place].content or b""
@@ -287,7 +285,6 @@ def with_sampling(size: tuple[int, int], sampling: list[int], seed: int = 0) -> 
 
 
 def mpo(first: Image.Image, second: Image.Image) -> bytes:
-    """Return a JPEG of two pictures, as phones write them."""
     return encode(first, "MPO", save_all=True, append_images=[second])
 
 

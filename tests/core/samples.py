@@ -22,7 +22,6 @@ encoded = encode
 
 
 def measured(data: bytes, options: Options | None = None, max_pixels: int = MAX_PIXELS) -> Measurement:
-    """The measurement of a file of any format."""
     return measure(data, options or Options(), Limits(formats=tuple(FORMATS), max_pixels=max_pixels))
 
 
@@ -71,7 +70,6 @@ def pixels(mode: str, size: tuple[int, int] = (61, 47), seed: int = 1) -> Image.
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk of a PNG."""
     return write_chunks([Chunk(kind, content)], head=b"")
 
 

@@ -92,13 +92,11 @@ def with_ones(data: bytes, place: int) -> bytes:
 
 
 def with_replaced(data: bytes, marker: int, content: bytes) -> bytes:
-    """Return the JPEG file with other content in its segments of this marker."""
     segments = read_segments(data)
     return write_segments(each._replace(content=content) if each.marker == marker else each for each in segments)
 
 
 def without(data: bytes, marker: int) -> bytes:
-    """Return the JPEG file without its segments of this marker."""
     return write_segments(segment for segment in read_segments(data) if segment.marker != marker)
 
 
@@ -344,7 +342,6 @@ def test_after_a_byte_lost_or_added_in_a_header_there_is_no_other_number(name: s
 
 
 def number_of(data: bytes) -> float | None:
-    """Return the average intensity of a file, or None if it is refused."""
     try:
         return intensity_of(data)
     except MeasurementError:

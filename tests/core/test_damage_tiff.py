@@ -87,12 +87,10 @@ def test_damage_is_refused(damage: str) -> None:
 
 
 def swapped(data: bytes) -> bytes:
-    """A TIFF whose first two tags have changed places."""
     return data[:10] + data[22:34] + data[10:22] + data[34:]
 
 
 def overlapping() -> bytes:
-    """A TIFF with two strips in the same place."""
     data = tiff(STRIPS, PIECES)
     places = struct.pack("<2I", len(data) - 1024, len(data) - 512)
     return data.replace(places, places[:4] * 2)

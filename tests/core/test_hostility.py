@@ -78,13 +78,8 @@ class Stream:
         self.work.largest = max(self.work.largest, len(block))
         return block
 
-    @property
-    def eof(self) -> bool:
-        return bool(self.stream.eof)
-
-    @property
-    def unconsumed_tail(self) -> bytes:
-        return bytes(self.stream.unconsumed_tail)
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the stream's own
+        return getattr(self.stream, name)
 
 
 @pytest.fixture

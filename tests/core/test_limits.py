@@ -80,7 +80,6 @@ def memory() -> Iterator[None]:
 
 
 def no_work(*_arguments: object, **_options: object) -> Any:  # noqa: ANN401 - stands in for anything
-    """Fail: nothing may be decoded."""
     pytest.fail("something was decoded")
 
 

@@ -74,7 +74,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def mode_of(data: bytes) -> str:
-    """What Pillow calls the mode of the file as it is."""
     with Image.open(io.BytesIO(data)) as image:
         return image.mode
 

@@ -29,7 +29,6 @@ LUMAS: tuple[Luma, ...] = ("bt601", "bt709", "mean")
 
 
 def expected_gray(color: np.ndarray, luma: Luma) -> np.ndarray:
-    """The formula in exact whole numbers."""
     red, green, blue = (color[..., channel].astype(object) for channel in range(3))
     formulas: dict[Luma, np.ndarray] = {
         "bt601": (19595 * red + 38470 * green + 7471 * blue + 32768) // 65536,

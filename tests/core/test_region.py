@@ -62,7 +62,6 @@ every_region = pytest.mark.parametrize("region", REGIONS.values(), ids=REGIONS)
 
 
 def cut(values: np.ndarray, region: Region) -> np.ndarray:
-    """The rows and columns of a region."""
     return values[region.y : region.y + region.height, region.x : region.x + region.width]
 
 
@@ -159,7 +158,6 @@ def test_any_region_of_any_jpeg_is_exact(data: st.DataObject, width: int, height
 
 
 def drawn(data: st.DataObject, width: int, height: int) -> Region:
-    """Any region of an image of this size."""
     x, y = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     return Region(x, y, data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y)))
 

@@ -51,7 +51,6 @@ def made(samples: NDArray[np.integer], bits: int, photometric: int, form: Any, *
 
 
 def check(data: bytes, values: NDArray[np.integer], highest: int = 255) -> None:
-    """Compare the average and that of a region with the gray values."""
     assert measured(data).average_intensity == mean(values, highest)
     part = values[REGION.y : REGION.y + REGION.height, REGION.x : REGION.x + REGION.width]
     assert measured(data, Options(region=REGION)).average_intensity == mean(part, highest)

@@ -29,7 +29,6 @@ SHORTS = {BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, PREDICTOR, PALETTE, E
 def described(
     size: tuple[int, int], bits: int = 8, photometric: int = BLACK_IS_ZERO, samples: int = 1
 ) -> dict[int, list[int]]:
-    """The tags that every page has."""
     width, height = size
     return {WIDTH: [width], HEIGHT: [height], BITS: [bits] * samples, PHOTOMETRIC: [photometric], SAMPLES: [samples]}
 
@@ -63,7 +62,6 @@ def tiff(tags: Tags, parts: Sequence[bytes], *, order: str = "<", big: bool = Fa
 
 
 def packed(tag: int, values: Sequence[int] | bytes, order: str) -> tuple[int, bytes]:
-    """The type of a tag and the bytes of its values."""
     if isinstance(values, bytes):
         return UNDEFINED, values
     kind, form = (SHORT, "H") if tag in SHORTS else (LONG, "I")

@@ -86,8 +86,5 @@ def read(data: bytes, limits: Limits) -> tuple[ImageFormat, Structure]:
 
 
 def decode(image_format: ImageFormat, structure: Structure, region: Region | None = None) -> Pixels:
-    """Return the pixels of the first frame, or those in a region that is inside it.
-
-    Raises CorruptImage if any pixel would be a guess, also outside the region.
-    """
+    """Return the pixels of the first frame, or those in a region that is inside it."""
     return load(image_format)[1](structure, region)

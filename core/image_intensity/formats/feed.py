@@ -13,7 +13,6 @@ class Feed:
     """A file that is made while it is read. Seeking back works only within the current piece."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        """Read `pieces`, one after the other."""
         self.pieces = pieces
         self.piece = b""
         self.start = self.position = 0
@@ -29,7 +28,6 @@ class Feed:
         return content
 
     def tell(self) -> int:
-        """Return the position, in bytes from the start."""
         return self.position
 
     def seek(self, offset: int) -> int:

@@ -94,7 +94,6 @@ def pieces(picture: Jpeg, surplus: bytes, replaced: int) -> Iterator[bytes]:
 
 
 def digest(file: IO[bytes]) -> bytes:
-    """Return the SHA-256 of the pixels of a JPEG."""
     return digest_of(load(file, "JPEG"))
 
 

@@ -87,12 +87,10 @@ class Jpeg(Structure):
 
     @property
     def components(self) -> range:
-        """The numbers of its components."""
         return range(len(self.sampling))
 
     @property
     def largest_sampling(self) -> tuple[int, int]:
-        """The largest horizontal and vertical factor."""
         horizontal, vertical = zip(*self.sampling, strict=True)
         return max(horizontal), max(vertical)
 

@@ -75,7 +75,6 @@ def check_scans_as_gray(picture: Jpeg) -> None:
 
 
 def scans(picture: Jpeg) -> Iterator[Scan]:
-    """Yield the scans."""
     file, data = picture.essentials, memoryview(picture.essentials)
     position, interval, tables = 2, 0, dict[int, bytes]()
     for components, (start, end) in zip(picture.scans, picture.data, strict=True):
@@ -147,7 +146,6 @@ def restart_interval(scan: Scan, mcus: int, blocks: int) -> int | None:
 
 
 def segment(marker: int, content: bytes) -> bytes:
-    """Return a segment."""
     return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 

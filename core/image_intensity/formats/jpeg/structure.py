@@ -135,7 +135,6 @@ def ends_with_segment(data: bytes, stray: int) -> bool:
 
 
 def read_segment(data: bytes, start: int) -> bytes:
-    """Return the content of the segment whose length field is at `start`."""
     length = int.from_bytes(data[start : start + 2], "big")
     if length < 2 or start + length > len(data):  # noqa: PLR2004 - the length field counts itself
         corrupt("it is cut short")
@@ -184,7 +183,6 @@ def check_decodable(height: int, sampling: list[tuple[int, int]]) -> None:
 
 
 def unsupported(reason: str) -> NoReturn:
-    """Raise UnsupportedFormat, and say what to do."""
     raise UnsupportedFormat(f"{reason} Convert it to PNG.")
 
 

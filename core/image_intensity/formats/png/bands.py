@@ -96,7 +96,6 @@ def decoded(picture: Png, columns: int, above: bytes, band: list[bytes]) -> NDAr
 
 
 def chunk(kind: bytes, parts: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Yield a chunk of a PNG, its content in parts."""
     yield struct.pack(">I4s", sum(map(len, parts)), kind)
     yield from parts
     checksum = zlib_ng.crc32(kind)

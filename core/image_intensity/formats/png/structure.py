@@ -120,7 +120,6 @@ class Png(Structure):
         return height * (width * pixel + POINTER_BYTES)
 
     def deflated(self) -> Iterator[memoryview]:
-        """Yield the parts of the zlib stream."""
         return (content_of(chunk) for chunk in self.data)
 
     def transparency(self) -> tuple[int, ...]:
@@ -186,7 +185,6 @@ def read(data: bytes) -> Png:
 
 
 def content_of(chunk: memoryview) -> memoryview:
-    """Return the content of a chunk."""
     return chunk[CHUNK_HEAD:-CHECKSUM]
 
 
@@ -233,7 +231,6 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
 
 
 def checksum_at(data: bytes, end: int) -> int:
-    """Return the checksum of the chunk that ends at `end`."""
     return int.from_bytes(data[end - 4 : end], "big")
 
 

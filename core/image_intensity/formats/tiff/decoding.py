@@ -38,7 +38,6 @@ def decode(picture: Tiff, region: Region | None = None) -> Pixels:
 
 
 def mode_of(picture: Tiff) -> str:
-    """Return Pillow's mode."""
     if picture.photometric == PALETTE:
         return "P"
     if picture.samples == 1 and picture.bit_depth > BYTE:
@@ -50,7 +49,6 @@ def mode_of(picture: Tiff) -> str:
 
 
 def strips(picture: Tiff, region: Region) -> Iterator[Image.Image]:
-    """Yield the pixels of a region."""
     in_jpeg = picture.compression == JPEG
     # Pillow inverts the others itself. It also inverts CMYK in JPEG, as files that are nothing else want it.
     inverts = (picture.photometric == WHITE_IS_ZERO and (in_jpeg or picture.bit_depth > BYTE)) or (

@@ -81,7 +81,6 @@ class Directory:
         return self.read(entry, entry.values)
 
     def read(self, entry: Entry, length: int) -> bytes:
-        """Return the bytes of all values of a tag."""
         place = entry.place
         if length > self.shape.inline:
             (place,) = self.unpack(self.shape.offset, place)
@@ -149,7 +148,6 @@ def entry_bytes(shape: Shape) -> int:
 
 
 def read_entries(found: Directory, start: int, tags: int) -> None:
-    """Read the tags of a directory."""
     size, shape = entry_bytes(found.shape), found.shape
     places = range(start + struct.calcsize(shape.tags), len(found.data), size)[:tags]
     previous = 0

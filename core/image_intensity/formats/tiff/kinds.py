@@ -96,7 +96,6 @@ def check_page(tags: Directory) -> None:
 
 
 def read_samples(picture: Tiff, tags: Directory) -> None:
-    """Note the samples of a pixel."""
     picture.samples = tags.number(SAMPLES_PER_PIXEL, 1)
     depths = tags.numbers(BITS_PER_SAMPLE, MOST_SAMPLES) or [1]
     formats = tags.numbers(SAMPLE_FORMAT, MOST_SAMPLES) or [UNSIGNED]

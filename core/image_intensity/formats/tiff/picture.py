@@ -69,7 +69,6 @@ class Tiff(Structure):
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of a strip or tile."""
         return -(-self.part[0] * self.bit_depth * (1 if self.planar else self.samples) // 8)
 
     def part_rows(self, down: int) -> int:
@@ -85,7 +84,6 @@ class Tiff(Structure):
 
     @property
     def decoded_bytes(self) -> int:
-        """Memory that decoding takes, one band after the other."""
         across, down = self.grid
         if self.compression == JPEG:
             return self.part[0] * self.part[1] * (self.samples * COEFFICIENT_BYTES + (4 if self.samples > 1 else 1))
@@ -98,5 +96,4 @@ class Tiff(Structure):
 
 
 def unsupported(kind: str, instead: str) -> NoReturn:
-    """Raise UnsupportedFormat for a kind of TIFF, and say what to do."""
     raise UnsupportedFormat(f"This is a TIFF {kind}, which is not measured. {instead}")

@@ -52,7 +52,6 @@ def read(data: bytes) -> Tiff:
 
 
 def read_layout(picture: Tiff, tags: Directory) -> None:
-    """Note the size of strips or tiles."""
     width, height = picture.size
     picture.tiled = TILE_WIDTH in tags.entries
     if picture.tiled:

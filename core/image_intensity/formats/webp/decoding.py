@@ -56,7 +56,6 @@ def without_tails(picture: WebP) -> Iterator[bytes]:
 
 
 def decodes(file: bytes) -> bool:
-    """Return whether a file can be decoded."""
     try:
         load(io.BytesIO(file), "WEBP")
     except CorruptImage:

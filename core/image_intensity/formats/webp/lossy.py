@@ -34,7 +34,6 @@ class Bools:
         self.range, self.shifted = 255, 0
 
     def bit(self) -> int:
-        """Return the next bit."""
         split = (self.range + 1) // 2
         one = self.value >= split << 8
         if one:
@@ -47,7 +46,6 @@ class Bools:
         return int(one)
 
     def number(self, bits: int) -> int:
-        """Return the number in so many bits."""
         value = 0
         for _ in range(bits):
             value = value << 1 | self.bit()

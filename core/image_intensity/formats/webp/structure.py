@@ -50,7 +50,6 @@ class WebP(Structure):
 
     @property
     def decoded_bytes(self) -> int:
-        """Memory that decoding takes."""
         files = MORE_COPIES * sum(len(content) for content in self.parts.values())
         return self.size[0] * self.size[1] * PIXEL_BYTES + files
 
@@ -63,7 +62,6 @@ class WebP(Structure):
         return file_of(self.extended() + animation + chunk(b"ANMF", self.place + image))
 
     def extended(self) -> bytes:
-        """Return the extended header."""
         width, height = (side - 1 for side in self.size)
         sides = width.to_bytes(3, "little") + height.to_bytes(3, "little")
         return chunk(b"VP8X", bytes([self.flags & (ANIMATED | ALPHA), 0, 0, 0]) + sides)
@@ -75,7 +73,6 @@ def chunk(kind: bytes, content: bytes | memoryview) -> bytes:
 
 
 def file_of(chunks: bytes) -> bytes:
-    """Return a file of chunks."""
     return chunk(b"RIFF", b"WEBP" + chunks)
 
 
@@ -102,7 +99,6 @@ def read(data: bytes) -> WebP:
 
 
 def chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield type and content of each chunk."""
     offset = 0
     most = MAX_CHUNKS + len(content) // CHUNK_BYTES
     for _ in range(most):
@@ -121,7 +117,6 @@ def chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def read_extended(picture: WebP, header: memoryview, every: Iterator[tuple[bytes, memoryview]]) -> None:
-    """Read a file with an extended header: a still picture, or an animation."""
     if len(header) != EXTENDED_BYTES:
         corrupt("its header is not valid")
     picture.flags = header[0]
@@ -161,7 +156,6 @@ def read_animation(picture: WebP, every: Iterator[tuple[bytes, memoryview]]) -> 
 
 
 def read_frame(picture: WebP, content: memoryview) -> None:
-    """Read the first frame of an animation."""
     picture.place = bytes(content[:FRAME_BYTES])
     x, y = 2 * little(content[:3]), 2 * little(content[3:6])
     width, height = 1 + little(content[6:9]), 1 + little(content[9:12])
@@ -221,5 +215,4 @@ def check_alpha(picture: WebP) -> None:
 
 
 def little(content: memoryview) -> int:
-    """Return the number in a few bytes."""
     return int.from_bytes(content, "little")
