@@ -124,11 +124,6 @@ def test_a_jpeg_is_opaque() -> None:
     assert len({measured(data, Options(alpha=alpha)).average_intensity for alpha in ALPHAS}) == 1
 
 
-def test_luma_differs_by_option() -> None:
-    data = encoded(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG")
-    assert [measured(data, Options(luma=luma)).average_intensity for luma in LUMAS] == [76, 54, 85]
-
-
 CHOICES = [
     Options(luma=luma, alpha=alpha, region=region)
     for luma, alpha, region in itertools.product(LUMAS, ALPHAS, (None, Region(0, 0, 1, 1), Region(1, 11, 1, 1)))
