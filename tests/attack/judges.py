@@ -100,12 +100,12 @@ def average(image: Image.Image) -> float:
     return float(np.asarray(image.convert("L")).mean())
 
 
-def pillow(data: bytes) -> float | None:
+def pillow(data: bytes, max_pixels: int = MAX_PIXELS) -> float | None:
     """Pillow's number, or None when it refuses the file."""
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
             warnings.simplefilter("ignore")
-            return average(image) if image.width * image.height <= MAX_PIXELS else None
+            return average(image) if image.width * image.height <= max_pixels else None
     except Exception:  # noqa: BLE001 - whatever it is, there is no number
         return None
 

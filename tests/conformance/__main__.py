@@ -19,6 +19,7 @@ from PIL import Image
 
 from tests.core import tiffs
 from tests.core.images import encode, filtered_rows
+from tests.core.images import luma as gray
 from tests.core.samples import chunk
 from tests.core.samples import png as png_of
 
@@ -36,12 +37,6 @@ def png(samples: np.ndarray, depth: int, color_type: int, extra: bytes = b"") ->
 def smooth(seed: int) -> Image.Image:
     colors = np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     return Image.fromarray(colors).resize((40, 40), Image.Resampling.BICUBIC)
-
-
-def gray(colors: np.ndarray) -> np.ndarray:
-    """BT.601 luma of colors of shape (..., 3), in whole numbers."""
-    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
-    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
 
 
 def average(values: np.ndarray, unit: Fraction | int = 1) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,17 @@ def expected(data: bytes) -> float:
     """What the design promises for 8-bit images: NumPy's mean of the gray values that Pillow computes."""
     with Image.open(io.BytesIO(data)) as image:
         return float(np.asarray(image.convert("L")).mean())
+
+
+def luma(colors: NDArray[np.integer]) -> NDArray[np.int64]:
+    """BT.601 luma of colors of shape (..., 3 or more), in whole numbers."""
+    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
+    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
+
+
+def mean(values: NDArray[np.integer], highest: int = 255) -> float:
+    """The mean of values on the scale to 255: the float64 nearest to it."""
+    return float(Fraction(int(values.sum(dtype=np.int64)) * 255, values.size * highest))
 
 
 def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own options

@@ -13,7 +13,7 @@ from PIL import Image
 
 from image_intensity import Limits, Options, Region, measure
 from tests.core import tiffs
-from tests.core.images import encode, photo
+from tests.core.images import encode, luma, mean, photo
 from tests.core.samples import measured
 from tests.core.tiffs import BLACK_IS_ZERO, CMYK, DEFLATE, INDEXED, NONE, PACKBITS, RGB, WHITE_IS_ZERO, image
 
@@ -34,15 +34,6 @@ FORMS = [
 
 def random(bits: int, *channels: int, seed: int = 1) -> NDArray[np.int64]:
     return np.random.default_rng(seed).integers(0, 1 << bits, (HEIGHT, WIDTH, *channels))
-
-
-def luma(colors: NDArray[np.integer]) -> NDArray[np.int64]:
-    red, green, blue = (colors[..., channel].astype(np.int64) for channel in range(3))
-    return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16
-
-
-def mean(values: NDArray[np.integer], highest: int = 255) -> float:
-    return float(Fraction(int(values.sum(dtype=np.int64)) * 255, values.size * highest))
 
 
 def made(samples: NDArray[np.integer], bits: int, photometric: int, form: Any, **more: Any) -> bytes:  # noqa: ANN401 - one of `FORMS`
