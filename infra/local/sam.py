@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,13 +44,10 @@ def main() -> None:
         storage = stack.enter_context(container("storage", 4566, *STORAGE))
         settings.write_text(json.dumps(variables(functions, cache, storage)))
         usual = ("--config-env", "local", "--env-vars", str(settings), "--port")
-        programs = [
-            stack.enter_context(sam("start-lambda", *usual, str(functions), "--host", LISTEN, "ProcessorFunction")),
-            stack.enter_context(sam("start-api", *usual, port)),
-        ]
+        stack.enter_context(sam("start-lambda", *usual, str(functions), "--host", LISTEN, "ProcessorFunction"))
+        stack.enter_context(sam("start-api", *usual, port))
         print(f"http://127.0.0.1:{port} (Ctrl+C ends it)", flush=True)  # noqa: T201 - for a person
-        while all(program.poll() is None for program in programs):
-            time.sleep(0.5)
+        os.wait()
         sys.exit("A program of the SAM CLI has ended; what it said is above.")
 
 
@@ -88,13 +84,13 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def sam(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def sam(*arguments: str) -> Iterator[None]:
     """Run `sam local`. Ended by SIGTERM, and by that alone, it takes its containers with it."""
     command = [str(REPOSITORY / ".venv-sam/bin/sam"), "local", *arguments]
     environment = {**os.environ, **KEYS, "SAM_CLI_TELEMETRY": "0"}
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, start_new_session=True) as process:  # noqa: S603 - no shell
         try:
-            yield process
+            yield
         finally:
             process.terminate()
 

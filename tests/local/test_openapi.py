@@ -6,17 +6,11 @@ import json
 import subprocess
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from tests.support import missing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
 TESTS = Path(__file__).parent
 DOCUMENT = TESTS.parents[1] / "docs/openapi.json"
@@ -60,13 +54,6 @@ def run(*command: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def server_with_storage(serve: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
-    """What `make run` serves."""
-    with serve() as address:
-        yield address
-
-
 def test_a_generated_client_measures_an_image_and_reads_its_statistics(server: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng().integers(0, 256, (60, 80), dtype=np.uint8)
     photo = BytesIO()
@@ -81,8 +68,8 @@ def test_a_generated_client_measures_an_image_and_reads_its_statistics(server: s
     assert printed == [pixels.mean(), np.median(pixels), 256, "unsupported_format"]
 
 
-def test_schemathesis_finds_nothing(server_with_storage: str, tmp_path: Path) -> None:
+def test_schemathesis_finds_nothing(server: str, tmp_path: Path) -> None:
     program = (tool("schemathesis"), "--config-file", str(TESTS / "schemathesis.toml"), "run")
     # Its report names the seed of a failure. In CI, other examples each time find more than the same ones do.
-    bounds = ("--max-examples", "20", "--url", server_with_storage)
-    assert "Tested: 6" in run(*program, f"{server_with_storage}/openapi.json", *bounds, folder=tmp_path)
+    bounds = ("--max-examples", "20", "--url", server)
+    assert "Tested: 6" in run(*program, f"{server}/openapi.json", *bounds, folder=tmp_path)

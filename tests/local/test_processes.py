@@ -73,10 +73,8 @@ def stopped(server: Server) -> Iterator[list[int]]:
 
 
 def test_there_is_a_worker_for_each_core_or_as_many_as_the_setting_says() -> None:
-    with running_server(WORKERS="") as server:
-        wait_for(lambda: len(server.workers()) == len(os.sched_getaffinity(0)))
-    with running_server(WORKERS="3") as server:
-        wait_for(lambda: len(server.workers()) == 3)
+    with running_server(WORKERS="") as server, running_server(WORKERS="3") as other:
+        wait_for(lambda: len(server.workers()) == len(os.sched_getaffinity(0)) and len(other.workers()) == 3)
 
 
 @pytest.mark.parametrize("kind", ["worker", "slot"])
@@ -108,7 +106,7 @@ def test_a_worker_that_hangs_is_replaced() -> None:
         wait_for(lambda: measure(server.address) == 200)
 
 
-def test_a_run_that_is_killed_leaves_no_process_and_the_next_start_removes_its_files(
+def test_a_run_that_is_killed_leaves_no_process_and_the_next_start_removes_its_files_and_no_others(
     tmp_path: Path, temporary: Path
 ) -> None:
     with starting_server(tmp_path, TMPDIR=str(temporary)) as server:
@@ -118,16 +116,12 @@ def test_a_run_that_is_killed_leaves_no_process_and_the_next_start_removes_its_f
         server.process.kill()
         wait_for(lambda: not any(map(command, processes)))
         assert len(list(temporary.iterdir())) == 1
-    with running_server(TMPDIR=str(temporary)) as other:
+    with running_server(TMPDIR=str(temporary)) as first:
         assert len(list(temporary.iterdir())) == 1
-        assert other.interrupt() == 0
+        with running_server(TMPDIR=str(temporary)) as second:
+            assert len(list(temporary.iterdir())) == 2
+            assert [measure(each.address) for each in (first, second)] == [200, 200]
     assert list(temporary.iterdir()) == []
-
-
-def test_two_runs_at_a_time_do_not_remove_each_others_files(temporary: Path) -> None:
-    with running_server(TMPDIR=str(temporary)) as first, running_server(TMPDIR=str(temporary)) as second:
-        assert len(list(temporary.iterdir())) == 2
-        assert [measure(each.address) for each in (first, second)] == [200, 200]
 
 
 def test_images_that_are_measured_hold_up_nothing_else() -> None:

@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 LOGGER = make_logger(LocalSettings.load({}))
 
 
+PASSWORD = "a:b@c/d"
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path) as running:
+    with redis_server(tmp_path, "--requirepass", PASSWORD, client={"password": PASSWORD}) as running:
         yield running
+
+
+def address(server: RedisServer) -> dict[str, str]:
+    return {**server.address, "REDIS_PASSWORD": PASSWORD}
 
 
 async def close(limits: RateLimits) -> None:
@@ -42,7 +49,7 @@ def test_a_limit_is_divided_among_workers_that_count_for_themselves(server: Redi
     per_key = {"API_KEYS": "0" * 64, "RATE_LIMIT_PER_KEY": "10/second;7/day", "WORKERS": "4"}
     alone = RateLimits(LocalSettings.load(per_key), LOGGER)
     assert [(each.amount, each.get_expiry()) for each in alone.per_key] == [(3, 1), (2, 86_400)]
-    together = RateLimits(LocalSettings.load({**per_key, **server.address}), LOGGER)
+    together = RateLimits(LocalSettings.load({**per_key, **address(server)}), LOGGER)
     assert [each.amount for each in together.per_key] == [10, 7]
     few = RateLimits(LocalSettings.load({"RATE_LIMIT_PER_ADDRESS": "1/hour", "WORKERS": "4"}), LOGGER)
     assert [each.amount for each in few.per_address] == [1]
@@ -50,7 +57,7 @@ def test_a_limit_is_divided_among_workers_that_count_for_themselves(server: Redi
 
 def test_a_limit_holds_for_all_workers_together_with_redis(server: RedisServer) -> None:
     async def ask() -> list[int]:
-        settings = {**server.address, "RATE_LIMIT_PER_ADDRESS": "15/hour", "WORKERS": "2"}
+        settings = {**address(server), "RATE_LIMIT_PER_ADDRESS": "15/hour", "WORKERS": "2"}
         workers = [RateLimits(LocalSettings.load(settings), LOGGER) for _ in range(2)]
         answers = [await workers[at % 2].seconds_to_wait(None, "192.0.2.7") for at in range(20)]
         for worker in workers:
@@ -92,7 +99,7 @@ def test_without_an_answer_of_redis_everyone_enters_soon_and_the_log_says_so_onc
     server: RedisServer, fault: str
 ) -> None:
     async def ask() -> tuple[list[int], float]:
-        limits, lines = logged(server.address)
+        limits, lines = logged(address(server))
         assert await limits.seconds_to_wait(None, "a") == 0
         getattr(server, fault)()
         begun = asyncio.get_running_loop().time()
@@ -108,25 +115,11 @@ def test_without_an_answer_of_redis_everyone_enters_soon_and_the_log_says_so_onc
     assert took < 3
 
 
-def test_a_redis_with_a_password_counts(tmp_path: Path) -> None:
-    with redis_server(tmp_path, "--requirepass", "a:b@c/d", client={"password": "a:b@c/d"}) as server:
-
-        async def ask() -> list[int]:
-            limits, _ = logged({**server.address, "REDIS_PASSWORD": "a:b@c/d"})
-            answers = [await limits.seconds_to_wait(None, "a") for _ in range(2)]
-            await close(limits)
-            return answers
-
-        first, second = asyncio.run(ask())
-    assert first == 0
-    assert 3599 <= second <= 3600
-
-
 def test_a_redis_that_has_become_a_replica_is_left_for_the_new_primary(server: RedisServer) -> None:
     """A failover behind one name: the connection stays open, and leads to what only answers reads from now on."""
 
     async def ask() -> list[int]:
-        limits, _ = logged(server.address)
+        limits, _ = logged(address(server))
         await limits.seconds_to_wait(None, "a")
         with server.connect() as admin:
             admin.replicaof("127.0.0.1", "1")

@@ -50,11 +50,12 @@ def test_it_prints_its_address_logs_json_and_ends_with_ctrl_c() -> None:
     assert line["extra_info"].keys() == {"method", "path", "ip", "status_code", "duration_ms", "cache"}
 
 
-def answers(address: str) -> bool:
+def answers(address: str) -> str:
+    """The version of a server; nothing if it does not answer."""
     try:
-        return httpx.get(f"{address}/health", timeout=5).is_success
+        return str(httpx.get(f"{address}/health", timeout=5).json()["version"])
     except httpx.TransportError:
-        return False
+        return ""
 
 
 def cannot_start(folder: Path, **settings: str) -> str:
@@ -67,11 +68,10 @@ def cannot_start(folder: Path, **settings: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("reload", ["0", "1"])
-def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, reload: str) -> None:
+def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        line = cannot_start(tmp_path, PORT=port, RELOAD=reload)
+        line = cannot_start(tmp_path, PORT=port)
     assert port in line
     assert "in use" in line
     assert "PORT=" in line
@@ -80,10 +80,7 @@ def test_a_port_in_use_is_one_line_that_names_it(tmp_path: Path, reload: str) ->
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"MAX_CONTENT_LENGTH": "5MB"}, "MAX_CONTENT_LENGTH"),
-        ({"PORT": "70000"}, "PORT"),
-        ({"APP_ENV": "production"}, "SECRET_KEY"),
-        ({"REDIS_TLS": "perhaps", "RELOAD": "1"}, "REDIS_TLS"),
+        ({"APP_ENV": "production", "RELOAD": "1"}, "SECRET_KEY"),
         # Another port would not help.
         ({"HOST": "no-such-host.invalid"}, "Cannot start: HOST=no-such-host.invalid: "),
         ({"HOST": ".."}, "Cannot start: HOST=..: not a name or an address"),
@@ -97,15 +94,6 @@ def test_a_setting_that_cannot_work_is_one_line_that_names_it(
     tmp_path: Path, settings: dict[str, str], named: str
 ) -> None:
     assert named in cannot_start(tmp_path, **settings)
-
-
-def test_another_port_is_listened_on_and_can_be_had_again_at_once() -> None:
-    port = str(free_port())
-    for _ in range(2):
-        with running_server(PORT=port) as server:
-            assert server.address == f"http://localhost:{port}"
-            assert upload(server.address, picture()).status_code == 200
-            assert server.interrupt() == 0
 
 
 def test_it_serves_at_a_unix_socket_also_if_an_earlier_run_has_left_one(tmp_path: Path) -> None:
@@ -167,8 +155,7 @@ def test_ctrl_c_lets_a_request_under_way_finish() -> None:
 def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
     head = b"POST /intensity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
     with running_server() as server:
-        port = int(server.address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as half:
+        with socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))) as half:
             half.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
             httpx.get(f"{server.address}/health")
             begun = time.monotonic()
@@ -179,9 +166,11 @@ def test_ctrl_c_waits_for_no_upload_that_does_not_go_on() -> None:
 
 
 def test_a_secret_file_is_made_by_the_first_start_and_kept(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+    file, port = tmp_path / "key", str(free_port())
     for _ in range(2):
-        with running_server(SECRET_KEY_FILE=str(file), APP_ENV="production") as server:
+        # The port can be had again at once.
+        with running_server(PORT=port, SECRET_KEY_FILE=str(file), APP_ENV="production") as server:
+            assert server.address == f"http://localhost:{port}"
             assert upload(server.address, picture()).status_code == 200
             secret = file.read_text()
             assert server.interrupt() == 0
@@ -195,11 +184,8 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for folder in ("core", "functions", "infra/local", "layers", "static_site"):
         shutil.copytree(REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    roots = [
-        str(copy / root)
-        for root in ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
-    ]
-    with running_server(RELOAD="1", PYTHONPATH=os.pathsep.join(roots)) as server:
+    roots = ("core", "functions/gateway", "functions/processor", "infra/local", "layers/contract")
+    with running_server(RELOAD="1", PYTHONPATH=os.pathsep.join(str(copy / root) for root in roots)) as server:
         # uvicorn listens a moment after the address was printed.
         wait_for(lambda: answers(server.address))
         assert upload(server.address, picture()).status_code == 200
@@ -207,25 +193,9 @@ def test_reload_serves_what_was_changed(tmp_path: Path) -> None:
         time.sleep(0.5)
         version = copy / "core/image_intensity/__init__.py"
         version.write_text(version.read_text() + '\n__version__ = "changed"\n')
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                if httpx.get(f"{server.address}/health", timeout=5).json()["version"] == "changed":
-                    break
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, server.output("err")
-            time.sleep(0.1)
+        wait_for(lambda: answers(server.address) == "changed")
         assert server.interrupt() == 0
         assert "Traceback" not in server.output("err")
-
-
-@pytest.mark.parametrize(
-    "path", ["/index.html/", "/../pyproject.toml", "/%2e%2e/pyproject.toml", "/static_site/app.js"]
-)
-def test_nothing_else_of_the_disk_is_served(server: str, path: str) -> None:
-    response = httpx.get(f"{server}{path}")
-    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
 def hostile() -> list[bytes]:

@@ -18,7 +18,7 @@ from contract.problems import ProblemError
 from image_intensity import Options
 from image_intensity.measuring import measure
 from processor import job as job_module
-from processor.job import Record, answer, lambda_handler, work
+from processor.job import Record, answer, lambda_handler
 from processor.large import measure_large
 from tests.local.measuring import black, picture
 
@@ -101,6 +101,8 @@ def when_measuring(monkeypatch: pytest.MonkeyPatch, do: Callable[[], None]) -> N
 
 
 def test_the_record_gets_the_answer(table: Table) -> None:
+    lambda_handler(table.upload(picture(seed=3)[:-30]), Context())
+    assert (table.job.answer or {})["problem"]["code"] == "corrupt_image"
     image = picture(seed=3)
     lambda_handler(table.upload(image, luma="mean"), Context())
     job = table.job
@@ -135,11 +137,6 @@ def test_a_table_that_fails_once_does_not_end_the_heartbeat(table: Table, monkey
     assert next(failures, "none is left") == "none is left"
     assert seen[0] > 0
     assert table.job.status == "finished"
-
-
-def test_what_is_wrong_with_an_image_is_the_answer(table: Table) -> None:
-    lambda_handler(table.upload(picture(seed=3)[:-30]), Context())
-    assert (table.job.answer or {})["problem"]["code"] == "corrupt_image"
 
 
 def test_the_worker_says_that_it_lives_and_how_long_another_may_take_to_begin(
@@ -198,36 +195,35 @@ def test_a_job_that_takes_too_long_is_given_up_and_stays_so(table: Table, monkey
             time.sleep(0.01)
 
     when_measuring(monkeypatch, wait)
-    work(table.upload(picture(seed=3)), Context(seconds=9), TABLE, table.client)
+    lambda_handler(table.upload(picture(seed=3)), Context(seconds=9))
     assert (table.job.answer or {})["problem"]["code"] == "processor_timeout"
 
 
 def test_file_and_pixels_have_to_fit_into_memory() -> None:
     png = black(2000)
     invocation = Invocation(image=png, allowed_formats=("PNG",), max_pixels=10**9)
-    reserved: list[int] = []
     needed = 4_000_000 + len(png)
-    measure_large(invocation, needed + 100_000, lambda _: None, reserved.append)
-    assert needed <= reserved[0] <= needed + 100_000
+    assert measure_large(invocation, needed + 100_000).pixel_count == 4_000_000
     with pytest.raises(ProblemError, match="too_many_pixels"):
-        measure_large(invocation, needed - 100_000, lambda _: None)
+        measure_large(invocation, needed - 1)
 
 
 def test_a_jpeg_counts_twice() -> None:
-    reserved: list[int] = []
     jpeg = picture((1000, 1000), "JPEG")
-    once: list[int] = []
-    measure(jpeg, reserve=once.append)
+    decoded: list[int] = []
+    measure(jpeg, reserve=decoded.append)
     invocation = Invocation(image=jpeg, allowed_formats=("JPEG",), max_pixels=10**9)
-    measure_large(invocation, 10**9, lambda _: None, reserved.append)
-    assert reserved[0] == once[0] + 2 * len(jpeg)
+    needed = decoded[0] + 2 * len(jpeg)
+    assert measure_large(invocation, needed).pixel_count == 1_000_000
+    with pytest.raises(ProblemError, match="too_many_pixels"):
+        measure_large(invocation, needed - 1)
 
 
 def test_a_file_that_is_larger_than_memory_is_not_read() -> None:
     stored = StoredImage(bucket="b", key="k", size=1000, sha256="0" * 64)
     invocation = Invocation(image=stored, allowed_formats=("PNG",), max_pixels=10**9)
     with pytest.raises(ProblemError, match="file_too_large"):
-        measure_large(invocation, 999, lambda _: None)
+        measure_large(invocation, 999)
 
 
 @pytest.mark.parametrize(("memory", "code"), [(1024, None), (401, "too_many_pixels")])

@@ -66,10 +66,6 @@ def test_an_object_that_is_stored_compressed_is_told_so(s3: Any, encoding: str, 
         assert "measurement" in answer(STORED)
 
 
-def test_bytes_are_passed_through() -> None:
-    assert content(IMAGE) is IMAGE
-
-
 def test_more_than_one_piece_is_read_whole(s3: Any) -> None:  # noqa: ANN401 - boto3's
     data = bytes(range(256)) * (PIECE_BYTES // 100)
     s3.put_object(Bucket="bucket", Key="uploads/2", Body=data)

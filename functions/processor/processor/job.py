@@ -18,7 +18,7 @@ from processor.handler import decode, log
 from processor.large import measure_large
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from types_boto3_dynamodb import DynamoDBClient
 
@@ -30,6 +30,7 @@ RETRIES = 3, 180
 OTHER_BYTES = 400_000_000
 # The job is given up so long before Lambda would end the function.
 LAST_SECONDS = 10
+LATE = problem_answer(ProblemError(ProblemCode.PROCESSOR_TIMEOUT))
 
 
 class Context(Protocol):
@@ -45,9 +46,9 @@ class Context(Protocol):
 class Record:
     """The record of a job in the table, which this worker renews."""
 
-    def __init__(self, client: DynamoDBClient, table: str, name: str, job: Job) -> None:
+    def __init__(self, name: str, job: Job) -> None:
         """Renew the record `name`. job: as it was when the job was begun."""
-        self.client, self.table, self.name, self.job = client, table, name, job
+        self.client, self.table, self.name, self.job = make_client(), os.environ[TABLE], name, job
         self.progress = Progress(step="reading", share=0.0)
         # The worker and its heartbeat write, and what is finished stays so.
         self.lock = threading.Lock()
@@ -76,9 +77,8 @@ class Record:
         def beat() -> None:
             while not ended.wait(BEAT_SECONDS):
                 over = context.get_remaining_time_in_millis() < LAST_SECONDS * 1000
-                now = self.job.finished(problem_answer(timeout())) if over else self.job.alive(self.progress, *RETRIES)
                 try:
-                    self.write(now)
+                    self.write(self.job.finished(LATE) if over else self.job.alive(self.progress, *RETRIES))
                 except Exception as error:  # noqa: BLE001 - the next beat tries again
                     log("WARNING", "the record was not renewed", {"error": type(error).__name__})
                     continue
@@ -95,15 +95,12 @@ class Record:
 
 
 def lambda_handler(event: dict[str, Any], context: Context) -> None:
-    """Measure the image of a job, and write its answer into its record."""
-    ids = {"request_id": event.get("request_id", ""), "invocation_id": context.aws_request_id}
-    log("INFO", "job", ids)
-    work(event, context, os.environ[TABLE], make_client())
+    """Measure the image of a job, and write its answer into its record.
 
-
-def work(event: dict[str, Any], context: Context, table: str, client: DynamoDBClient) -> None:
-    """Do the work of an invocation. Raises whatever storage and decoders raise: Lambda tries again."""
-    record = Record(client, table, event["job"]["name"], Job.from_dict(event["job"]["record"]))
+    Raises whatever storage and decoders raise: Lambda tries again.
+    """
+    log_begin(event, context)
+    record = Record(event["job"]["name"], Job.from_dict(event["job"]["record"]))
     record.read()
     if record.job.status == "finished":
         return
@@ -113,32 +110,28 @@ def work(event: dict[str, Any], context: Context, table: str, client: DynamoDBCl
         record.progress = Progress(step="reading" if share < 1 else "measuring", share=share)
 
     with record.beating(context):
-        try:
-            invocation = Invocation.from_event(event, decode)
-            result = measurement_answer(measure_large(invocation, memory_of(context), read))
-        except ProblemError as problem:
-            result = problem_answer(problem)
+        result = measured(event, context, read)
     record.write(record.job.finished(result))
 
 
 def answer(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Return the answer to a job, and keep no record: in Compose, the gateway does that."""
+    log_begin(event, context)
+    return measured(event, context)
+
+
+def log_begin(event: dict[str, Any], context: Context) -> None:
     log("INFO", "job", {"request_id": event.get("request_id", ""), "invocation_id": context.aws_request_id})
+
+
+def measured(
+    event: dict[str, Any], context: Context, progress: Callable[[float], None] | None = None
+) -> dict[str, Any]:
+    memory = (int(context.memory_limit_in_mb) << 20) - OTHER_BYTES
     try:
-        invocation = Invocation.from_event(event, decode)
-        return measurement_answer(measure_large(invocation, memory_of(context), lambda _: None))
+        return measurement_answer(measure_large(Invocation.from_event(event, decode), memory, progress))
     except ProblemError as problem:
         return problem_answer(problem)
-
-
-def memory_of(context: Context) -> int:
-    """Return how many bytes of this function's memory are for an image."""
-    return (int(context.memory_limit_in_mb) << 20) - OTHER_BYTES
-
-
-def timeout() -> ProblemError:
-    """Return the problem of a job that took longer than a function may run."""
-    return ProblemError(ProblemCode.PROCESSOR_TIMEOUT)
 
 
 def make_client() -> DynamoDBClient:

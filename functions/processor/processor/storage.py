@@ -8,14 +8,14 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from contract.invocation import StoredImage
 from contract.problems import ProblemCode, ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from botocore.config import Config
     from types_boto3_s3 import S3Client
+
+    from contract.invocation import StoredImage
 
 CONNECT_TIMEOUT_SECONDS = 2
 # Between two pieces. The function's own timeout limits the whole read.
@@ -24,26 +24,19 @@ PIECE_BYTES = 1 << 20
 NOT_THERE = {"NoSuchKey", "404"}
 
 
-def content(
-    image: bytes | StoredImage,
-    connect: Callable[[], S3Client] | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> bytes:
-    """Return the bytes of an image. An image in S3 is read with the client that `connect` returns, by default `client`.
+def content(image: bytes | StoredImage, progress: Callable[[float], None] | None = None) -> bytes:
+    """Return the bytes of an image, which may be in S3.
 
     progress: is called with the share of the file that has been read, now and then.
     Raises ProblemError: upload_missing when nothing is there; upload_mismatch when it has another size or SHA-256 than
     announced. At most the announced size is read.
     """
-    return read(image, (connect or client)(), progress) if isinstance(image, StoredImage) else image
-
-
-def read(image: StoredImage, s3: S3Client, progress: Callable[[float], None] | None = None) -> bytes:
-    """Read an image from S3. Raises ProblemError as `content` does."""
+    if isinstance(image, bytes):
+        return image
     from botocore.exceptions import ClientError  # noqa: PLC0415 - see client
 
     try:
-        answer = s3.get_object(Bucket=image.bucket, Key=image.key)
+        answer = client().get_object(Bucket=image.bucket, Key=image.key)
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_THERE:
             raise
@@ -76,19 +69,14 @@ def mismatch(difference: str) -> NoReturn:
 def client() -> S3Client:
     """Return the client for S3, or for what AWS_ENDPOINT_URL_S3 names instead."""
     # Loading it takes longer than all the rest, and most images come with their invocation.
+    from botocore.config import Config  # noqa: PLC0415
     from botocore.session import Session  # noqa: PLC0415
 
-    return cast("S3Client", Session().create_client("s3", config=client_config()))
-
-
-def client_config() -> Config:
-    """Return how a client reads: with our timeouts, and without a second check of what we check ourselves."""
-    from botocore.config import Config  # noqa: PLC0415 - see client
-
-    return Config(
+    config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": 2},
-        # `read` compares the SHA-256 with the announced one. A second checksum would only cost time.
+        # `content` compares the SHA-256 with the announced one. A second checksum would only cost time.
         response_checksum_validation="when_required",
     )
+    return cast("S3Client", Session().create_client("s3", config=config))

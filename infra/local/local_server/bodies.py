@@ -9,9 +9,9 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from random import uniform
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from contract.problems import ProblemCode, ProblemError
@@ -119,11 +119,6 @@ class Body:
         self.idle_seconds = self.seconds_left = IDLE_SECONDS * uniform(1, 1.1)  # noqa: S311
         self.received = self.taken = 0
 
-    @property
-    def address(self) -> str:
-        """How the client of the request calls this server."""
-        return f"{self.scope['scheme']}://{Headers(scope=self.scope).get('host', '')}"
-
     async def receive(self) -> Message:
         """Receive a piece, for the application. Raises ProblemError: request_timeout, processor_busy."""
         if not self.more:
@@ -131,8 +126,7 @@ class Body:
         if self.received > SMALL_BODY_BYTES and self.memory and not self.taken:
             await self.bounds.budget.take(self.memory)
             self.taken = self.memory
-        time = asyncio.get_running_loop().time
-        begun = time()
+        begun = monotonic()
         try:
             async with asyncio.timeout(self.seconds_left):
                 message = await self.server_receive()
@@ -141,7 +135,7 @@ class Body:
             self.discard = False
             raise ProblemError(ProblemCode.REQUEST_TIMEOUT) from error
         size = len(message.get("body", b""))
-        self.seconds_left = min(self.idle_seconds, self.seconds_left - (time() - begun) + size / BYTES_PER_SECOND)
+        self.seconds_left = min(self.idle_seconds, self.seconds_left - (monotonic() - begun) + size / BYTES_PER_SECOND)
         self.received += size
         self.more = message.get("more_body", False)
         return message

@@ -19,7 +19,9 @@ LOCK_SECONDS = 0.1
 # As much as the Redis in Compose may have. A record has 1 to 3 KB.
 MAX_BYTES = 100_000_000
 
+# Readers and a writer do not wait for each other.
 TABLES = """
+PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, expires REAL NOT NULL, content BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS by_expiry ON records (expires);
 """
@@ -35,8 +37,6 @@ EVICT = "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY 
 def prepare_database(path: Path) -> None:
     """Make the database, before there are workers: SQLite refuses at once if two change the mode of its journal."""
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        # Readers and a writer do not wait for each other.
-        database.execute("PRAGMA journal_mode = WAL")
         database.executescript(TABLES)
 
 
@@ -66,6 +66,5 @@ class FileStore:
     @cached_property
     def database(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=LOCK_SECONDS, isolation_level="IMMEDIATE")
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute(f"PRAGMA max_page_count = {self.max_pages}")
+        database.executescript(f"PRAGMA synchronous = OFF; PRAGMA max_page_count = {self.max_pages}")
         return database

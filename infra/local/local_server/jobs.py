@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from itsdangerous import BadSignature, Signer
 
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
     from contract.invocation import Invocation
     from contract.jobs import Job
     from gateway.measuring.cache import Store
-    from gateway.measuring.processor_client import Answer
+    from local_server.processor import EmulatorQueue, SlotProcessor
 
 # How often a record is renewed. So long, a client may not see yet that its job has begun.
 BEAT_SECONDS = 1.0
 # How often the answer is offered to a store that fails.
 LAST_WRITES = 50
-# What a worker is doing. How far it is, it does not say.
-MEASURING = Progress(step="measuring", share=0.0)
 
 
 class SignedStore:
@@ -55,16 +53,10 @@ class SignedStore:
         return Signer(self.secret_key, salt=f"job {name}", digest_method=hashlib.sha256)
 
 
-class JobProcessor(Protocol):
-    """Measures the images of jobs: a slot, or an emulator. It calls `begun` when it begins."""
-
-    async def measure_job(self, invocation: Invocation, begun: Callable[[], object]) -> Answer: ...
-
-
 class TaskQueue:
     """Begins each job at once, as a task. Where jobs wait for each other, the processor makes them wait."""
 
-    def __init__(self, store: Store, processor: JobProcessor, logger: Logger) -> None:
+    def __init__(self, store: Store, processor: SlotProcessor | EmulatorQueue, logger: Logger) -> None:
         self.store, self.processor, self.logger = store, processor, logger
         # asyncio itself would not keep them.
         self.tasks: set[asyncio.Task[None]] = set()
@@ -86,7 +78,8 @@ class TaskQueue:
 
         measuring = asyncio.create_task(self.answer(invocation, begun))
         while not measuring.done():
-            await self.keep(name, job.alive(MEASURING) if job.begun else job.waiting())
+            # How far a worker is, it does not say.
+            await self.keep(name, job.alive(Progress(step="measuring", share=0.0)) if job.begun else job.waiting())
             await asyncio.wait([measuring], timeout=BEAT_SECONDS)
         finished = job.finished(measuring.result())
         # The answer took minutes. A store that is away for a moment must not lose it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -14,8 +15,6 @@ from contract.problems import ProblemCode, ProblemError
 from image_intensity.slots import limit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from contract.invocation import Invocation
     from image_intensity import Measurement
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 LARGE_BYTES = 256_000_000
 # Not the name of a bucket: these files are in the folder of the run.
 BUCKET = "(this machine)"
-CONTAINER_LIMIT = "/sys/fs/cgroup/memory.max"
 
 
 def load() -> None:
@@ -50,8 +48,7 @@ def measure(invocation: Invocation, folder: Path, seconds: float, most: int | No
             limit(seconds)
 
     try:
-        image = content(invocation.image, folder)
-        return measure_invocation(replace(invocation, image=image), reserve)
+        return measure_invocation(replace(invocation, image=content(invocation.image, folder)), reserve)
     except Timeout as error:
         raise ProblemError(ProblemCode.PROCESSOR_BUSY) from error
     finally:
@@ -62,8 +59,7 @@ def measure_job(invocation: Invocation, folder: Path) -> Measurement:
     """Measure the image of a job, in as much memory as half of the machine's. Raises ProblemError."""
     from processor.large import measure_large  # noqa: PLC0415
 
-    image = content(invocation.image, folder)
-    return measure_large(replace(invocation, image=image), most_bytes(), lambda _: None)
+    return measure_large(replace(invocation, image=content(invocation.image, folder)), most_bytes())
 
 
 def content(image: bytes | StoredImage, folder: Path) -> bytes | StoredImage:
@@ -86,6 +82,6 @@ def most_bytes() -> int:
     sizes = []
     with suppress(AttributeError, ValueError, OSError):
         sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    with suppress(ValueError, OSError), open(CONTAINER_LIMIT) as file:  # noqa: PTH123 - one line of another's
-        sizes.append(int(file.read()))
+    with suppress(ValueError, OSError):
+        sizes.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(sizes, default=8 << 30) // 2

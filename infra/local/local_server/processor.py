@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 MEASURING_SECONDS, WAITING_SECONDS = 25.0, 25.0
 # As long as on AWS.
 JOB_SECONDS = 900.0
-JOB_NICENESS = 10
-LOOK_SECONDS = 0.25
 # What the slot for small images takes. Measuring one takes some 20 ms. A progressive JPEG with as many scans as the
 # core allows takes 150 ms. A short file alone says nothing: 3 KB can be 64 megapixels.
 SMALL_FILE, SMALL_DECODED = 1 << 20, 16 << 20
@@ -64,7 +63,7 @@ class SlotProcessor:
     @cached_property
     def for_jobs(self) -> Slot:
         # Whoever waits for an answer comes first.
-        return Slot(JOB_SECONDS, partial(getattr(os, "nice", abs), JOB_NICENESS))
+        return Slot(JOB_SECONDS, partial(getattr(os, "nice", abs), 10))
 
     def close(self) -> None:
         for slot in [each for each in self.__dict__.values() if isinstance(each, Slot)]:
@@ -74,16 +73,14 @@ class SlotProcessor:
         """Measure one image. Raises ProblemError, and ClientDisconnect if its client goes while it is in the queue."""
         may_be_small = isinstance(invocation.image, bytes) and len(invocation.image) <= SMALL_FILE
         if may_be_small and (self.small.idle or not self.any.idle):
-            try:
+            with suppress(NotSmallError):
                 result = self.small.submit(measure, invocation, self.folder, self.seconds, SMALL_DECODED)
                 return await self.answer(result)
-            except NotSmallError:
-                pass
         return await self.answer(self.any.submit(measure, invocation, self.folder, self.seconds))
 
     async def measure_job(self, invocation: Invocation, begun: Callable[[], object]) -> Answer:
         """Measure the image of a job, when no other job is measured on this machine. Raises ProblemError."""
-        async with self.jobs_in_order, AsyncFileLock(self.folder / "job", poll_interval=LOOK_SECONDS):
+        async with self.jobs_in_order, AsyncFileLock(self.folder / "job", poll_interval=0.25):
             begun()
             return await self.answer(self.for_jobs.submit(measure_job, invocation, self.folder))
 
@@ -102,9 +99,7 @@ class SlotProcessor:
         except (ProblemError, NotSmallError):
             raise
         except TimeLimitError as error:
-            if error.used_up:
-                raise TimeUsedUpError from error
-            raise ProblemError(ProblemCode.PROCESSOR_TIMEOUT) from error
+            raise (TimeUsedUpError() if error.used_up else ProblemError(ProblemCode.PROCESSOR_TIMEOUT)) from error
         except Exception as error:
             raise failure(f"in the measuring process: {error!r}", self.logger) from error
 

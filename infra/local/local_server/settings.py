@@ -57,8 +57,7 @@ class LocalSettings(Settings):
     @classmethod
     def rates(cls, value: str, info: ValidationInfo) -> str:
         """Refuse what is not a limit. Without one for addresses, `APP_ENV` decides."""
-        if not value:
-            return ADDRESS_IN_PRODUCTION if info.data.get("app_env") == "production" else OFF
+        value = value or (ADDRESS_IN_PRODUCTION if info.data.get("app_env") == "production" else OFF)
         if value == OFF:
             return OFF
         # Not at the top of the file: the library takes 80 ms, and most runs have no limits.

@@ -20,8 +20,6 @@ from local_server.settings import FOLDER, REPOSITORY, LocalSettings
 PREFIX = "image-intensity-"
 LOCK = "lock"
 ANOTHER = "Choose another: PORT=5001 make run"
-# As on Lambda: see docs/decisions/start-and-memory.md. The C library reads them when a process starts.
-KEEP_MEMORY = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432")
 # Longer than nginx keeps a connection to us.
 IDLE_SECONDS = 30
 # uvicorn's settings for each way of starting it. h11 reads what Java's client sends with `Upgrade: h2c`, httptools
@@ -68,7 +66,8 @@ def prepared(settings: LocalSettings, *, alone: bool) -> dict[str, str]:
     return {
         # CloudWatch's metric records are of no use on a terminal. Powertools reads this variable itself.
         "POWERTOOLS_METRICS_DISABLED": "true",
-        **KEEP_MEMORY,
+        # As on Lambda: see docs/decisions/start-and-memory.md. The C library reads them when a process starts.
+        **dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "33554432"),
         **os.environ,
         # Without one, each worker would make its own, and know nothing of what another has signed.
         "SECRET_KEY": settings.secret_key.get_secret_value(),

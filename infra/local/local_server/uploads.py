@@ -45,8 +45,10 @@ class FolderUploads(DirectUploads):
     def form(self, ticket: Ticket, content_type: str) -> dict[str, Any]:
         fields = {"key": ticket.key, "Content-Type": content_type, "sha256": ticket.sha256}
         body = current.get()
+        # How the client of the request calls this server.
+        address = str(Request(body.scope).base_url).rstrip("/") if body else ""
         form = {**fields, "policy": self.forms.dumps(fields)}
-        return {"url": (body.address if body else "") + UPLOAD_PATH, "fields": form}
+        return {"url": f"{address}{UPLOAD_PATH}", "fields": form}
 
     def check(self, fields: dict[str, Any]) -> None:
         """Raise ProblemError unless these are the fields of a form that has not expired."""
