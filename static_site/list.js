@@ -131,9 +131,10 @@ function draw() {
   schedule();
 }
 
-/** Not with each of 500 images that are measured. */
+/** Not with each of 500 images that are measured. The first time at once: rows would move from under the pointer later. */
 function showSeriesSoon() {
   if (seriesTimer) return;
+  if (byId("series").hidden) showSeries(listed);
   seriesTimer = setTimeout(() => {
     seriesTimer = undefined;
     showSeries(listed);

@@ -24,6 +24,9 @@ BUILT = {"sam local", "deployed"}
 # The groups that take longest start first, so that no process is left with one when the others are done.
 FIRST = ["compose", "built"]
 ALONE = "alone"
+# Chromium ends the requests of all pages when a network interface comes or goes, as each container's does. By then,
+# the containers have gone.
+BROWSER = "tests/browser/"
 CACHED = "side_by_side/groups"
 
 
@@ -55,9 +58,11 @@ def group_of(item: pytest.Item) -> str | None:
     return item.nodeid.partition("::")[0] if shares(item) else None
 
 
-def place(group: str | None) -> int:
-    """Sort the groups: the longest first, the others, the tests that fill gaps, and last those for which all wait."""
-    order = [*FIRST, "", None, ALONE]
+def place(nodeid: str, group: str | None) -> int:
+    """Sort: the longest groups first, the others, tests that fill gaps, browsers, and last those for which all wait."""
+    order = [*FIRST, "", None, BROWSER, ALONE]
+    if nodeid.startswith(BROWSER) and group != ALONE:
+        return order.index(BROWSER)
     return order.index(group if group in order else "")
 
 
@@ -65,7 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Bring the tests into their order, and tell the scheduler the groups: it runs in a process without the tests."""
     if hasattr(config, "workerinput"):
         groups = {item.nodeid: group_of(item) for item in items}
-        items.sort(key=lambda item: place(groups[item.nodeid]))
+        items.sort(key=lambda item: place(item.nodeid, groups[item.nodeid]))
         if config.workerinput["workerid"] == "gw0":
             config.cache.set(CACHED, groups)
 

@@ -5,6 +5,7 @@ That container has no package of ours or others, except botocore.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from botocore.session import Session
@@ -17,6 +18,7 @@ CORS = {"CORSRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["POST"], "All
 if __name__ == "__main__":
     # MiniStack has put its address and keys into the environment.
     s3: Any = Session().create_client("s3")
-    # In us-east-1, as here, that is no error if the bucket exists, after a restart.
-    s3.create_bucket(Bucket=BUCKET)
+    # After a restart of a storage that keeps its files, the bucket exists, without its CORS rules.
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=BUCKET)
     s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration=CORS)

@@ -76,14 +76,18 @@ class Screen:
 
     def open(self, address: str = "/") -> None:
         """Load the page."""
-        self._load(address)
+        self._load(partial(self.page.goto, address))
+
+    def reload(self) -> None:
+        """Load the page again."""
+        self._load(self.page.reload)
 
     def open_and_wait_for_limits(self, address: str = "/") -> None:
         """Load the page and wait until it has asked for the limits of the service, successfully or not."""
-        self._load(address)
+        self.open(address)
         expect(self.file).to_have_attribute("accept", re.compile(r"\.png"))
 
-    def _load(self, address: str) -> None:
+    def _load(self, load: Callable[[], object]) -> None:
         """Load the page, again if a container that came or went on this machine broke its requests.
 
         Chromium ends the requests of all pages when a network interface comes or goes.
@@ -92,7 +96,7 @@ class Screen:
             broken: list[str] = []
             note = partial(_note_broken, broken)
             self.page.on("requestfailed", note)
-            self.page.goto(address)
+            load()
             self.page.remove_listener("requestfailed", note)
             if not broken:
                 return

@@ -73,7 +73,7 @@ def test_of_several_images_the_bad_one_is_named_and_a_reload_keeps_the_list(scre
     assert screen.rows.locator(".average").all_text_contents() == [*averages, "\N{EN DASH}"]
     expect(screen.rows.nth(2)).to_contain_text("corrupt.png")
     expect(screen.rows.nth(2).locator(".status-text")).to_have_text("damaged")
-    screen.page.reload()
+    screen.reload()
     expect(screen.page.locator("#totals")).to_have_text("3 images: 2 measured, 1 failed")
 
 

@@ -99,7 +99,7 @@ def test_a_list_is_sorted_compared_reloaded_shortened_and_cleared(screen: Screen
     screen.button_of(1, "Use as reference").click()
     expect(screen.rows.nth(1).locator(".difference")).to_have_text("reference")
     expect(screen.rows.nth(2).locator(".difference")).to_have_text(f"\N{MINUS SIGN}{-difference:.2f}")
-    screen.page.reload()
+    screen.reload()
     expect(screen.rows).to_have_count(6)
     screen.show(1)
     expect(screen.result).to_be_visible()
@@ -109,7 +109,7 @@ def test_a_list_is_sorted_compared_reloaded_shortened_and_cleared(screen: Screen
     expect(screen.totals).to_have_text("5 images: 3 measured, 2 failed")
     screen.button("Clear list").click()
     expect(screen.page.locator("#list")).to_be_hidden()
-    screen.page.reload()
+    screen.reload()
     expect(screen.page.locator("#list")).to_be_hidden()
 
 
@@ -120,12 +120,12 @@ def test_a_reload_says_once_how_many_images_it_lost(screen: Screen, tmp_path: Pa
     screen.analyze.click()
     expect(screen.totals).to_have_text("7 images: 2 measured, 1 failed, 4 under way")
     screen.button_of(5, "Remove").click()  # and nobody misses it
-    screen.page.reload()
+    screen.reload()
     expect(screen.said).to_have_text(
         "3 images had no result that could be kept over the reload: choose again what is missing."
     )
     expect(screen.totals).to_have_text("3 images: 2 measured, 1 failed")
-    screen.page.reload()
+    screen.reload()
     expect(screen.rows).to_have_count(3)
     expect(screen.message).to_be_hidden()
 

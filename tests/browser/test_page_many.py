@@ -39,7 +39,7 @@ def test_of_a_long_list_only_what_is_in_view_is_in_the_document(screen: Screen, 
     expect(view).to_have_js_property("scrollTop", 0)
     expect(screen.rows.first).to_contain_text("99.png")
     assert screen.page.evaluate("alive.size") == 1
-    screen.page.reload()
+    screen.reload()
     expect(screen.totals).to_have_text("100 images: 100 measured")
     assert screen.page.evaluate("alive.size") == 0
 
@@ -142,7 +142,7 @@ def test_two_images_of_one_name_size_and_time_have_two_rows_and_each_chosen_agai
         screen.analyze.click()
         expect(screen.totals).to_have_text("2 images: 2 measured")
     expect(screen.averages).to_have_text(["10.00", "20.00"])
-    screen.page.reload()
+    screen.reload()
     expect(screen.totals).to_have_text("2 images: 2 measured")
     screen.file.set_input_files(paths[::-1])
     expect(screen.totals).to_have_text("2 images: 2 not measured yet")

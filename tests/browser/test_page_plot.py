@@ -57,7 +57,7 @@ def test_the_plot_has_bars_lines_values_and_a_table(screen: Screen, tmp_path: Pa
     screen.page.get_by_label("log scale").check()
     logarithmic = linear.replace(bar(10 / 90), bar(math.log1p(10) / math.log1p(90)))
     expect(screen.page.locator("#bars")).to_have_attribute("d", logarithmic)
-    screen.page.reload()
+    screen.reload()
     expect(screen.page.locator("#log")).to_be_checked()
 
 

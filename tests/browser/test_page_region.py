@@ -247,7 +247,7 @@ def test_a_region_is_offered_only_where_there_is_an_image(screen: Screen, photo:
     screen.choose(photo)
     select(screen)
     measured(screen)
-    screen.page.reload()
+    screen.reload()
     screen.show(0)
     expect(screen.page.get_by_text("a reload keeps results, not images")).to_be_visible()
     for offer in ("#region-on", "#region-fields"):

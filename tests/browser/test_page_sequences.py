@@ -132,7 +132,7 @@ def test_with_blocked_storage_the_end_of_a_run_says_once_that_nothing_is_kept(sc
     screen.measure_all(colors(tmp_path))
     expect(screen.said).to_contain_text("The browser cannot keep this list over a reload: download it to be sure.")
     assert len([text for text in screen.page.evaluate("told") if text]) == 1
-    screen.page.reload()
+    screen.reload()
     expect(screen.picker).to_have_text("Choose image files")
 
 

@@ -77,7 +77,7 @@ def test_a_tolerance_around_the_reference_passes_or_fails_each_number_and_the_cs
     expect(screen.rows).to_have_count(7)
     assert "verdict" not in screen.saved("Download CSV")
     tolerance.fill("2")
-    screen.page.reload()
+    screen.reload()
     expect(screen.rows).to_have_count(7)
     assert tolerance.input_value() == verdicts.inner_text() == "", "what is in the field is in force"
 

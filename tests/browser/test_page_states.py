@@ -99,7 +99,7 @@ def many(screen: Screen, folder: Path) -> None:
 
 def reloaded(screen: Screen, folder: Path) -> None:
     many(screen, folder)
-    screen.page.reload()
+    screen.reload()
     expect(screen.rows).to_have_count(12)
     screen.show(1)
 

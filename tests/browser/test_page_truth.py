@@ -149,7 +149,7 @@ def test_what_is_removed_can_be_brought_back_with_its_number(screen: Screen, tmp
     expect(screen.averages).to_have_text(averages)
     expect(screen.analyze).to_have_text("Analyze again")
     screen.page.set_viewport_size({"width": 390, "height": 700})
-    screen.page.reload()
+    screen.reload()
     expect(screen.averages).to_have_text(averages)
     expect(screen.rows.first).to_be_in_viewport()
 
