@@ -39,8 +39,10 @@ if __name__ == "__main__":
 def test_it_serves_and_measures_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     out, program = tmp_path / "out", tmp_path / "program.py"
     program.write_text(PROGRAM)
+    # A folder for temporary files of its own: without locks, as on Windows, other servers would remove this one's.
+    own = environment(TMPDIR=str(tmp_path))
     with out.open("wb") as file:
-        process = subprocess.Popen([sys.executable, str(program)], env=environment(), stdout=file, stderr=file)
+        process = subprocess.Popen([sys.executable, str(program)], env=own, stdout=file, stderr=file)
     try:
         end = time.monotonic() + 30
         while not (said := out.read_text()).endswith("stops it)\n"):
