@@ -13,7 +13,8 @@ from filelock import AsyncFileLock
 from starlette.requests import ClientDisconnect
 
 from contract.jobs import QUEUED_SECONDS
-from contract.problems import ProblemCode, ProblemError
+from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
+from gateway.measuring.jobs import SERVER_ERROR
 from gateway.measuring.processor_client import (
     READ_TIMEOUT_SECONDS,
     Answer,
@@ -50,10 +51,7 @@ JOB_READ_SECONDS = 910
 
 
 class SlotProcessor:
-    """Measures in processes that can be ended: a crash, or too much time, costs one image.
-
-    Each worker has a slot for any image, one for small images, and one for jobs.
-    """
+    """Measures in slots: a crash costs one image. Each worker has one for any image, for small ones, and for jobs."""
 
     def __init__(self, folder: Path, logger: Logger, seconds: float = MEASURING_SECONDS) -> None:
         self.folder, self.logger, self.seconds = folder, logger, seconds
@@ -130,10 +128,12 @@ class EmulatorQueue:
     measure_job = measure
 
     async def invoke(self, emulator: LambdaProcessor, invocation: Invocation) -> Answer:
-        failed = True
+        failed = False
         try:
-            answer = await emulator.measure(invocation)
-            failed = False
+            return await emulator.measure(invocation)
+        except Exception as error:
+            # What is wrong with an image is an answer.
+            failed = not isinstance(error, ProblemError) or PROBLEM_TYPES[error.code].status >= SERVER_ERROR
+            raise
         finally:
             self.idle.put_nowait((failed, next(self.order), emulator))
-        return answer

@@ -10,7 +10,7 @@ from contract.problems import PROBLEM_TYPES, ProblemCode, ProblemError
 from gateway.http.answers import JOB_ID, REQUEST_ID, FullIntensity, Intensity, JobAnswer, example
 from gateway.http.body import JSON
 from gateway.http.file import FORM
-from gateway.http.problems import MEDIA_TYPE, problem_content
+from gateway.http.problems import MEDIA_TYPE, RETRY_AFTER, problem_content
 from gateway.measuring.direct_uploads import TicketRequest, UploadRequest
 from gateway.measuring.outcome import Outcome
 from image_intensity import Measurement, Options, Region, Statistics
@@ -89,6 +89,7 @@ OWN_ID = {
         REQUEST_ID,
     ),
 }
+RETRIED = {str(PROBLEM_TYPES[code].status) for code in RETRY_AFTER}
 SCHEMES: dict[str, Any] = {
     "ApiKey": {
         "type": "apiKey",
@@ -222,7 +223,7 @@ def complete(document: dict[str, Any]) -> None:
             names = ["X-Request-ID", "Server-Timing"]
             if operation["tags"] == [MEASUREMENTS] or status == "202":
                 names.append("X-Cache")
-            if MEDIA_TYPE in response["content"] and status in {"429", "503"}:
+            if MEDIA_TYPE in response["content"] and status in RETRIED:
                 names.append("Retry-After")
             if status in {"401", "403"}:
                 names.append("WWW-Authenticate")
